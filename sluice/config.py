@@ -1,0 +1,374 @@
+"""One frozen `Settings`, from one TOML file and `SLUICE_` environment variables; unknown keys are errors.
+
+The file is `--config`, else `$SLUICE_CONFIG`, else `deploy/sluice.toml` below the working directory when it exists,
+else the defaults here. An environment variable names a key with `__` between the levels: `SLUICE_PROXY__WORKERS=4`,
+`SLUICE_LIMITS__BODY_BYTES=1048576`. Values are read as TOML, then as text. Relative paths count from the file's
+own directory's parent project (the working directory when there is no file), so that `var/` stays in one place.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from sluice import tomlfile
+from sluice.errors import Misconfigured, Problem
+
+PREFIX = "SLUICE_"
+NOT_SETTINGS = frozenset({"SLUICE_CONFIG"})
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: frozen, unknown keys refused."""
+
+
+class Proxy(Section, frozen=True):
+    listen: str = "127.0.0.1:8080"
+    """Where clients connect. Loopback by default: an egress proxy that anyone can reach is an open proxy."""
+    workers: int = 0
+    """Worker processes; 0 = one per core."""
+    backlog: int = 1024
+    """Pending connections of the shared listening socket (asyncio's own default is 100)."""
+
+
+class Admin(Section, frozen=True):
+    listen: str = "127.0.0.1:8081"
+    """Metrics, health and CA download. Never reachable through the proxy."""
+
+
+class Paths(Section, frozen=True):
+    var: Path = Path("var")
+    """Ledgers, embedded ClickHouse, keys and sockets: everything that this deployment writes."""
+    policy: Path | None = None
+    """Rules and failure table; the shipped `deploy/policy.toml` when unset."""
+    targets: Path | None = None
+    """The site's own destinations and statuses, layered over `signatures/targets.toml`."""
+    packs: tuple[Path, ...] = ()
+    """Directories or files with the site's own detector packs, added to `signatures/packs`."""
+
+
+class Upstream(Section, frozen=True):
+    hosts: dict[str, str] = {}
+    """Static addresses, host name to `address:port`: private endpoints and laboratories. An entry is the only way to
+    reach an address that is loopback, private, link-local or a metadata service."""
+    trusted_ca: Path | None = None
+    """PEM bundle trusted in addition to the public roots, for the hosts in `hosts` alone."""
+    connect_seconds: float = 10.0
+    """Time to reach an upstream and finish its TLS handshake."""
+
+
+class Limits(Section, frozen=True):
+    body_bytes: int = 32 * 1024 * 1024
+    """Largest request body on the wire. Coding agents send megabytes; nothing legitimate was seen above 20 MB."""
+    decoded_bytes: int = 32 * 1024 * 1024
+    """Largest body after its codings are undone: a 300 KB gzip bomb holds gigabytes."""
+    decoded_ratio: int = 200
+    """Largest expansion, checked above 1 MiB of output. JSON seldom passes 30:1."""
+    codings: int = 2
+    """Stacked content codings. No client measured sends more than one."""
+    decode_seconds: float = 1.0
+    """CPU time spent on undoing codings."""
+    json_depth: int = 64
+    """Nesting of JSON. Tool schemas reach 20."""
+    json_nodes: int = 200_000
+    """Values in one JSON body."""
+    multipart_parts: int = 100
+    """Parts of one multipart body."""
+    scan_seconds: float = 2.0
+    """Hard deadline of inspection (decode, parse, scan, decide)."""
+    commit_seconds: float = 1.0
+    """Hard deadline of making a record durable."""
+    offload_bytes: int = 64 * 1024
+    """Bodies above this size are decoded and scanned in a thread, off the event loop."""
+    head_bytes: int = 64 * 1024
+    """Request head, HTTP/1. mitmproxy itself has no limit."""
+    head_fields: int = 200
+    """Header fields of one request."""
+    target_bytes: int = 16 * 1024
+    """Request target (path and query)."""
+    head_seconds: float = 10.0
+    """Time from a connection's first byte to a complete first request head."""
+    inflight_bytes: int = 256 * 1024 * 1024
+    """Bodies in inspection at once, per worker; above it requests are refused as overload."""
+    inflight_requests: int = 256
+    """Requests in inspection at once, per worker."""
+    drain_seconds: float = 30.0
+    """Time that requests in flight get to finish at shutdown."""
+
+
+class Tunnels(Section, frozen=True):
+    non_tls: str = "refuse"
+    """Bytes that are not TLS inside a CONNECT tunnel to a destination that is not AI: `refuse` or `pass`."""
+    missing_sni: str = "refuse"
+    """TLS without a server name inside such a tunnel: `refuse` or `pass`."""
+    ports: tuple[int, ...] = (443, 80)
+    """Ports that CONNECT and plain requests may name; static `upstream.hosts` keep the port that the client named."""
+    idle_seconds: float = 600.0
+    """An opaque tunnel without a byte for this long is closed."""
+
+
+class Evidence(Section, frozen=True):
+    node: str = ""
+    """Name of this node in every record; the host name when empty."""
+    segment_bytes: int = 64 * 1024 * 1024
+    """Size at which a ledger segment is closed and the next one begun."""
+    disk_low_bytes: int = 256 * 1024 * 1024
+    """Free space below which nothing is forwarded, so that the ledger never meets a full disk."""
+    address: str = "full"
+    """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
+    user_agent: bool = True
+    """Keep the User-Agent header in records (it is not a secret; some sites count it as personal)."""
+
+
+class ClickHouse(Section, frozen=True):
+    dsn: str = ""
+    """`clickhouse://user:password@host:port/?secure=true` of a server; empty = the embedded engine under `var`."""
+    database: str = "sluice"
+    batch_rows: int = 1000
+    """Rows of one insert; a batch is also sent when the oldest row waits `batch_seconds`."""
+    batch_seconds: float = 1.0
+    insert_timeout_seconds: float = 30.0
+
+
+class Identity(Section, frozen=True):
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose identity headers are believed (downstream proxies). From anyone else they are stripped."""
+    user_header: str = "x-authenticated-user"
+    groups_header: str = "x-authenticated-groups"
+    address_map: Path | None = None
+    """CSV `network,subject,groups` (groups split by `;`): who sits behind an address."""
+
+
+class Ca(Section, frozen=True):
+    organisation: str = "Sluice"
+    """Organisation in the CA certificate's subject."""
+    years: int = 5
+    leaf_days: int = 7
+    """Life of a leaf certificate."""
+
+
+class Settings(Section, frozen=True):
+    """All settings of one appliance. `source` is the file they came from, for error messages."""
+
+    proxy: Proxy = Proxy()
+    admin: Admin = Admin()
+    paths: Paths = Paths()
+    upstream: Upstream = Upstream()
+    limits: Limits = Limits()
+    tunnels: Tunnels = Tunnels()
+    evidence: Evidence = Evidence()
+    clickhouse: ClickHouse = ClickHouse()
+    identity: Identity = Identity()
+    ca: Ca = Ca()
+
+    @property
+    def node(self) -> str:
+        return self.evidence.node or re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()) or "node"
+
+    @property
+    def ledger_dir(self) -> Path:
+        return self.paths.var / "ledger"
+
+    @property
+    def clickhouse_dir(self) -> Path:
+        return self.paths.var / "clickhouse"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and state files that one run needs and the next one may overwrite."""
+        return self.paths.var / "run"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Keys that are not the CA's: the fingerprint key. 0700."""
+        return self.paths.var / "keys"
+
+    @property
+    def ca_dir(self) -> Path:
+        return self.paths.var / "ca"
+
+
+def project_root() -> Path:
+    """Where the shipped data lies: the checkout, or the data directory of an installed wheel."""
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "signatures").is_dir():
+        return checkout
+    return Path(__file__).resolve().parent / "_data"
+
+
+def shipped_policy() -> Path:
+    """The policy that ships with Sluice."""
+    root = project_root()
+    here = root / "deploy" / "policy.toml"
+    return here if here.is_file() else root / "policy.toml"
+
+
+def signatures_dir() -> Path:
+    """The shipped destinations, vocabulary and detector packs."""
+    return project_root() / "signatures"
+
+
+def schema_dir() -> Path:
+    """The shipped ClickHouse migrations."""
+    root = project_root()
+    here = root / "deploy" / "clickhouse"
+    return here if here.is_dir() else root / "clickhouse"
+
+
+def locate(explicit: Path | None = None) -> Path | None:
+    """The settings file in force, or None for the defaults. Raises `Misconfigured` when a named one is missing."""
+    named = explicit or (Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None)
+    if named:
+        if not named.is_file():
+            raise Misconfigured(Problem(str(named), None, "no such settings file"))
+        return named
+    usual = Path("deploy/sluice.toml")
+    return usual if usual.is_file() else None
+
+
+def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Settings:
+    """Read, overlay, convert, check. Raises `Misconfigured` with every problem that was found."""
+    file = locate(path)
+    data = tomlfile.read(file) if file else {}
+    text = file.read_text("utf-8") if file else ""
+    variables = _overlay(data, os.environ if environ is None else environ)
+    name = file or Path("defaults")
+    settings = _convert(data, name, text, variables)
+    problems = _check(settings, name, text)
+    if problems:
+        raise Misconfigured(problems)
+    base = Path.cwd() if file is None else _base(file)
+    return _absolute(settings, base)
+
+
+def _base(file: Path) -> Path:
+    """`deploy/sluice.toml` counts from the project; any other file from its own directory."""
+    parent = file.resolve().parent
+    return parent.parent if parent.name == "deploy" else parent
+
+
+def _overlay(data: dict[str, object], environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Write `SLUICE_A__B=value` into `data`; return which variable set which path, for error messages."""
+    seen: dict[str, str] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS or "__" not in name:
+            continue
+        section, key = name[len(PREFIX) :].lower().split("__", 1)
+        table = data.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = _literal(value)
+            seen[f"$.{section}.{key}"] = name
+    return seen
+
+
+def _literal(value: str) -> object:
+    try:
+        return tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _convert(data: dict[str, object], file: Path, text: str, variables: dict[str, str]) -> Settings:
+    """Convert section by section, so that one bad section does not hide the next."""
+    problems: list[Problem] = []
+    done: dict[str, object] = {}
+    known = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+    for section, value in data.items():
+        if section not in known:
+            line = tomlfile.line_of(text, f"$.{section}")
+            problems.append(Problem(str(file), line, f"unknown section `[{section}]`; known: {', '.join(known)}"))
+            continue
+        try:
+            done[section] = msgspec.convert(value, known[section], dec_hook=_path)
+        except msgspec.ValidationError as e:
+            problem = tomlfile.complaint(e, file=file, text=text, under=f"$.{section}")
+            at = next((v for k, v in variables.items() if k.removeprefix("$.") in problem.what), None)
+            problems.append(Problem(f"${at}", None, problem.what) if at else problem)
+    if problems:
+        raise Misconfigured(problems)
+    return Settings(**done)  # type: ignore[arg-type]
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"expected a path, got {type(value).__name__}")
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """`host:port`, `[::1]:port` -> (host, port). Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"`{text}` is not `address:port`")
+    return host, int(port)
+
+
+def _check(s: Settings, file: Path, text: str) -> list[Problem]:
+    """What types cannot say: ranges, addresses, choices."""
+    out: list[Problem] = []
+
+    def bad(path: str, what: str) -> None:
+        out.append(Problem(str(file), tomlfile.line_of(text, f"$.{path}"), f"{path}: {what}"))
+
+    for path, value in (("proxy.listen", s.proxy.listen), ("admin.listen", s.admin.listen)):
+        try:
+            endpoint(value)
+        except ValueError as e:
+            bad(path, f"{e}, as in `127.0.0.1:8080`")
+    for host, value in s.upstream.hosts.items():
+        try:
+            ipaddress.ip_address(endpoint(value)[0])
+        except ValueError:
+            bad("upstream.hosts", f"`{host}` must map to `address:port` with an IP address, not `{value}`")
+    for path, value, choices in (
+        ("tunnels.non_tls", s.tunnels.non_tls, ("refuse", "pass")),
+        ("tunnels.missing_sni", s.tunnels.missing_sni, ("refuse", "pass")),
+        ("evidence.address", s.evidence.address, ("full", "truncated", "none")),
+    ):
+        if value not in choices:
+            bad(path, f"must be one of {', '.join(choices)}, not `{value}`")
+    for network in s.identity.trusted_proxies:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            bad("identity.trusted_proxies", f"`{network}` is not a network such as `10.0.0.0/8`")
+    if not 0 <= s.proxy.workers <= 256:
+        bad("proxy.workers", "must be 0 (one per core) to 256")
+    for field in msgspec.structs.fields(Limits):
+        if cast("float", getattr(s.limits, field.name)) <= 0:
+            bad(f"limits.{field.name}", "must be above 0")
+    if not 1 <= s.ca.leaf_days <= 90:
+        bad("ca.leaf_days", "must be 1 to 90: leaves live days, not years")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
+        bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
+    if s.upstream.trusted_ca and not (_base(file) / s.upstream.trusted_ca).is_file():
+        bad("upstream.trusted_ca", f"`{s.upstream.trusted_ca}` does not exist")
+    return out
+
+
+def _absolute(s: Settings, base: Path) -> Settings:
+    """Every path absolute, so that a process may run anywhere."""
+
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else (base / path).resolve()
+
+    return msgspec.structs.replace(
+        s,
+        paths=msgspec.structs.replace(
+            s.paths,
+            var=(base / s.paths.var).resolve(),
+            policy=at(s.paths.policy),
+            targets=at(s.paths.targets),
+            packs=tuple((base / p).resolve() for p in s.paths.packs),
+        ),
+        upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
+        identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
+    )

@@ -1,0 +1,786 @@
+"""Every value that travels through the house: frozen, slotted, no behaviour beyond small properties.
+
+A type marked **P** may hold plaintext of a request. Its plaintext fields are kept out of `repr`, so that no log line,
+assertion or traceback that prints one can leak a prompt. Plaintext ends in `sluice.detect`: nothing below `Finding`
+in this file may carry any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Status(StrEnum):
+    """What the site says of a destination."""
+
+    SANCTIONED = "sanctioned"
+    TOLERATED = "tolerated"
+    PROHIBITED = "prohibited"
+    UNREVIEWED = "unreviewed"
+
+
+class Mode(StrEnum):
+    """Whether a decision binds. `PASS` destinations are tunnelled without decryption."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    PASS = "pass"
+
+
+class Action(StrEnum):
+    """`BLOCK`: policy said no. `REFUSE`: we could not decide. They call different people."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+    REFUSE = "refuse"
+
+
+class Assurance(StrEnum):
+    """How far the identity of a subject can be trusted."""
+
+    VERIFIED = "verified"
+    MAPPED = "mapped"
+    ASSERTED = "asserted"
+    NONE = "none"
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 (info) to 4 (critical)."""
+        return _SEVERITY_RANK[self]
+
+
+_SEVERITY_RANK = {s: i for i, s in enumerate(Severity)}
+
+
+class Role(StrEnum):
+    """The role a text has on the wire, across dialects."""
+
+    SYSTEM = "system"
+    DEVELOPER = "developer"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    TOOL_DEFINITION = "tool_definition"
+    DOCUMENT = "document"
+    PROMPT = "prompt"
+    SUFFIX = "suffix"
+    QUERY = "query"
+    TITLE = "title"
+    FILE_NAME = "file_name"
+    METADATA = "metadata"
+    URL_QUERY = "url_query"
+    HEADER = "header"
+    UNKNOWN = "unknown"
+
+
+class PartKind(StrEnum):
+    """What sort of text a part is."""
+
+    TEXT = "text"
+    TOOL_ARGS = "tool_args"
+    TOOL_RESULT = "tool_result"
+    FILE = "file"
+    URL = "url"
+
+
+class Provenance(StrEnum):
+    """Where a text came from, as policy sees it.
+
+    `HISTORY` is everything up to and including the last assistant turn (agents resend the whole conversation);
+    system text is always `SYSTEM`. `REQUEST` is text of the request around the body: query string and headers.
+    """
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL_ARGS = "tool_args"
+    TOOL_RESULT = "tool_result"
+    FILE = "file"
+    HISTORY = "history"
+    REQUEST = "request"
+
+
+class RecordType(StrEnum):
+    """The kinds of record in the ledger (`bypass`: an opaque tunnel or pass-through request)."""
+
+    DECISION = "decision"
+    OUTCOME = "outcome"
+    BYPASS = "bypass"
+    CONTROL = "control"
+
+
+class Completeness(StrEnum):
+    """How much of a request the detectors saw."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+# --------------------------------------------------------------------------------------------- the request as it came
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The peer that holds the connection. `port` is its source port."""
+
+    address: str
+    port: int = 0
+    tls_version: str | None = None
+    alpn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """**P** One request, complete, as the proxy read it. Headers keep their wire order and spelling.
+
+    `id` is the decision id (UUIDv7, text), `at` nanoseconds since the epoch. `host` is where the bytes would go: the
+    CONNECT or absolute-form authority, never the `Host` header. `connect_host`, `sni` and `host_header` are what the
+    three places said, for `targets.agreement`. `path` is without its query, `query` without the question mark.
+    """
+
+    id: str
+    at: int
+    client: Client
+    method: str
+    scheme: str
+    host: str
+    port: int
+    path: str = field(repr=False)
+    query: str = field(default="", repr=False)
+    http_version: str = "HTTP/1.1"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    trailers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    connect_host: str | None = None
+    sni: str | None = None
+    host_header: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, name compared without case; None when absent."""
+        name = name.lower()
+        return next((v for k, v in self.headers if k.lower() == name), None)
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        """Every value of a header, in wire order."""
+        name = name.lower()
+        return tuple(v for k, v in self.headers if k.lower() == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The row of the destination table that a request matched. `row` names it in records and explanations."""
+
+    row: str
+    provider: str
+    product: str
+    kind: str
+    dialect: str
+    status: Status
+    mode: Mode
+    host: str
+    ai: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asking. `id` is a keyed pseudonym where the method yields a person, else the address."""
+
+    id: str
+    kind: str
+    method: str
+    assurance: Assurance
+    groups: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------------------- the request as understood
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """**P** A body with its content codings undone. `opacity` says why it could not be read, or is None.
+
+    `data` is whatever was decoded before trouble (possibly empty); `encodings` in the order of the header;
+    `wire_size` the bytes as they came, so that `len(data)` is the decoded size.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str
+    charset: str | None
+    encodings: tuple[str, ...]
+    wire_size: int
+    opacity: str | None = None
+    boundary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """**P** One text of a request. `pointer` is an RFC 6901 JSON pointer, with `#json` before the pointer inside a
+    string that holds JSON (`/messages/2/tool_calls/0/function/arguments#json/to`), or `header:name`, `query:name`,
+    `form:name`, `multipart:name` outside a JSON body.
+    """
+
+    pointer: str
+    role: Role
+    kind: PartKind
+    provenance: Provenance
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that left with the request and that no detector saw. `reason` is from a closed list in `errors`."""
+
+    pointer: str
+    kind: str
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """**P** (name, url) A file that a request carries or refers to.
+
+    `transport`: inline-base64, inline-dataurl, inline-text, multipart, url, file_id. `size` is bytes, when known.
+    """
+
+    pointer: str
+    kind: str
+    mime: str | None
+    transport: str
+    size: int | None = None
+    name: str | None = field(default=None, repr=False)
+    url: str | None = field(default=None, repr=False)
+    file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """**P** (url may hold a token in its query) An MCP server that the request asks the provider to call."""
+
+    label: str
+    url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RawCredential:
+    """**P** A secret in a credential position: it authenticates the request itself, so it is not a leak.
+
+    `location` as in `header:authorization:bearer`, `header:x-api-key`, `query:key`, `body:/mcp_servers/0/...`.
+    """
+
+    location: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """**P** What a request says, whatever its wire format. `unread` lists what could not be read, and why."""
+
+    dialect: str
+    operation: str
+    model: str | None = None
+    stream: bool = False
+    parts: tuple[Part, ...] = field(default=(), repr=False)
+    tools: tuple[str, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    credentials: tuple[RawCredential, ...] = ()
+    agent: str | None = None
+    session: str | None = field(default=None, repr=False)
+    tool_choice: str | None = None
+    route: str | None = None
+
+
+# ------------------------------------------------------------------------------------------------ detection's results
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One detector as a pack declares it, validated. `status` `test` = observed, never blocks."""
+
+    id: str
+    rev: int
+    title: str
+    why: str
+    data_class: str
+    severity: Severity
+    regulations: tuple[str, ...]
+    pattern: str
+    keywords: tuple[str, ...] = ()
+    keyword_use: str = "boost"
+    within: int = 80
+    validators: tuple[str, ...] = ()
+    status: str = "stable"
+    overlaps: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    family: str = ""
+    match: tuple[str, ...] = field(default=(), repr=False)
+    reject: tuple[str, ...] = field(default=(), repr=False)
+    case_insensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place where a pattern matched: offsets only, in code points of the part's text. `part` is its index."""
+
+    detector: Detector
+    part: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A confirmed, sealed hit: the only thing that leaves detection. It holds no plaintext.
+
+    `start`/`end` are code points in the text at `pointer`; `validated` is None where the detector has no validator;
+    `fingerprint` is a keyed HMAC-SHA-256 (16 bytes, hex) of the normalised value; `mask` a hint only where the class
+    allows one (the last four digits of a card; nothing for a secret). `example`: a documented sample or placeholder.
+    """
+
+    detector: str
+    rev: int
+    data_class: str
+    severity: Severity
+    pointer: str
+    start: int
+    end: int
+    validated: bool | None
+    confidence: float
+    fingerprint: str
+    provenance: Provenance
+    mask: str | None = None
+    novelty: str = "new"
+    example: bool = False
+    status: str = "stable"
+    regulations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The key a request authenticates with, sealed: keyed fingerprint, kind (`openai.project`, `jwt`, ...), hint."""
+
+    location: str
+    kind: str
+    fingerprint: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of one request was read: bytes, and why the rest was not."""
+
+    completeness: Completeness
+    wire_bytes: int
+    decoded_bytes: int
+    scanned_bytes: int
+    unread_bytes: int
+    reasons: tuple[str, ...] = ()
+
+
+# --------------------------------------------------------------------------------------------------------- the decision
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What policy may look at: everything known of a request, and no plaintext."""
+
+    target: Target
+    subject: Subject
+    method: str
+    path: str = field(repr=False)
+    operation: str
+    model: str | None
+    agent: str | None
+    tools: tuple[str, ...]
+    client_address: str
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    credential: Credential | None = None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to a request, and by which rule. `would` is set in observe mode: what enforcement had done.
+
+    `reason` is a code of `errors.Reason`; `cause` names the failure for `refuse`; `message` is the policy's word to
+    the person (operator's text, never the client's); `classes` are data classes found, most severe first.
+    """
+
+    action: Action
+    reason: str
+    rule: str
+    mode: Mode = Mode.ENFORCE
+    would: Action | None = None
+    cause: str | None = None
+    message: str = ""
+    classes: tuple[str, ...] = ()
+    rules_evaluated: int = 0
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a record is durable. Made by `ledger.writer` alone, after the flush that covers it."""
+
+    node: str
+    epoch: int
+    seq: int
+    leaf_hash: bytes
+    durable_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """Permission to forward one exchange. Made by `gate` alone, from a durable allow; `addons.guard` demands it."""
+
+    exchange_id: str
+    decision: Decision
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The other answer of the gate: what to tell the client instead of forwarding. `receipt` is None only when the
+    record of the refusal itself could not be made durable."""
+
+    exchange_id: str
+    decision: Decision
+    target: Target | None
+    receipt: Receipt | None
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Findings of one detector and value in one request, as the record keeps them (`offset_bucket` in kilobytes)."""
+
+    detector: str
+    rev: int
+    data_class: str
+    severity: str
+    count: int
+    validated: bool | None
+    confidence: float
+    offset_bucket: int
+    fingerprint: str
+    mask: str | None = None
+    provenance: str = "user"
+    novelty: str = "new"
+    example: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFact:
+    """The shape of one part: role, kind and size in bytes. Never its text."""
+
+    role: str
+    kind: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFact:
+    """The shape of one attachment: kind, media type, transport, size. Never its name or content."""
+
+    kind: str
+    mime: str | None = None
+    transport: str = ""
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The evidence of one event, field for field as `evidence.md` section 1.2 lists them; None = not known (yet).
+
+    Times are microseconds since the epoch; durations say their unit. `node`, `epoch`, `seq` and `prev_hash` are set by
+    the writer; everything else by whoever saw the event. A decision record is complete before a byte is forwarded;
+    the outcome record carries the same `decision_id` and the O fields.
+    """
+
+    # identity of record
+    record_type: RecordType
+    decision_id: str
+    schema_version: int = 1
+    parent_decision_id: str | None = None
+    tenant_id: str | None = None
+    node_id: str = ""
+    epoch: int = 0
+    seq: int = 0
+    retention_class: str = "standard"
+    legal_hold: bool = False
+    control_kind: str | None = None
+    control_detail: str | None = None
+    # time (microseconds since the epoch)
+    ts_received: int = 0
+    ts_identity_done: int | None = None
+    ts_scan_done: int | None = None
+    ts_decided: int | None = None
+    ts_committed: int | None = None
+    ts_forwarded: int | None = None
+    ts_first_byte: int | None = None
+    ts_end: int | None = None
+    clock_offset_ms: float | None = None
+    clock_source: str | None = None
+    # subject
+    subject_id: str | None = None
+    subject_kind: str | None = None
+    identity_method: str | None = None
+    identity_assurance: str | None = None
+    idp: str | None = None
+    role: str | None = None
+    groups_hash: str | None = None
+    department: str | None = None
+    on_behalf_of: str | None = None
+    delegation_chain: tuple[str, ...] | None = None
+    session_id: str | None = None
+    # origin
+    src_ip: str | None = None
+    src_port: int | None = None
+    device_id: str | None = None
+    device_managed: bool | None = None
+    country: str | None = None
+    app_id: str | None = None
+    user_agent: str | None = None
+    sdk: str | None = None
+    ja3: str | None = None
+    ja4: str | None = None
+    # credential
+    key_fp: str | None = None
+    key_hint: str | None = None
+    key_kind: str | None = None
+    key_ownership_at_decision: str | None = None
+    injected_tenant_header: str | None = None
+    org_id_seen: str | None = None
+    project_id_seen: str | None = None
+    key_ownership_after: str | None = None
+    # destination
+    provider_id: str | None = None
+    provider_tier: str | None = None
+    provider_status: str | None = None
+    product: str | None = None
+    target_row: str | None = None
+    host: str | None = None
+    sni: str | None = None
+    dst_ip: str | None = None
+    dst_port: int | None = None
+    http_version: str | None = None
+    tls_version_client: str | None = None
+    tls_version_upstream: str | None = None
+    upstream_cert_sha256: str | None = None
+    upstream_cert_verified: bool | None = None
+    method: str | None = None
+    path_template: str | None = None
+    route_id: str | None = None
+    operation: str | None = None
+    region: str | None = None
+    # model
+    model_requested: str | None = None
+    model_approved: bool | None = None
+    model_served: str | None = None
+    response_id: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    finish_reason: str | None = None
+    # agent and tools
+    agent_id: str | None = None
+    trace_id: str | None = None
+    conversation_fp: str | None = None
+    previous_response_ref: str | None = None
+    tools_declared: tuple[str, ...] | None = None
+    tool_choice: str | None = None
+    mcp_servers: tuple[str, ...] | None = None
+    hosted_tools: tuple[str, ...] | None = None
+    dangerous_tools: tuple[str, ...] | None = None
+    tool_calls_returned: tuple[str, ...] | None = None
+    # content, measured and not stored
+    body_bytes: int | None = None
+    decoded_bytes: int | None = None
+    content_type: str | None = None
+    encodings: tuple[str, ...] | None = None
+    dialect: str | None = None
+    stream: bool | None = None
+    parts: tuple[PartFact, ...] | None = None
+    attachments: tuple[FileFact, ...] | None = None
+    lang: str | None = None
+    body_hmac: str | None = None
+    hmac_key_id: str | None = None
+    normalisation_version: int | None = None
+    # inspection
+    data_classes: tuple[str, ...] | None = None
+    matches: tuple[Match, ...] | None = None
+    max_severity: str | None = None
+    inspection_status: str | None = None
+    scanned_bytes: int | None = None
+    uninspected_bytes: int | None = None
+    uninspected_reason: tuple[str, ...] | None = None
+    scan_us: int | None = None
+    decode_us: int | None = None
+    parse_us: int | None = None
+    decide_us: int | None = None
+    engine_versions: str | None = None
+    detector_pack_version: str | None = None
+    rulebook_digest: str | None = None
+    # policy
+    policy_id: str | None = None
+    policy_version: str | None = None
+    policy_sha256: str | None = None
+    rule_id: str | None = None
+    rules_evaluated: int | None = None
+    policy_mode: str | None = None
+    exception_id: str | None = None
+    approved_by: str | None = None
+    fail_mode: str | None = None
+    policy_age_s: int | None = None
+    # decision
+    decision: str | None = None
+    would_decide: str | None = None
+    reason_code: str | None = None
+    reason_detail: str | None = None
+    risk_score: float | None = None
+    degraded: tuple[str, ...] | None = None
+    client_status: int | None = None
+    client_error_code: str | None = None
+    # transformation
+    redactions: tuple[str, ...] | None = None
+    body_hmac_after: str | None = None
+    bytes_after: int | None = None
+    # outcome
+    forwarded: bool | None = None
+    upstream_status: int | None = None
+    upstream_error: str | None = None
+    resp_bytes: int | None = None
+    resp_hmac: str | None = None
+    resp_classes: tuple[str, ...] | None = None
+    resp_action: str | None = None
+    stream_aborted: bool | None = None
+    client_disconnected: bool | None = None
+    latency_added_us: int | None = None
+    latency_upstream_ms: int | None = None
+    ws_messages: int | None = None
+    tunnel_bytes_up: int | None = None
+    tunnel_bytes_down: int | None = None
+    # oversight
+    reviewer: str | None = None
+    review_verdict: str | None = None
+    reviewed_at: int | None = None
+    override_reason: str | None = None
+    # regulatory tags
+    regulated_tags: tuple[str, ...] | None = None
+    ai_act_system_id: str | None = None
+    high_risk: bool | None = None
+    lawful_basis: str | None = None
+    baa_ref: str | None = None
+    transfer_basis: str | None = None
+    # integrity
+    chain_id: str | None = None
+    prev_hash: str | None = None
+    signature: str | None = None
+    signing_key_id: str | None = None
+    checkpoint_id: str | None = None
+
+
+# ------------------------------------------------------------------------------------- contracts between the rooms
+
+
+class Ledger(Protocol):
+    """What the gate needs of evidence: one call that returns only when the record is durable."""
+
+    async def commit(self, record: Record) -> Receipt:
+        """Append and flush. Raises `errors.Unavailable` when the record is not known to be durable."""
+        ...
+
+
+class Policy(Protocol):
+    """What the gate needs of policy: two pure functions and its name."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+    def decide(self, facts: Facts) -> Decision:
+        """The first rule that matches. Pure; never raises on any `Facts`."""
+        ...
+
+    def on_failure(self, cause: str, target: Target | None, at: int) -> Decision:
+        """The row of the failure table for a cause (`errors.Cause`): refuse, or allow when the operator chose so."""
+        ...
+
+
+class Scanner(Protocol):
+    """What the gate needs of detection: parts in, sealed findings out. Safe to call from any thread."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def versions(self) -> str: ...
+
+    def scan(self, parts: tuple[Part, ...]) -> Scan: ...
+
+    def seal_credential(self, raw: RawCredential) -> Credential: ...
+
+    def fingerprint(self, purpose: str, value: str | bytes) -> str:
+        """Keyed HMAC-SHA-256, 16 bytes as hex, of a value under a purpose label (domain separation)."""
+        ...
+
+    @property
+    def key_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What came of scanning a request's parts: findings in order of (part, start), and what was not scanned."""
+
+    findings: tuple[Finding, ...]
+    scanned_bytes: int
+    unread: tuple[Unread, ...] = ()
+
+
+class Destinations(Protocol):
+    """What the gate and the tunnel need of the destination table."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def match(self, host: str, port: int, path: str = "/") -> Target | None:
+        """The most specific AI row for a normalised host and path, or None: not an AI destination."""
+        ...
+
+    def decrypts(self, host: str, port: int = 443) -> bool:
+        """True when any row could make a path on this host an AI destination, so TLS must be opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Everything that can change a decision, swapped whole. `digest` names exactly this combination."""
+
+    targets: Destinations
+    detectors: Scanner
+    policy: Policy
+    digest: str
+    loaded_at: int
+
+
+Attributes = Mapping[str, str | int | float | bool | None]
+"""Shape of structured log fields: closed, scalar, no content."""

@@ -1,0 +1,117 @@
+"""Reading an operator's TOML: strict shapes, unknown keys refused, every complaint with its file and line.
+
+`tomllib` gives values without positions, and `msgspec` names the path of a fault (`$.rules[3].action`). `line_of`
+joins the two: it finds the line on which that path begins, so that an error is something one can jump to.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from sluice.errors import Misconfigured, Problem
+
+_HEADER = re.compile(r"^\s*(\[\[|\[)\s*([^\[\]]+?)\s*(\]\]|\])\s*(?:#.*)?$")
+_KEY = re.compile(r"""^\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*(?:\.|=)""")
+_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\.\.\.\]")
+_PATH = re.compile(r" - at `([^`]+)`")
+
+
+def read(path: Path) -> dict[str, object]:
+    """Parse a TOML file. Raises `Misconfigured` with the line when it cannot be read or is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as e:
+        raise Misconfigured(Problem(str(path), None, f"cannot be read: {e.strerror}")) from e
+    except UnicodeDecodeError as e:
+        raise Misconfigured(Problem(str(path), None, f"is not UTF-8 (byte {e.start})")) from e
+    except tomllib.TOMLDecodeError as e:
+        found = re.search(r"at line (\d+)", str(e))
+        raise Misconfigured(Problem(str(path), int(found[1]) if found else None, f"not valid TOML: {e}")) from e
+
+
+def convert[T](data: object, shape: type[T], *, file: Path, text: str | None = None, under: str = "$") -> T:
+    """Turn parsed TOML into a typed value. `under` is where `data` sits in the file (`$.rules[3]`).
+
+    Raises `Misconfigured` naming file, line, path and fault.
+    """
+    try:
+        return msgspec.convert(data, shape, strict=True)
+    except msgspec.ValidationError as e:
+        raise Misconfigured(complaint(e, file=file, text=text, under=under)) from e
+
+
+def complaint(error: msgspec.ValidationError, *, file: Path, text: str | None = None, under: str = "$") -> Problem:
+    """The msgspec error as a problem an operator can act on."""
+    message = str(error)
+    found = _PATH.search(message)
+    path = under + (found[1].removeprefix("$") if found else "")
+    what = _PATH.sub("", message)
+    unknown = re.search(r"contains unknown field `([^`]+)`", what)
+    if unknown:
+        path = f"{path}.{unknown[1]}"
+        what = f"unknown key `{unknown[1]}`"
+    text = text if text is not None else (file.read_text("utf-8") if file.is_file() else "")
+    return Problem(str(file), line_of(text, path), f"{path.removeprefix('$.')}: {what[:1].lower()}{what[1:]}")
+
+
+def line_of(text: str, path: str) -> int | None:
+    """The line (from 1) where `path` begins in TOML `text`; the nearest enclosing table when the key is not there."""
+    steps: list[str | int] = [m[1] if m[1] else int(m[2]) for m in _STEP.finditer(path) if m[1] or m[2]]
+    best: tuple[int, int] | None = None
+    where: list[str | int] = []
+    counts: dict[str, int] = {}
+    inside: str | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if inside:
+            if inside in line:
+                inside = None
+            continue
+        if header := _HEADER.match(line):
+            names = _names(header[2])
+            where = _resolve(names, counts, is_array=header[1] == "[[")
+            best = _better(best, where, steps, number)
+            continue
+        if key := _KEY.match(line):
+            dotted = _names(line.split("=", 1)[0])
+            here = [*where, *dotted]
+            best = _better(best, here, steps, number)
+            rest = line.split("=", 1)[1] if "=" in line else ""
+            for quote in ('"""', "'''"):
+                if rest.count(quote) == 1:
+                    inside = quote
+            del key
+    return best[1] if best else None
+
+
+def _names(dotted: str) -> list[str]:
+    return [a or b or c for a, b, c in re.findall(r"""\s*(?:"([^"]*)"|'([^']*)'|([^.\s"']+))\s*\.?""", dotted)]
+
+
+def _resolve(names: list[str], counts: dict[str, int], *, is_array: bool) -> list[str | int]:
+    """The full path of a table header, with the indexes of the arrays of tables it lies in."""
+    path: list[str | int] = []
+    for i, name in enumerate(names):
+        path.append(name)
+        key = ".".join(map(str, path))
+        last = i == len(names) - 1
+        if last and is_array:
+            counts[key] = counts.get(key, -1) + 1
+            path.append(counts[key])
+        elif key in counts:
+            path.append(counts[key])
+    return path
+
+
+def _better(
+    best: tuple[int, int] | None, here: list[str | int], steps: list[str | int], number: int
+) -> tuple[int, int] | None:
+    """Keep the deepest place that lies on the way to `steps`, the first one among equals."""
+    if here != steps[: len(here)]:
+        return best
+    if best is None or len(here) > best[0]:
+        return (len(here), number)
+    return best
