@@ -465,6 +465,53 @@ class Refusal:
     receipt: Receipt | None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a refused client gets: status, headers in order, body. Built by `refusals`, sent by `addons`."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
+
+    `forwarded` is True once a connection to the upstream was asked for on behalf of this exchange.
+    """
+
+    exchange_id: str
+    forwarded: bool
+    target: Target | None = None
+    client_status: int | None = None
+    client_error_code: str | None = None
+    ts_received: int = 0
+    ts_forwarded: int | None = None
+    ts_first_byte: int | None = None
+    ts_end: int = 0
+    upstream_status: int | None = None
+    upstream_error: str | None = None
+    reason: str | None = None
+    resp_bytes: int | None = None
+    stream_aborted: bool | None = None
+    client_disconnected: bool | None = None
+    latency_added_us: int | None = None
+    latency_upstream_ms: int | None = None
+    dst_ip: str | None = None
+    dst_port: int | None = None
+    http_version: str | None = None
+    tls_version_client: str | None = None
+    tls_version_upstream: str | None = None
+    upstream_cert_sha256: str | None = None
+    upstream_cert_verified: bool | None = None
+    org_id_seen: str | None = None
+    project_id_seen: str | None = None
+    tunnel_bytes_up: int | None = None
+    tunnel_bytes_down: int | None = None
+
+
 # ------------------------------------------------------------------------------------------------------------ evidence
 
 
