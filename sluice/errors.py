@@ -78,9 +78,17 @@ class Cause(StrEnum):
 
 
 ALWAYS_REFUSED = frozenset(
-    {Cause.AUDIT_UNAVAILABLE, Cause.INTERNAL, Cause.HOST_MISMATCH, Cause.NON_HTTP, Cause.UPSTREAM_TLS_ERROR}
+    {
+        Cause.AUDIT_UNAVAILABLE,
+        Cause.INTERNAL,
+        Cause.HOST_MISMATCH,
+        Cause.NON_HTTP,
+        Cause.UPSTREAM_TLS_ERROR,
+        Cause.WEBSOCKET,
+    }
 )
-"""Causes that no setting may open: an attacker can provoke them, or evidence itself is missing."""
+"""Causes that no setting may open: an attacker can provoke them, evidence itself is missing, or (WebSocket) nothing
+reads the messages yet, so that opening it would be an unseen tunnel."""
 
 
 class Opacity(StrEnum):

@@ -1,0 +1,52 @@
+"""Loading everything that can change a decision, as one value with one digest.
+
+Destinations, detectors and policy are read and checked together: a policy that names a class no detector has, or a
+provider no row has, is a mistake that only the combination shows. Nothing is half loaded: on any problem
+`Misconfigured` lists all that were found, and whoever asked keeps what it had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from sluice import config, keys, policy, targets
+from sluice.detect import packs
+from sluice.detect.engine import Engine
+from sluice.detect.evidence import Fingerprinter
+from sluice.errors import Misconfigured, Problem
+from sluice.metrics import know_providers
+from sluice.model import Rulebook
+
+
+def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> Rulebook:
+    """The rulebook that `settings` describe. Raises `Misconfigured` with every problem of every file."""
+    problems: list[Problem] = []
+    signatures = config.signatures_dir()
+
+    def attempt[T](step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except Misconfigured as e:
+            problems.extend(e.problems)
+            return None
+
+    table = attempt(lambda: targets.load(signatures / "targets.toml", settings.paths.targets))
+    detectors = attempt(
+        lambda: packs.load([signatures / "packs", *settings.paths.packs], signatures / "vocabulary.toml")
+    )
+    rules = attempt(
+        lambda: policy.load(
+            settings.paths.policy or config.shipped_policy(),
+            known_classes=packs.classes(signatures / "vocabulary.toml"),
+            known_providers=table.providers if table else None,
+        )
+    )
+    key = attempt(lambda: keys.fingerprint_key(settings))
+    if problems or table is None or detectors is None or rules is None or key is None:
+        raise Misconfigured(problems)
+    engine = Engine(detectors, Fingerprinter(*key))
+    know_providers(table.providers)
+    digest = hashlib.sha256("\n".join((table.digest, engine.digest, rules.digest)).encode()).hexdigest()
+    return Rulebook(targets=table, detectors=engine, policy=rules, digest=digest, loaded_at=clock())
