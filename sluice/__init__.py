@@ -1,0 +1,25 @@
+"""Sluice: the gate that AI traffic leaves through. This is the tour; each room's own page says the rest.
+
+A request's life, file by file:
+
+    addons.tunnel       CONNECT and SNI: decrypt, pass as an opaque tunnel, or refuse
+    addons.guard        the request arrives already refused, and stays so until a clearance says otherwise
+    addons.flows        the proxy's flow becomes an `Exchange`                                  (model.py)
+    sluice.gate         one page: match, identify, decode, parse, scan, decide, commit
+      sluice.targets      host and path -> which AI service this is, and what the site thinks of it
+      sluice.identity     who is asking, and how far that can be trusted
+      sluice.decode       the wire body -> bytes, under limits, or why it is opaque
+      sluice.dialects     bytes -> parts of text with roles, model, tools, files, keys
+      sluice.detect       parts -> findings; plaintext ends here
+      sluice.policy       facts -> a decision with a rule and a reason
+      sluice.recording    all of it -> one record without content
+      sluice.ledger       the record, durable and chained, before anything moves
+    addons.guard        a `Clearance` lifts the refusal; anything else is an answer             (refusals.py)
+    addons.outcome      how it ended: a second record
+    sluice.ship         ledger -> ClickHouse, exactly once, in a process of its own
+
+`errors.py` sorts faults by whose they are; `config.py` is every setting; `metrics.py` every metric; `supervisor.py`
+starts the processes; `cli` is what an operator types. Nothing in this package imports mitmproxy: that is `addons`.
+"""
+
+__version__ = "0.1.0"

@@ -44,7 +44,7 @@ def _existing(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _create(path: Path) -> None:
-    """Write beside, flush, rename, flush the directory: a crash leaves no half key that later fingerprints differ by."""
+    """Write beside, flush, rename, flush the directory: a crash must not leave half a key."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)

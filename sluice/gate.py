@@ -1,0 +1,317 @@
+"""The gate: one request in, one durable decision out. This page is the whole of "no evidence, no egress".
+
+`inspect` is the pure pipeline (match, identify, decode, parse, scan, decide): same exchange, same rulebook, same
+decision, wherever it runs; `sluice explain` calls it too. `Gate.clear` puts a deadline around it, takes large bodies
+off the event loop, commits the record, and only then makes a `Clearance`: nothing else in the program can make one,
+and `addons.guard` forwards nothing without one.
+
+Whatever goes wrong here ends in a `Refusal`. There is one place where an undecided request may pass: the operator's
+own row in the policy's failure table, for causes that an attacker cannot provoke; it is counted as fail-open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from sluice import decode, dialects, metrics, recording
+from sluice.config import Limits, Settings
+from sluice.errors import Cause, Opacity, Reason, Unavailable
+from sluice.identity import Resolver
+from sluice.model import (
+    Action,
+    Clearance,
+    Completeness,
+    Coverage,
+    Decision,
+    Exchange,
+    Facts,
+    Ledger,
+    Mode,
+    Outcome,
+    Payload,
+    Prompt,
+    RecordType,
+    Refusal,
+    Rulebook,
+    Scan,
+    Target,
+)
+from sluice.policy import cause_of
+from sluice.recording import Inspection, Timings
+
+log = logging.getLogger("sluice.gate")
+
+_SCAN_THREADS = 2
+"""Scanning releases the GIL, so a second thread uses the second core; more would only queue in the kernel."""
+
+_REASON_OF = {
+    Cause.SCAN_ERROR: Reason.SCAN_ERROR,
+    Cause.SCAN_TIMEOUT: Reason.SCAN_TIMEOUT,
+    Cause.AUDIT_UNAVAILABLE: Reason.AUDIT_UNAVAILABLE,
+    Cause.OVERLOAD: Reason.OVERLOAD,
+    Cause.INTERNAL: Reason.INTERNAL,
+}
+
+
+def inspect(
+    exchange: Exchange, rulebook: Rulebook, limits: Limits, resolver: Resolver, clock: Callable[[], int] = time.time_ns
+) -> Inspection:
+    """Everything up to the decision, without side effects. `clock` gives nanoseconds since the epoch.
+
+    Runs on the event loop for small bodies and in a thread for large ones. May raise whatever a room raises; the
+    caller turns that into a refusal.
+    """
+    target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
+    if target is None:
+        return Inspection(target=None, decision=Decision(action=Action.ALLOW, reason=Reason.NOT_AI, rule="not-ai"))
+    subject = resolver.resolve(exchange)
+    t0 = clock()
+    payload = decode.open_body(exchange.body, exchange.headers, limits, time.thread_time)
+    t1 = clock()
+    prompt = dialects.parse(target, exchange, payload, limits)
+    t2 = clock()
+    scan = rulebook.detectors.scan(prompt.parts)
+    credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
+    t3 = clock()
+    coverage = measure(payload, prompt, scan)
+    facts = Facts(
+        target=target,
+        subject=subject,
+        method=exchange.method,
+        path=exchange.path,
+        operation=prompt.operation,
+        model=prompt.model,
+        agent=prompt.agent,
+        tools=prompt.tools,
+        client_address=exchange.client.address,
+        findings=scan.findings,
+        coverage=coverage,
+        credential=credential,
+        at=exchange.at,
+    )
+    decision = decide(rulebook, facts, payload, prompt, scan)
+    t4 = clock()
+    timings = Timings(
+        identity_done=t0 // 1000,
+        scan_done=t3 // 1000,
+        decided=t4 // 1000,
+        decode_us=(t1 - t0) // 1000,
+        parse_us=(t2 - t1) // 1000,
+        scan_us=(t3 - t2) // 1000,
+        decide_us=(t4 - t3) // 1000,
+    )
+    return Inspection(target, decision, subject, payload, prompt, scan, coverage, credential, timings)
+
+
+def decide(rulebook: Rulebook, facts: Facts, payload: Payload, prompt: Prompt, scan: Scan) -> Decision:
+    """Policy first; then the failure table for what could not be read. A block by rule outranks an unread body."""
+    decision = rulebook.policy.decide(facts)
+    if decision.action is not Action.ALLOW:
+        return decision
+    cause = _cause(payload, prompt, scan)
+    if cause is None:
+        return decision
+    failed = rulebook.policy.on_failure(cause, facts.target, facts.at)
+    if failed.action is Action.ALLOW and cause is Cause.PARTIAL_INSPECTION:
+        return decision
+    return replace(failed, classes=decision.classes, rules_evaluated=decision.rules_evaluated)
+
+
+def _cause(payload: Payload, prompt: Prompt, scan: Scan) -> Cause | None:
+    """The worst reason for which this request was not understood as a whole; None when it was."""
+    reasons = [payload.opacity] if payload.opacity else []
+    reasons += [u.reason for u in prompt.unread]
+    reasons += [u.reason for u in scan.unread]
+    if not reasons:
+        return None
+    causes = [cause_of(Opacity(r)) for r in reasons]
+    return next((c for c in causes if c is not None), Cause.PARTIAL_INSPECTION)
+
+
+def measure(payload: Payload, prompt: Prompt, scan: Scan) -> Coverage:
+    """How much of the request the detectors saw."""
+    unread = prompt.unread + scan.unread
+    reasons = {u.reason for u in unread}
+    unread_bytes = sum(u.size for u in unread)
+    if payload.opacity:
+        reasons.add(payload.opacity)
+        unread_bytes += payload.wire_size
+    if not reasons:
+        completeness = Completeness.FULL
+    elif scan.scanned_bytes and not payload.opacity:
+        completeness = Completeness.PARTIAL
+    else:
+        completeness = Completeness.NONE
+    return Coverage(
+        completeness=completeness,
+        wire_bytes=payload.wire_size,
+        decoded_bytes=len(payload.data),
+        scanned_bytes=scan.scanned_bytes,
+        unread_bytes=unread_bytes,
+        reasons=tuple(sorted(reasons)),
+    )
+
+
+class Gate:
+    """Decides exchanges for one worker. Used from one event loop; `swap` is an assignment and takes effect at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rulebook: Rulebook,
+        ledger: Ledger,
+        resolver: Resolver,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._limits = settings.limits
+        self._evidence = settings.evidence
+        self._rulebook = rulebook
+        self._ledger = ledger
+        self._resolver = resolver
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
+        metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        return self._rulebook
+
+    @property
+    def resolver(self) -> Resolver:
+        return self._resolver
+
+    def swap(self, rulebook: Rulebook) -> None:
+        """Put a new rulebook in force, whole. Requests in inspection finish with the one they started with."""
+        self._rulebook = rulebook
+        metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
+
+    def close(self) -> None:
+        """Let the scanning threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def clear(self, exchange: Exchange) -> Clearance | Refusal:
+        """Decide one complete request. Raises nothing but `CancelledError`; a clearance means a durable allow."""
+        rulebook = self._rulebook
+        started = time.perf_counter()
+        try:
+            seen = await self._inspect(exchange, rulebook)
+        except TimeoutError:
+            seen = self._undecided(exchange, rulebook, Cause.SCAN_TIMEOUT)
+        except Unavailable as e:
+            seen = self._undecided(exchange, rulebook, e.cause)
+        except Exception as e:  # noqa: BLE001 - any fault of any room ends in the failure table, never in a forward
+            log.error("inspection failed", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
+            seen = self._undecided(exchange, rulebook, Cause.SCAN_ERROR)
+        kind = RecordType.DECISION if seen.target else RecordType.BYPASS
+        result = await self._commit(exchange, seen, rulebook, kind)
+        metrics.ADDED_SECONDS.observe(time.perf_counter() - started)
+        return result
+
+    async def refuse(self, exchange: Exchange, reason: Reason, cause: Cause | None = None, detail: str = "") -> Refusal:
+        """Record a refusal that the proxy itself decided: a WebSocket upgrade, hosts that disagree, a bad head."""
+        rulebook = self._rulebook
+        decision = Decision(action=Action.REFUSE, reason=reason, rule="gate", cause=cause or Cause.INTERNAL)
+        try:
+            target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
+        except Exception:  # noqa: BLE001 - the host may be nonsense: that is why it is refused
+            target = None
+        seen = Inspection(target=target, decision=decision)
+        result = await self._commit(exchange, seen, rulebook, RecordType.DECISION, detail)
+        if isinstance(result, Refusal):
+            return result
+        raise AssertionError("a refusal was cleared")  # unreachable: _commit clears only ALLOW
+
+    async def bypass(self, exchange: Exchange, detail: str) -> Clearance | Refusal:
+        """Record an opaque tunnel or a plain request to a non-AI host, durably, before its first byte."""
+        decision = Decision(action=Action.ALLOW, reason=Reason.NOT_AI, rule="not-ai", mode=Mode.PASS)
+        coverage = Coverage(Completeness.NONE, len(exchange.body), 0, 0, len(exchange.body), ())
+        seen = Inspection(target=None, decision=decision, coverage=coverage)
+        return await self._commit(exchange, seen, self._rulebook, RecordType.BYPASS, detail)
+
+    async def outcome(self, outcome: Outcome) -> None:
+        """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
+        if outcome.upstream_status:
+            metrics.UPSTREAM_RESPONSES.labels(f"{outcome.upstream_status // 100}xx").inc()
+        try:
+            await self._ledger.commit(recording.outcome_record(outcome))
+        except Unavailable:
+            log.error("outcome not recorded", extra={"facts": {"decision_id": outcome.exchange_id}})
+
+    async def _inspect(self, exchange: Exchange, rulebook: Rulebook) -> Inspection:
+        """Small bodies here and now; large ones in a thread, with a deadline that the event loop keeps."""
+        if len(exchange.body) <= self._limits.offload_bytes:
+            return inspect(exchange, rulebook, self._limits, self._resolver, self._clock)
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, inspect, exchange, rulebook, self._limits, self._resolver, self._clock
+        )
+        async with asyncio.timeout(self._limits.scan_seconds):
+            return await work
+
+    def _undecided(self, exchange: Exchange, rulebook: Rulebook, cause: Cause) -> Inspection:
+        """What the failure table says of a request that could not be inspected."""
+        target: Target | None = None
+        try:
+            target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
+            decision = rulebook.policy.on_failure(cause, target, exchange.at)
+        except Exception:  # noqa: BLE001 - when even the table cannot be asked, the answer is no
+            decision = Decision(action=Action.REFUSE, reason=Reason.INTERNAL, rule="gate", cause=Cause.INTERNAL)
+        size = len(exchange.body)
+        coverage = Coverage(Completeness.NONE, size, 0, 0, size, (str(cause),))
+        return Inspection(target=target, decision=decision, coverage=coverage)
+
+    async def _commit(
+        self, exchange: Exchange, seen: Inspection, rulebook: Rulebook, kind: RecordType, detail: str = ""
+    ) -> Clearance | Refusal:
+        """Make the decision durable, then say it. The only place where a `Clearance` is made."""
+        decision, receipt = seen.decision, None
+        began = time.perf_counter()
+        try:
+            record = recording.decision_record(
+                exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
+            )
+            async with asyncio.timeout(self._limits.commit_seconds):
+                receipt = await self._ledger.commit(record)
+        except (Unavailable, TimeoutError):
+            decision = _refused(Cause.AUDIT_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE)
+        except Exception as e:  # noqa: BLE001 - a record that cannot be built is evidence that cannot be given
+            log.error("record not built", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
+            decision = _refused(Cause.INTERNAL, Reason.INTERNAL)
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
+        _count(seen, decision)
+        if decision.action is Action.ALLOW and receipt is not None:
+            return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt)
+        return Refusal(exchange_id=exchange.id, decision=decision, target=seen.target, receipt=receipt)
+
+
+def _refused(cause: Cause, reason: Reason) -> Decision:
+    return Decision(action=Action.REFUSE, reason=reason, rule="gate", cause=cause)
+
+
+def _count(seen: Inspection, decision: Decision) -> None:
+    """Metrics of one decision. Labels come from closed lists; a failure here must not undo a durable decision."""
+    target = seen.target
+    provider = metrics.provider_label(target.provider if target else None)
+    metrics.DECISIONS.labels(decision.action, decision.reason, provider, decision.mode).inc()
+    if decision.cause is not None:
+        if decision.action is Action.ALLOW:
+            metrics.FAIL_OPEN.labels(decision.cause).inc()
+        else:
+            metrics.REFUSALS.labels(decision.cause).inc()
+    for dependency in decision.degraded:
+        metrics.DEGRADED.labels(dependency).inc()
+    if seen.coverage is not None and seen.payload is not None:
+        metrics.REQUEST_BYTES.observe(seen.coverage.wire_bytes)
+        metrics.INSPECTED_BYTES.inc(seen.coverage.scanned_bytes)
+        for reason in seen.coverage.reasons:
+            metrics.UNINSPECTED_BYTES.labels(reason).inc(seen.coverage.unread_bytes)
+        if seen.timings.scan_us is not None:
+            metrics.STAGE_SECONDS.labels("scan").observe(seen.timings.scan_us / 1e6)
+    if seen.scan is not None:
+        for finding in seen.scan.findings:
+            metrics.FINDINGS.labels(finding.data_class, finding.severity, finding.novelty).inc()

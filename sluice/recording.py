@@ -1,0 +1,304 @@
+"""From what the gate saw to the record it commits: measured, sealed, clipped. No plaintext passes this page.
+
+Every text that a client can choose (host, model, tool names, user agent, content type) is clipped and cleaned of
+control characters, and every list is capped, so that no request can make a record too large to write.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sluice import dialects
+from sluice.config import Evidence
+from sluice.model import (
+    Action,
+    Credential,
+    Decision,
+    Exchange,
+    FileFact,
+    Finding,
+    Match,
+    Outcome,
+    PartFact,
+    Payload,
+    Prompt,
+    Record,
+    RecordType,
+    Rulebook,
+    Scan,
+    Severity,
+    Subject,
+    Target,
+)
+from sluice.model import Coverage as CoverageFact
+
+MAX_TEXT = 256
+MAX_LIST = 64
+MAX_MATCHES = 200
+MAX_PARTS = 100
+OFFSET_BUCKET = 1024
+"""Offsets are kept in kilobytes: enough to find the place again, too coarse to reconstruct a text's layout."""
+
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298), 8232, 8233))
+
+
+def clip(text: str | None, limit: int = MAX_TEXT) -> str | None:
+    """Client-chosen text made safe to store and print: no control or direction characters, no lone surrogates."""
+    if text is None:
+        return None
+    text = text[: limit * 2]
+    if not (text.isascii() and text.isprintable()):
+        text = text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8", "replace")
+    return text[:limit]
+
+
+def clip_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
+    """At most `limit` clipped texts; the last one says how many more there were."""
+    listed = [t for t in (clip(t, 128) for t in texts) if t]
+    if len(listed) > limit:
+        return (*listed[: limit - 1], f"(+{len(listed) - limit + 1} more)")
+    return tuple(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """When each stage was done (microseconds since the epoch) and how long it took (microseconds)."""
+
+    identity_done: int | None = None
+    scan_done: int | None = None
+    decided: int | None = None
+    decode_us: int | None = None
+    parse_us: int | None = None
+    scan_us: int | None = None
+    decide_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """**P** Everything that the pipeline learned about one exchange, up to and including the decision."""
+
+    target: Target | None
+    decision: Decision
+    subject: Subject | None = None
+    payload: Payload | None = None
+    prompt: Prompt | None = None
+    scan: Scan | None = None
+    coverage: CoverageFact | None = None
+    credential: Credential | None = None
+    timings: Timings = Timings()
+
+
+def decision_record(
+    exchange: Exchange,
+    seen: Inspection,
+    rulebook: Rulebook,
+    evidence: Evidence,
+    *,
+    record_type: RecordType = RecordType.DECISION,
+    detail: str | None = None,
+) -> Record:
+    """The D record of one exchange: complete before a byte is forwarded or a refusal is sent."""
+    target, decision, prompt, payload = seen.target, seen.decision, seen.prompt, seen.payload
+    coverage, credential, subject, times = seen.coverage, seen.credential, seen.subject, seen.timings
+    sealed = rulebook.detectors
+    findings = seen.scan.findings if seen.scan else ()
+    severities = [f.severity for f in findings if not f.example]
+    return Record(
+        record_type=record_type,
+        decision_id=exchange.id,
+        ts_received=exchange.at // 1000,
+        ts_identity_done=times.identity_done,
+        ts_scan_done=times.scan_done,
+        ts_decided=times.decided,
+        subject_id=sealed.fingerprint("subject", subject.id) if subject else None,
+        subject_kind=subject.kind if subject else None,
+        identity_method=subject.method if subject else None,
+        identity_assurance=str(subject.assurance) if subject else None,
+        groups_hash=sealed.fingerprint("groups", "\n".join(sorted(subject.groups)))
+        if subject and subject.groups
+        else None,
+        session_id=sealed.fingerprint("session", prompt.session) if prompt and prompt.session else None,
+        src_ip=address(exchange.client.address, evidence.address),
+        src_port=exchange.client.port or None,
+        user_agent=clip(exchange.header("user-agent")) if evidence.user_agent else None,
+        key_fp=credential.fingerprint if credential else None,
+        key_hint=credential.hint if credential else None,
+        key_kind=credential.kind if credential else None,
+        provider_id=target.provider if target else None,
+        provider_status=str(target.status) if target else None,
+        product=target.product if target else None,
+        target_row=target.row if target else None,
+        host=clip(exchange.host, 253),
+        sni=clip(exchange.sni, 253),
+        dst_port=exchange.port,
+        http_version=clip(exchange.http_version, 16),
+        tls_version_client=exchange.client.tls_version,
+        method=clip(exchange.method, 32),
+        path_template=clip(dialects.path_template(exchange.path)) if target else None,
+        route_id=prompt.route if prompt else None,
+        operation=prompt.operation if prompt else None,
+        model_requested=clip(prompt.model, 128) if prompt else None,
+        agent_id=clip(prompt.agent, 64) if prompt else None,
+        conversation_fp=sealed.fingerprint("conversation", prompt.session) if prompt and prompt.session else None,
+        tools_declared=clip_all(prompt.tools) if prompt and prompt.tools else None,
+        tool_choice=clip(prompt.tool_choice, 64) if prompt else None,
+        mcp_servers=clip_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
+        body_bytes=len(exchange.body),
+        decoded_bytes=len(payload.data) if payload else None,
+        content_type=clip(payload.media_type, 64) if payload else None,
+        encodings=clip_all(payload.encodings, 8) if payload and payload.encodings else None,
+        dialect=prompt.dialect if prompt else None,
+        stream=prompt.stream if prompt else None,
+        parts=_part_facts(prompt) if prompt and prompt.parts else None,
+        attachments=_file_facts(prompt) if prompt and prompt.files else None,
+        body_hmac=sealed.fingerprint("body", exchange.body) if exchange.body else None,
+        hmac_key_id=sealed.key_id,
+        data_classes=decision.classes or None,
+        matches=matches(findings) or None,
+        max_severity=str(max(severities, key=_rank)) if severities else None,
+        inspection_status=str(coverage.completeness) if coverage else None,
+        scanned_bytes=coverage.scanned_bytes if coverage else None,
+        uninspected_bytes=coverage.unread_bytes if coverage else None,
+        uninspected_reason=coverage.reasons or None if coverage else None,
+        scan_us=times.scan_us,
+        decode_us=times.decode_us,
+        parse_us=times.parse_us,
+        decide_us=times.decide_us,
+        engine_versions=sealed.versions,
+        detector_pack_version=sealed.digest[:16],
+        rulebook_digest=rulebook.digest,
+        policy_id=rulebook.policy.id,
+        policy_version=rulebook.policy.version,
+        policy_sha256=rulebook.policy.digest,
+        rule_id=decision.rule,
+        rules_evaluated=decision.rules_evaluated,
+        policy_mode=str(decision.mode),
+        fail_mode=_fail_mode(decision),
+        policy_age_s=max(0, (exchange.at - rulebook.loaded_at) // 1_000_000_000),
+        decision=str(decision.action),
+        would_decide=str(decision.would) if decision.would else None,
+        reason_code=decision.reason,
+        reason_detail=clip(detail or decision.cause),
+        degraded=decision.degraded or None,
+        regulated_tags=tuple(sorted({r for f in findings if not f.example for r in f.regulations}))[:MAX_LIST] or None,
+    )
+
+
+def outcome_record(outcome: Outcome) -> Record:
+    """The O record: how the exchange with that decision id ended."""
+    target = outcome.target
+    return Record(
+        record_type=RecordType.OUTCOME,
+        decision_id=outcome.exchange_id,
+        parent_decision_id=outcome.exchange_id,
+        ts_received=outcome.ts_received,
+        ts_forwarded=outcome.ts_forwarded,
+        ts_first_byte=outcome.ts_first_byte,
+        ts_end=outcome.ts_end,
+        provider_id=target.provider if target else None,
+        product=target.product if target else None,
+        target_row=target.row if target else None,
+        forwarded=outcome.forwarded,
+        client_status=outcome.client_status,
+        client_error_code=clip(outcome.client_error_code, 64),
+        reason_code=outcome.reason,
+        upstream_status=outcome.upstream_status,
+        upstream_error=clip(outcome.upstream_error, 64),
+        resp_bytes=outcome.resp_bytes,
+        stream_aborted=outcome.stream_aborted,
+        client_disconnected=outcome.client_disconnected,
+        latency_added_us=outcome.latency_added_us,
+        latency_upstream_ms=outcome.latency_upstream_ms,
+        dst_ip=outcome.dst_ip,
+        dst_port=outcome.dst_port,
+        http_version=clip(outcome.http_version, 16),
+        tls_version_client=outcome.tls_version_client,
+        tls_version_upstream=outcome.tls_version_upstream,
+        upstream_cert_sha256=outcome.upstream_cert_sha256,
+        upstream_cert_verified=outcome.upstream_cert_verified,
+        org_id_seen=clip(outcome.org_id_seen, 64),
+        project_id_seen=clip(outcome.project_id_seen, 64),
+        tunnel_bytes_up=outcome.tunnel_bytes_up,
+        tunnel_bytes_down=outcome.tunnel_bytes_down,
+    )
+
+
+def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:
+    """Findings counted by detector, value and provenance, most severe first; at most `MAX_MATCHES`."""
+    groups: dict[tuple[str, str, str, bool], list[Finding]] = {}
+    for f in findings:
+        groups.setdefault((f.detector, f.fingerprint, f.provenance, f.example), []).append(f)
+    rows = [
+        Match(
+            detector=f.detector,
+            rev=f.rev,
+            data_class=f.data_class,
+            severity=str(f.severity),
+            count=len(group),
+            validated=f.validated,
+            confidence=f.confidence,
+            offset_bucket=f.start // OFFSET_BUCKET,
+            fingerprint=f.fingerprint,
+            mask=f.mask,
+            provenance=str(f.provenance),
+            novelty=f.novelty,
+            example=f.example,
+        )
+        for group in groups.values()
+        for f in group[:1]
+    ]
+    rows.sort(key=lambda m: (-Severity(m.severity).rank, m.detector, m.fingerprint))
+    return tuple(rows[:MAX_MATCHES])
+
+
+def address(text: str, keep: str) -> str | None:
+    """A client address as the site wants it kept: `full`, `truncated` (/24 or /48) or `none`."""
+    if keep == "none":
+        return None
+    if keep == "full":
+        return clip(text, 64)
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False).network_address)
+
+
+def pseudonymiser(rulebook: Rulebook) -> Callable[[str], str]:
+    """How a subject's name appears in records: keyed, so that the records alone do not name anyone."""
+    return lambda name: rulebook.detectors.fingerprint("subject", name)
+
+
+def _rank(severity: Severity) -> int:
+    return severity.rank
+
+
+def _fail_mode(decision: Decision) -> str | None:
+    if decision.cause is None:
+        return None
+    return "open" if decision.action is Action.ALLOW else "closed"
+
+
+def _part_facts(prompt: Prompt) -> tuple[PartFact, ...]:
+    """The shape of the parts, neighbours of one role and kind added up: a long conversation stays a short list."""
+    facts: list[PartFact] = []
+    role, kind, size = "", "", 0
+    for part in prompt.parts:
+        length = len(part.text) if part.text.isascii() else len(part.text.encode("utf-8", "surrogatepass"))
+        if (part.role, part.kind) == (role, kind):
+            size += length
+            continue
+        if role:
+            facts.append(PartFact(role=str(role), kind=str(kind), bytes=size))
+        role, kind, size = part.role, part.kind, length
+    facts.append(PartFact(role=str(role), kind=str(kind), bytes=size))
+    return tuple(facts[:MAX_PARTS])
+
+
+def _file_facts(prompt: Prompt) -> tuple[FileFact, ...]:
+    return tuple(
+        FileFact(kind=f.kind, mime=clip(f.mime, 64), transport=f.transport, bytes=f.size)
+        for f in prompt.files[:MAX_LIST]
+    )
