@@ -35,8 +35,7 @@ def exchange_of(request: dict[str, object], *, file: str = "request", at: int = 
         raise Misconfigured(Problem(file, None, "`headers` must be an object of name to text (or list of texts)"))
     pairs: list[tuple[str, str]] = []
     for name, value in cast("dict[str, object]", headers).items():
-        for one in value if isinstance(value, list) else [value]:
-            pairs.append((name, str(one)))
+        pairs.extend((name, str(one)) for one in (value if isinstance(value, list) else [value]))
     scheme = text("scheme", "https")
     host, _, port = text("host").partition(":")
     path, _, query = text("path", "/").partition("?")
@@ -71,9 +70,7 @@ def _body(request: dict[str, object], file: str) -> bytes:
         return json.dumps(request["body"], ensure_ascii=False).encode("utf-8", "surrogatepass")
     if "ws_messages" in request:
         raise Misconfigured(
-            Problem(
-                file, None, "`ws_messages`: WebSocket upgrades to AI destinations are answered 426, so none is read"
-            )
+            Problem(file, None, "`ws_messages` cannot be explained: WebSocket upgrades to AI destinations are refused")
         )
     return b""
 
