@@ -84,6 +84,11 @@ RULEBOOK_LOADED = Gauge(
 )
 WORKER_RESTARTS = Counter("sluice_process_restarts", "Child processes that ended and were started again.", ["process"])
 LOGGED_ERRORS = Counter("sluice_logged_errors", "Errors logged, by part of the program.", ["component"])
+METRIC_FILES_UNREADABLE = Gauge(
+    "sluice_metric_files_unreadable",
+    "Metric files of a process that the last scrape could not read and left out.",
+    multiprocess_mode="mostrecent",
+)
 
 _PROVIDERS: set[str] = set()
 
