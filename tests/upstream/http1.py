@@ -88,7 +88,7 @@ async def _answer(
     writer.write(connection.send(h11.Response(status_code=reply.status, headers=headers)) or b"")
     for n, piece in enumerate(reply.events or ()):
         if n:
-            await asyncio.sleep(upstream.delay)
+            await upstream.between(n)
         writer.write(connection.send(h11.Data(data=piece)) or b"")
         await writer.drain()
     if reply.abort:

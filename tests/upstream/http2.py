@@ -104,7 +104,7 @@ class _Connection:
             self._h2.send_headers(stream, headers)
             for n, piece in enumerate(reply.events or (reply.body,)):
                 if n:
-                    await asyncio.sleep(self._upstream.delay)
+                    await self._upstream.between(n)
                 await self._send(stream, piece)
             if reply.abort:
                 self._h2.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)

@@ -10,7 +10,8 @@ import asyncio
 import re
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class Upstream:
         self._thread: threading.Thread | None = None
         self._stopping: asyncio.Event | None = None
         self._started = threading.Event()
+        self._go: asyncio.Event | None = None
+        self._hold_after = 0
         self._failure: BaseException | None = None
 
     @property
@@ -118,8 +121,35 @@ class Upstream:
             self._thread.join(10)
         self.journal.close()
 
+    @contextmanager
+    def hold(self, after: int) -> Iterator[Callable[[], None]]:
+        """Inside, every streamed answer stops after `after` pieces until the function that this yields is called.
+
+        A client that has a piece in hand while the rest is held back proves that nobody on the way buffers.
+        """
+        assert self._loop and self._go
+        self._hold_after = after
+        self._loop.call_soon_threadsafe(self._go.clear)
+
+        def release() -> None:
+            assert self._loop and self._go
+            self._loop.call_soon_threadsafe(self._go.set)
+
+        try:
+            yield release
+        finally:
+            release()
+
+    async def between(self, sent: int) -> None:
+        """What happens before the next piece of a streamed answer, when `sent` of them are out."""
+        assert self._go
+        await asyncio.sleep(self.delay)
+        if sent >= self._hold_after:
+            await self._go.wait()
+
     async def _serve(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stopping, self._go = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._go.set()
         tasks: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -60,6 +60,16 @@ def test_stream_comes_in_pieces(client: httpx.Client) -> None:
         assert len(list(answer.iter_raw())) >= 5
 
 
+def test_hold_keeps_the_rest_back(client: httpx.Client, upstream: Upstream) -> None:
+    """While an answer is held, its first pieces are with the client; after release all of them are."""
+    with upstream.hold(after=2) as release, client.stream("GET", "/_/events/5") as answer:
+        pieces = answer.iter_raw()
+        first = next(pieces) + next(pieces)
+        assert first.count(b"data:") == 2
+        release()
+        assert (first + b"".join(pieces)).count(b"data:") == 5
+
+
 def test_cut_off_stream_is_an_error(client: httpx.Client) -> None:
     """`/_/abort` ends without a proper end, so that a proxy's handling of it can be tested."""
     with pytest.raises(httpx.RemoteProtocolError):
