@@ -9,15 +9,17 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import re
-import ssl
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -68,9 +70,9 @@ class Status:
 
 
 def app(
-    *, status: Callable[[], Status], certificate: Callable[[], bytes | None], metrics: Path, listen: str
+    *, status: Callable[[], Status], certificate: Callable[[Literal["pem", "der"]], bytes], metrics: Path, listen: str
 ) -> ASGIApp:
-    """The admin application. `certificate` gives the CA certificate as PEM; `metrics` is the directory of metric files;
+    """The admin application. `certificate` gives the CA certificate; `metrics` is the directory of metric files;
     `listen` the address it is served on, for the Host check."""
 
     def page(_: Request) -> Response:
@@ -91,12 +93,10 @@ def app(
         return Response(body, headers={"content-type": content_type})
 
     def ca_pem(_: Request) -> Response:
-        return _download(certificate(), "sluice-ca.pem", "application/x-pem-file")
+        return _download(certificate("pem"), "sluice-ca.pem", "application/x-pem-file")
 
     def ca_der(_: Request) -> Response:
-        pem = certificate()
-        der = ssl.PEM_cert_to_DER_cert(pem.decode("ascii")) if pem else None
-        return _download(der, "sluice-ca.der", "application/pkix-cert")
+        return _download(certificate("der"), "sluice-ca.der", "application/pkix-cert")
 
     routes = [
         Route("/", page),
@@ -111,9 +111,30 @@ def app(
     return _Guarded(inner, listen)
 
 
-def _download(body: bytes | None, name: str, media_type: str) -> Response:
-    if body is None:
-        return PlainTextResponse("there is no CA certificate\n", status_code=404)
+class Server(uvicorn.Server):
+    """uvicorn inside the supervisor's event loop: signals stay the supervisor's, and it writes no log of its own."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                http="h11",
+                ws="none",
+                limit_concurrency=64,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _download(body: bytes, name: str, media_type: str) -> Response:
     return Response(body, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
 
 

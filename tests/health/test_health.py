@@ -16,15 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sluice import health
 
-PEM = b"-----BEGIN CERTIFICATE-----\nAAECAw==\n-----END CERTIFICATE-----\n"
+CERTIFICATE: dict[str, bytes] = {"pem": b"-----BEGIN", "der": b"\0\1\2\3"}
 
 
-def client(
-    tmp_path: Path, missing: Sequence[str] = (), certificate: bytes | None = PEM, listen: str = "127.0.0.1"
-) -> httpx.AsyncClient:
+def client(tmp_path: Path, missing: Sequence[str] = (), listen: str = "127.0.0.1") -> httpx.AsyncClient:
     application = health.app(
         status=lambda: health.Status(tuple(missing), {"worker-0": {"state": "ready"}}),
-        certificate=lambda: certificate,
+        certificate=CERTIFICATE.__getitem__,
         metrics=tmp_path,
         listen=listen,
     )
@@ -66,14 +64,12 @@ async def test_ready_only_when_nothing_is_missing(tmp_path: Path) -> None:
 
 
 async def test_the_ca_certificate_can_be_fetched(tmp_path: Path) -> None:
-    """PEM as it lies on disk, DER as the bytes inside it, 404 when there is none."""
+    """Both forms, each with the type that browsers and Windows know."""
     async with client(tmp_path) as http:
-        assert (await http.get("/ca.pem")).content == PEM
+        assert (await http.get("/ca.pem")).content == CERTIFICATE["pem"]
         der = await http.get("/ca.der")
-        assert der.content == b"\0\1\2\3"
+        assert der.content == CERTIFICATE["der"]
         assert der.headers["content-type"] == "application/pkix-cert"
-    async with client(tmp_path, certificate=None) as http:
-        assert (await http.get("/ca.pem")).status_code == 404
 
 
 async def test_nothing_else_is_served(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""What `sluice-proxy` makes sure of before anything runs: a private place, whole rules, a CA, two free ports.
+
+Every function raises `Misconfigured` with all the problems it found, and undoes nothing: what was made (directories,
+keys) is what the next start needs too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import socket
+import time
+
+from sluice import config
+from sluice.errors import Misconfigured, Problem
+
+KEY_LOGS = ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE")
+BIND_SECONDS = 5.0
+
+
+def refuse_key_logs() -> None:
+    """No process of this appliance may write TLS session keys to a file."""
+    found = [name for name in KEY_LOGS if os.environ.get(name)]
+    if found:
+        what = "is set: it would write the session keys of every connection to a file. Unset it"
+        raise Misconfigured([Problem(f"${name}", None, what) for name in found])
+
+
+def harden() -> None:
+    """For this process and its children: private files, no core dump (it would hold prompts and keys), and as many open
+    connections as the system allows."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def prepare(settings: config.Settings) -> None:
+    """Make `var` and the directories below it, private to this user. Raises `Misconfigured`."""
+    var = settings.paths.var
+    for directory in (var, settings.ledger_dir, settings.run_dir, settings.keys_dir, settings.ca_dir):
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            mode = directory.stat().st_mode
+            probe = directory / f".probe-{os.getpid()}"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as e:
+            raise Misconfigured(Problem(str(directory), None, f"cannot be written: {e.strerror}")) from e
+        if mode & 0o022:
+            what = "can be changed by other users, who could replace keys and evidence; run `chmod 700` on it"
+            raise Misconfigured(Problem(str(directory), None, what))
+
+
+def fresh_metrics(settings: config.Settings) -> None:
+    """An empty directory for metric files, named in the environment before prometheus_client is first imported."""
+    directory = settings.run_dir / "metrics"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
+def check(settings: config.Settings) -> str:
+    """Load the rulebook, the fingerprint key and the CA, making key and CA on the first start. Returns the rulebook's
+    digest. Raises `Misconfigured` with the problems of all of them."""
+    from sluice import ca, rulebook  # they import metrics, which must find its directory named
+
+    problems: list[Problem] = []
+    digest = ""
+    try:
+        digest = rulebook.load(settings).digest
+    except Misconfigured as e:
+        problems += e.problems
+    try:
+        ca.Authority.load_or_create(settings.ca_dir, settings.ca)
+    except Misconfigured as e:
+        problems += e.problems
+    if problems:
+        raise Misconfigured(problems)
+    return digest
+
+
+def bind(listen: str, backlog: int, setting: str) -> socket.socket:
+    """A listening socket. Waits a moment for a predecessor's workers to let go. Raises `Misconfigured`."""
+    host, port = config.endpoint(listen)
+    until = time.monotonic() + BIND_SECONDS
+    while True:
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            made = socket.create_server(address[:2], family=family, backlog=backlog)
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE and time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            raise Misconfigured(Problem(setting, None, f"cannot listen on {listen}: {e.strerror}")) from e
+        made.setblocking(False)
+        return made

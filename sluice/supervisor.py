@@ -1,0 +1,300 @@
+"""`sluice-proxy`: checks everything, binds once, keeps the workers and the shipper running, ends in order.
+
+Rules
+1. Nothing listens before settings, rulebook, keys and CA are whole. Each problem is one line, and the exit code 78.
+2. The listening socket is made here, once, and inherited: a worker that dies takes no connection queue with it, and
+   one that is started again serves the same socket.
+3. Workers stop first and the shipper last, so that what they recorded while they stopped can still be shipped.
+4. No request passes through here: no mitmproxy, no content, nothing that a client can make slow.
+
+Exit codes: 0 stopped as asked; 1 the appliance could not be kept running; 78 misconfigured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sluice import config, instance, logs, startup
+from sluice.child import Child, Ending, Patience, State
+from sluice.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from sluice import health
+
+log = logging.getLogger("sluice.supervisor")
+
+OK, FAILED, MISCONFIGURED = 0, 1, 78
+FAILURES = 5
+"""Failed starts of one process within `Patience.window` that end an appliance which never was ready."""
+LEDGER_FAILED = 75
+DRAIN_MARGIN = 5.0
+"""Seconds that a worker gets beyond `limits.drain_seconds`, which it keeps itself, before it is killed."""
+SHIPPER_GRACE = 20.0
+
+# `-P` keeps the working directory off the import path: a file lying there must not become part of the gate.
+WORKER = (sys.executable, "-P", "-m", "addons.worker")
+SHIPPER = (sys.executable, "-P", "-m", "sluice.ship.shipper")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file [default: deploy/sluice.toml].")
+@click.version_option(importlib.metadata.version("sluice"), prog_name="sluice-proxy")
+def main(file: Path | None) -> None:
+    """Run the appliance: proxy, inspection, evidence, admin listener. Stop it with Ctrl-C or SIGTERM."""
+    logs.setup("supervisor")
+    try:
+        sys.exit(run(file))
+    except Misconfigured as e:
+        for problem in e.problems:
+            _complain(str(problem))
+        sys.exit(MISCONFIGURED)
+
+
+def run(file: Path | None, *, worker: Sequence[str] = WORKER, shipper: Sequence[str] = SHIPPER) -> int:
+    """Check, bind, run until told to stop; the exit code. Raises `Misconfigured` before anything listens."""
+    startup.refuse_key_logs()
+    settings = config.load(file)
+    file = config.locate(file)
+    startup.harden()
+    _say(f"Sluice {importlib.metadata.version('sluice')}: checking settings, rules and detectors ...")
+    startup.prepare(settings)
+    claim = instance.claim(settings.paths.var)
+    try:
+        startup.fresh_metrics(settings)
+        digest = startup.check(settings)
+        proxy = startup.bind(settings.proxy.listen, settings.proxy.backlog, "proxy.listen")
+        admin = startup.bind(settings.admin.listen, 64, "admin.listen")
+        with proxy, admin:
+            instance.publish(settings.run_dir, _address(proxy), _address(admin))
+            appliance = Appliance(
+                settings,
+                file,
+                proxy=proxy,
+                admin=admin,
+                digest=digest,
+                worker=worker,
+                shipper=shipper,
+            )
+            ending = asyncio.run(appliance.run())
+    finally:
+        claim.release()
+    if ending.message:
+        _complain(ending.message)
+    return ending.code
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why the appliance ends: its exit code, and a line for the operator when it was not asked to."""
+
+    code: int
+    message: str = ""
+
+
+class Appliance:
+    """Workers, shipper and admin listener, from the first start to the last exit."""
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        file: Path | None,
+        *,
+        proxy: socket.socket,
+        admin: socket.socket,
+        digest: str,
+        worker: Sequence[str] = WORKER,
+        shipper: Sequence[str] = SHIPPER,
+        patience: Patience | None = None,
+    ) -> None:
+        self._settings = settings
+        self._proxy = proxy
+        self._admin = admin
+        self._digest = digest
+        self._was_ready = False
+        self._stopping = False
+        self._changed = asyncio.Event()
+        self._end: asyncio.Future[End] | None = None
+        rest = ("--config", str(file.resolve())) if file else ()
+        listen = proxy.fileno()
+
+        def keep(name: str, command: Callable[[int], Sequence[str]], fds: Sequence[int]) -> Child:
+            return Child(
+                name, command, fds=fds, patience=patience, on_change=self._changed.set, on_end=self._on_child_end
+            )
+
+        def worker_command(slot: int) -> Callable[[int], Sequence[str]]:
+            own = (*worker, "--slot", str(slot), "--listen-fd", str(listen))
+            return lambda status: (*own, "--status-fd", str(status), *rest)
+
+        count = settings.proxy.workers or len(os.sched_getaffinity(0))
+        self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen,)) for slot in range(count)]
+        self._shipper = keep("shipper", lambda status: (*shipper, "--status-fd", str(status), *rest), ())
+
+    @property
+    def _children(self) -> list[Child]:
+        return [*self._workers, self._shipper]
+
+    async def run(self) -> End:
+        """Start everything, say so, wait for the end, stop everything in order."""
+        loop = asyncio.get_running_loop()
+        logs.watch(loop)
+        self._end = loop.create_future()
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGINT, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP is reserved for reloading; nothing was done")
+        many = len(self._workers)
+        _say(f"starting {many} worker{'s' if many > 1 else ''} and the shipper ...")
+        server = self._server()
+        serving = asyncio.create_task(server.serve(sockets=[self._admin]), name="admin")
+        for child in self._children:
+            child.start()
+        announcing = asyncio.create_task(self._announce(), name="announce")
+        keeping = [child.task for child in self._children if child.task]
+        try:
+            # A task that ends before the end was decided is a fault of ours, and takes the appliance with it.
+            waited: set[asyncio.Future[Any]] = {self._end, serving, *keeping}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            end = self._end.result() if self._end.done() else End(FAILED, "a part of the supervisor itself failed")
+            await self._drain()
+        finally:
+            for child in self._children:
+                child.kill()
+            announcing.cancel()
+            server.should_exit = True
+            await asyncio.wait({serving}, timeout=3)
+        return end
+
+    def _asked_to_stop(self) -> None:
+        if self._stopping:
+            log.warning("asked twice to stop: requests in flight are cut")
+            for child in self._children:
+                child.kill()
+            return
+        self._stopping = True
+        _say("stopping: requests in flight finish first (once more to stop at once) ...")
+        self._finish(End(OK))
+
+    def _finish(self, end: End) -> None:
+        if self._end and not self._end.done():
+            self._end.set_result(end)
+
+    async def _drain(self) -> None:
+        """Not ready at once, no new connections, workers to finish, shipper last."""
+        self._stopping = True
+        self._proxy.close()
+        grace = self._settings.limits.drain_seconds + DRAIN_MARGIN
+        await asyncio.gather(*(worker.stop(grace) for worker in self._workers))
+        await self._shipper.stop(SHIPPER_GRACE)
+
+    def _on_child_end(self, child: Child, ending: Ending) -> None:
+        """Count a death, and decide whether it is the appliance's."""
+        from prometheus_client import multiprocess  # after the directory was named
+
+        from sluice import metrics
+
+        metrics.WORKER_RESTARTS.labels(process=child.name.partition("-")[0]).inc()
+        multiprocess.mark_process_dead(ending.pid, self._settings.run_dir / "metrics")  # type: ignore[no-untyped-call]
+        if self._was_ready:
+            return
+        if ending.code == MISCONFIGURED:
+            self._finish(End(MISCONFIGURED, f"{child.name}: {ending.reason or 'misconfigured'}"))
+        elif ending.failures >= FAILURES:
+            what = f"{child.name} failed {ending.failures} times in a row while starting; the last time: {ending}"
+            if ending.code == LEDGER_FAILED:
+                what += f". The ledger below {self._settings.ledger_dir} cannot be written"
+            self._finish(End(FAILED, what))
+
+    # ------------------------------------------------------------------------------------------ what others are told
+
+    def missing(self) -> tuple[str, ...]:
+        """What keeps the appliance from being ready, in words."""
+        found = [child.missing for child in self._children]
+        if self._stopping:
+            found.insert(0, "stopping")
+        for child in self._workers:
+            theirs = child.facts.get("rulebook")
+            if child.state is State.READY and theirs is not None and theirs != self._digest:
+                found.append(f"{child.name} has another rulebook than the one that was checked")
+        return tuple(what for what in found if what)
+
+    def _server(self) -> health.Server:
+        from sluice import ca, health  # they import metrics
+
+        def status() -> health.Status:
+            processes = {
+                c.name: {"state": c.state, "pid": c.pid, "starts": c.starts, **c.facts} for c in self._children
+            }
+            return health.Status(self.missing(), processes)
+
+        application = health.app(
+            status=status,
+            certificate=lambda form: ca.export(self._settings.ca_dir, form, "bundle" if form == "pem" else "current"),
+            metrics=self._settings.run_dir / "metrics",
+            listen=self._admin.getsockname()[0],
+        )
+        return health.Server(application)
+
+    async def _announce(self) -> None:
+        """Say once, for a person, that everything is up and how to try it."""
+        told: set[str] = set()
+        while True:
+            self._changed.clear()
+            for child in self._children:
+                if child.state is State.READY and child.name not in told:
+                    told.add(child.name)
+                    _say(f"  {child.name} is ready")
+            if not self.missing():
+                break
+            await self._changed.wait()
+        self._was_ready = True
+        _say(welcome(self._settings, _address(self._proxy), _address(self._admin)))
+
+
+EXAMPLE_QUERY = "select * from events order by ts_received desc limit 5"
+
+
+def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
+    """Where everything is, and one command to see it work: a prompt with a card number, which is blocked."""
+    ca = settings.ca_dir / "ca.pem"
+    events = settings.clickhouse_dir
+    where = "the ClickHouse server of `clickhouse.dsn`" if settings.clickhouse.dsn else f"embedded ClickHouse, {events}"
+    return f"""Sluice is ready.
+  proxy    http://{proxy}
+  admin    http://{admin}/
+  events   {where}   (sluice sql "{EXAMPLE_QUERY}")
+  CA       {ca}
+
+Try a prompt that is blocked:
+  curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
+    -H 'content-type: application/json' \\
+    -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
+"""
+
+
+def _address(listening: socket.socket) -> str:
+    host, port, *_ = listening.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _complain(text: str) -> None:
+    print(f"sluice-proxy: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
