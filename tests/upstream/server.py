@@ -22,18 +22,16 @@ from tests.upstream.journal import Arriving, Journal, Received
 from tests.upstream.pki import TestAuthority, server_context, server_name
 from tests.upstream.reply import Call, Reply, call_of, json_reply, plain
 
-HOSTS = (
+AI_HOSTS = (
     "api.openai.com",
+    "chatgpt.com",
     "api.anthropic.com",
     "generativelanguage.googleapis.com",
     "cloudcode-pa.googleapis.com",
-    "chatgpt.com",
-    "github.com",
-    "api.github.com",
-    "example.com",
-    "localhost",
-    "127.0.0.1",
 )
+"""Hosts whose wire formats are spoken here."""
+
+HOSTS = (*AI_HOSTS, "github.com", "api.github.com", "example.com", "localhost", "127.0.0.1")
 """Names of the certificate."""
 
 ANSWER = "The local upstream answers every prompt with these ten words."

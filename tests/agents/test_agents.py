@@ -1,0 +1,60 @@
+"""Coding agents through the running appliance: each completes a prompt, and each is refused one with our message.
+
+They are the clients that punish a wrong status: a 403 is read as a failed login by one and sent six times by another.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.agents.agents import AGENTS, CLAUDE_CODE, CODEX, Agent
+from tests.clients import planted
+from tests.clients.watch import DECISION_ID, Watch
+
+pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
+agents = pytest.mark.parametrize("agent", AGENTS, ids=str)
+
+QUESTIONS = {CLAUDE_CODE.name: 2}
+"""Requests that carry the prompt: Claude Code sends a second one to get a title for the session. Others send one."""
+
+
+@agents
+def test_agent_completes_a_prompt(agent: Agent, watch: Watch, tmp_path: Path) -> None:
+    """The answer of the provider is what the agent prints, and the prompt that left has a decision."""
+    run = agent.run("Say hello to the upstream", tmp_path, watch.appliance.environment)
+    assert run.status == 0, run.output
+    assert watch.upstream.answer in run.stdout
+    prompts = watch.upstream.journal.posts(agent.path)
+    assert prompts
+    decisions = [r for r in watch.rows("decision", agent.host) if r["method"] == "POST" and r["decision"] == "allow"]
+    assert len([r for r in decisions if r["model_requested"]]) >= len(prompts)
+
+
+@agents
+def test_agent_is_refused_with_our_message(agent: Agent, watch: Watch, tmp_path: Path) -> None:
+    """A number in the prompt ends the turn at once: the agent shows our message, and no byte of it left."""
+    number = planted.ssn()
+    prompt = f"Explain this log line to me please: customer ssn {number} was updated by the nightly job"
+    run = agent.run(prompt, tmp_path, watch.appliance.environment)
+    assert run.status != 0
+    shown = DECISION_ID.search(run.output)
+    assert shown, f"no decision id in what it printed: {run.output}"
+    blocked = [r for r in watch.rows("decision", agent.host) if r["decision"] == "block" and r["model_requested"]]
+    assert shown[0] in {r["decision_id"] for r in blocked}
+    assert len(blocked) <= QUESTIONS.get(agent.name, 1), "it sent the same prompt again"
+    assert any(name in run.output for name in blocked[0]["data_classes"])
+    assert not [r for r in watch.upstream.journal if number.encode() in r.body]
+
+
+def test_codex_falls_back_from_websocket(watch: Watch, tmp_path: Path) -> None:
+    """Codex asks for a WebSocket first; the gate answers 426, records it, and Codex posts its prompt at once."""
+    run = CODEX.run("Say hello to the upstream", tmp_path, watch.appliance.environment)
+    assert run.status == 0, run.output
+    asked = [r for r in watch.rows("decision", CODEX.host, 2) if r["path_template"] == CODEX.path]
+    upgrade, *posts = asked
+    assert (upgrade["method"], upgrade["decision"], upgrade["reason_code"]) == ("GET", "refuse", "WEBSOCKET")
+    assert upgrade["client_status"] == 426
+    assert [(r["method"], r["decision"]) for r in posts] == [("POST", "allow")]
+    assert not [r for r in watch.upstream.journal if r.header("upgrade")]

@@ -1,0 +1,56 @@
+"""Values that a gate must not let out, made up at run time: no file of the repository holds anything like a secret.
+
+They are well-formed (issuer prefixes, checksums, key structure) and none is a documented example, because a detector
+may rightly pass over those.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+_BASE32 = string.ascii_uppercase + "234567"
+_BASE64 = string.ascii_letters + string.digits + "+/"
+
+
+def _letters(alphabet: str, count: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(count))
+
+
+def aws_access_key() -> str:
+    """The identifier half of an AWS key pair."""
+    return "AKIA" + _letters(_BASE32, 16)
+
+
+def aws_secret_key() -> str:
+    """The secret half: 40 characters of base64."""
+    return _letters(_BASE64, 40)
+
+
+def card_number() -> str:
+    """A Visa number of 16 digits that passes the Luhn check."""
+    digits = [int(d) for d in "453957" + _letters(string.digits, 9)]
+    doubled = sum(sum(divmod(2 * d, 10)) for d in digits[-1::-2])
+    digits.append(-(doubled + sum(digits[-2::-2])) % 10)
+    return "".join(map(str, digits))
+
+
+def ssn() -> str:
+    """A US social security number that could have been issued: area, group and serial are none of the void ones."""
+    return f"{secrets.randbelow(90) + 501}-{secrets.randbelow(89) + 10}-{secrets.randbelow(8999) + 1000}"
+
+
+def private_key() -> str:
+    """A real RSA private key, PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+
+
+def github_token() -> str:
+    """A classic personal access token in shape (its checksum is random)."""
+    return "ghp_" + _letters(string.ascii_letters + string.digits, 36)
