@@ -25,10 +25,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from sluice import config
+from sluice import certificate, config
 from sluice.errors import Misconfigured, Problem
-
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -49,6 +47,17 @@ _DENIED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("reserved", ("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
                   "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
 )  # fmt: skip
+WORDS = frozenset(w for w, _ in _DENIED) | {
+    "port",
+    "own_address",
+    "unresolved",
+    "dns",
+    "refused",
+    "timeout",
+    "reset",
+    "network",
+}
+"""Every word that may follow `FORBIDDEN` or `UNREACHABLE`."""
 _NETWORKS_4 = tuple((w, ipaddress.IPv4Network(n)) for w, many in _DENIED for n in many if ":" not in n)
 _NETWORKS_6 = tuple((w, ipaddress.IPv6Network(n)) for w, many in _DENIED for n in many if ":" in n)
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -128,15 +137,6 @@ def is_own(address: Address) -> bool:
     return ipaddress.ip_address(source) == address
 
 
-def normalised(host: str) -> str:
-    """A host name in the one spelling in which the map is keyed: lower case, A-labels, no trailing dot.
-
-    Raises ValueError when it is not a host name.
-    """
-    text = host.strip("[]").rstrip(".").lower()
-    return text if text.isascii() else text.encode("idna").decode("ascii").lower()
-
-
 def static_hosts(hosts: Mapping[str, str]) -> dict[str, tuple[Address, int]]:
     """The site's host map with its names normalised.
 
@@ -147,22 +147,22 @@ def static_hosts(hosts: Mapping[str, str]) -> dict[str, tuple[Address, int]]:
     problems: list[Problem] = []
     for name, value in hosts.items():
         try:
-            key = normalised(name)
+            key = certificate.canonical(name)
             host, port = config.endpoint(value)
             out[key] = (ipaddress.ip_address(host), port)
         except ValueError:
             problems.append(Problem("upstream.hosts", None, f"`{name}` = `{value}` is not a host name and an address"))
             continue
-        if not _HOST_NAME.fullmatch(key) or _looks_numeric(key):
+        if _is_numeric(key):
             problems.append(Problem("upstream.hosts", None, f"`{name}` must be a host name; clients then ask by name"))
     if problems:
         raise Misconfigured(problems)
     return out
 
 
-def _looks_numeric(host: str) -> bool:
-    """Whether the last label makes it an address in some spelling (WHATWG URL, "ends in a number")."""
-    return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]) is not None
+def _is_numeric(host: str) -> bool:
+    """Whether a name is an address in some spelling: its last label is a number (WHATWG URL, "ends in a number")."""
+    return ":" in host or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]) is not None
 
 
 class GuardedLoop(asyncio.SelectorEventLoop):
@@ -250,7 +250,7 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         if not self._hosts or not isinstance(host, str | bytes):
             return None
         try:
-            return self._hosts.get(normalised(host if isinstance(host, str) else host.decode("ascii")))
+            return self._hosts.get(certificate.canonical(host if isinstance(host, str) else host.decode("ascii")))
         except ValueError:
             return None
 
