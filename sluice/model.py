@@ -524,7 +524,7 @@ class Match:
     data_class: str
     severity: str
     count: int
-    validated: bool | None
+    validated: bool | None = None
     confidence: float
     offset_bucket: int
     fingerprint: str
@@ -575,6 +575,7 @@ class Record:
     legal_hold: bool = False
     control_kind: str | None = None
     control_detail: str | None = None
+    clipped: tuple[str, ...] | None = None
     # time (microseconds since the epoch)
     ts_received: int = 0
     ts_identity_done: int | None = None
