@@ -1,0 +1,11 @@
+"""Evidence: one append-only stream per worker, flushed before anything is forwarded.
+
+    record    a `model.Record` as canonical bytes, and its leaf hash. Pure.
+    segment   the file format: header, frames, and how a broken file is read. Shared by writer and reader.
+    writer    appends: group commit, hash chain, recovery. The only maker of a `Receipt`.
+    reader    reads: from a position, live, and as an auditor (`verify`).
+
+A stream is a directory `<node>-w<slot>`; it holds segments named `<epoch>-<first seq>.seg`, so that names sort in
+the order of writing, a `lock` (one writer), and `durable` (how many records are flushed, for readers on this machine).
+`seq` counts from 0 over the whole life of a stream and never restarts; `epoch` counts openings, from 1.
+"""

@@ -1,0 +1,224 @@
+"""A record as canonical bytes: what is written, hashed, signed, and read back for years.
+
+Canonical form: one JSON object, keys sorted, no spaces, UTF-8, enums as text; None and empty lists are left out (a
+column of an analyst's table cannot tell an empty list from none either). Equal records give equal bytes.
+A later version of the schema may add keys: `decode` passes over keys it does not know and fills in those it misses.
+
+Rules
+1. `encode` never fails and never returns more than `MAX_BYTES`: a request that makes a record too large to write
+   must not be able to escape being recorded. What is shortened is named in `Record.clipped`, with the true count.
+2. The hash of a record is the leaf hash of RFC 6962, section 2.1: SHA-256 over a zero byte and the canonical bytes.
+   `prev_hash` is that hash of the record before, as hex, so the chain lies inside the hashed bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields
+from math import isfinite
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from sluice.errors import SluiceError
+from sluice.model import FileFact, Match, PartFact, Record, Severity
+
+MAX_BYTES = 60 * 1024
+"""Largest record. Entry bundles of a transparency log count in 16 bits (C2SP tlog-tiles), so below 64 KiB."""
+
+GENESIS = "0" * 64
+"""`prev_hash` of the first record of a stream."""
+
+TEXT_LIMIT = 256
+"""Code points of any text field that is not named in `TEXT_LIMITS`."""
+
+TEXT_LIMITS = {"path_template": 1024, "user_agent": 512, "upstream_error": 512, "reason_detail": 1024}
+"""Texts that a client or an upstream can choose at length."""
+
+CLIENT_TEXT = ("agent_id", "content_type", "host", "model_requested", "model_served", "sni", "tool_choice")
+"""The other texts from outside, held to `TEXT_LIMIT` in every record; texts of our own are short as they are."""
+
+OPERATOR_TEXT = {"control_detail": 4096, "override_reason": 1024}
+"""Texts that we or the operator write."""
+
+ITEM_LIMIT = 128
+"""Code points of one item in a list of texts (a tool, a server, a coding)."""
+
+LIST_LIMITS = {
+    "matches": 100,
+    "parts": 200,
+    "attachments": 64,
+    "tools_declared": 128,
+    "tool_calls_returned": 128,
+    "dangerous_tools": 64,
+    "hosted_tools": 64,
+    "mcp_servers": 32,
+}
+"""Items of the lists that a request can make long; any other list holds `LIST_LIMIT`."""
+
+LIST_LIMIT = 32
+
+_FIELDS = tuple(sorted(f.name for f in fields(Record)))
+_values = attrgetter(*_FIELDS)
+_LIMITS = TEXT_LIMITS | OPERATOR_TEXT
+_CHOSEN = tuple((dict.fromkeys(CLIENT_TEXT, TEXT_LIMIT) | TEXT_LIMITS).items())
+_PLACE = frozenset({"chain_id", "node_id", "prev_hash", "record_type", "decision_id"})
+_MATCH = tuple(f.name for f in fields(Match))
+_match = attrgetter(*_MATCH)
+_FILE = tuple(f.name for f in fields(FileFact))
+_file = attrgetter(*_FILE)
+_RANK = {str(s): s.rank for s in Severity}
+_encode = msgspec.json.Encoder(order="sorted").encode
+_INT64 = 2**63 - 1
+
+type Facts = dict[str, Any]
+
+
+class BadRecord(SluiceError):
+    """Bytes that are not a record."""
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a record that hold the chain together. Much cheaper to read than the whole record."""
+
+    chain_id: str = ""
+    node_id: str = ""
+    epoch: int = -1
+    seq: int = -1
+    prev_hash: str = ""
+    record_type: str = ""
+    control_kind: str = ""
+    ts_received: int = 0
+
+
+_read_record = msgspec.json.Decoder(Record)
+_read_link = msgspec.json.Decoder(Link)
+
+
+def encode(record: Record) -> bytes:
+    """The canonical bytes of a record as it is. At most `MAX_BYTES`; never raises on any `Record`."""
+    return _write(_facts(record))
+
+
+def seal(record: Record, *, node: str, epoch: int, seq: int, prev_hash: str, chain: str) -> bytes:
+    """The canonical bytes of a record in its place in a stream; the place overrides what the record says of it."""
+    facts = _facts(record)
+    facts["node_id"] = node
+    facts["epoch"] = epoch
+    facts["seq"] = seq
+    facts["prev_hash"] = prev_hash
+    facts["chain_id"] = chain
+    return _write(facts)
+
+
+def decode(body: bytes) -> Record:
+    """The record that canonical bytes say. Raises `BadRecord`."""
+    try:
+        return _read_record.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise BadRecord(f"not a record: {e}") from e
+
+
+def link(body: bytes) -> Link:
+    """Only the chain fields of canonical bytes. Raises `BadRecord`."""
+    try:
+        return _read_link.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise BadRecord(f"not a record: {e}") from e
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """SHA-256 over 0x00 and the canonical bytes (RFC 6962, section 2.1)."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def clip(text: str, limit: int) -> str:
+    """At most `limit` code points; a shortened text ends in an ellipsis, so that it cannot pass for a whole one."""
+    return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _facts(record: Record) -> Facts:
+    """The fields that say something, as they go into JSON."""
+    facts = {
+        name: value for name, value in zip(_FIELDS, _values(record), strict=True) if value is not None and value != ()
+    }
+    if rows := facts.get("matches"):
+        if len(rows) > LIST_LIMITS["matches"]:  # where a list of matches has to be cut, the gravest ones stay
+            rows = sorted(rows, key=lambda m: -_RANK.get(m.severity, 0))
+        facts["matches"] = [_said(_MATCH, _match(row)) for row in rows]
+    if files := facts.get("attachments"):
+        facts["attachments"] = [_said(_FILE, _file(row)) for row in files]
+    return facts
+
+
+def _said(names: tuple[str, ...], values: tuple[Any, ...]) -> Facts:
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def _write(facts: Facts) -> bytes:
+    for name, limit in _CHOSEN:
+        text = facts.get(name)
+        if text is not None and len(text) > limit:
+            return _fit(facts)
+    for name, limit in LIST_LIMITS.items():
+        items = facts.get(name)
+        if items is not None and (len(items) > limit or (type(items[0]) is str and max(map(len, items)) > ITEM_LIMIT)):
+            return _fit(facts)
+    try:
+        body = _encode(facts)
+    except (UnicodeEncodeError, OverflowError):  # lone surrogates, integers beyond 64 bits
+        return _fit(facts)
+    # The encoder writes a float that is not a number as null, which no reader of that field expects.
+    return _fit(facts) if len(body) > MAX_BYTES or b":null" in body else body
+
+
+def _fit(facts: Facts) -> bytes:
+    """Shorten what is too long, and more when that is not enough (a control character takes six bytes in JSON)."""
+    for squeeze in (1, 2, 4, 8, 16):
+        body = _encode(_shortened(facts, squeeze))
+        if len(body) <= MAX_BYTES:
+            break
+    return body
+
+
+def _shortened(facts: Facts, squeeze: int) -> Facts:
+    out: Facts = {}
+    notes: list[str] = []
+    for name, value in facts.items():
+        size = limit = 0
+        if isinstance(value, str):
+            size, limit = len(value), _LIMITS.get(name, TEXT_LIMIT) // (1 if name in _PLACE else squeeze)
+            value = _plain(value, limit)
+        elif isinstance(value, tuple | list):
+            size, limit = len(value), max(1, LIST_LIMITS.get(name, LIST_LIMIT) // squeeze)
+            # The end of a conversation is what is new in a request; in every other list the beginning tells more.
+            kept = value[-limit:] if name == "parts" else value[:limit]
+            value = [_plain(item, ITEM_LIMIT // squeeze) for item in kept]
+        else:
+            value = _plain(value, 0)
+        if size > limit:
+            notes.append(f"{name} {size}>{limit}")
+        out[name] = value
+    if notes:
+        out["clipped"] = sorted(notes)
+    return out
+
+
+def _plain(value: Any, limit: int) -> Any:
+    """A value that JSON can say, its texts clipped to `limit`."""
+    match value:
+        case str():
+            text = clip(str(value), limit)
+            return text if text.isascii() else text.encode("utf-8", "replace").decode()
+        case bool():
+            return value
+        case int():
+            return max(-_INT64, min(value, _INT64))
+        case float():
+            return value if isfinite(value) else 0.0
+        case PartFact():
+            return {"bytes": _plain(value.bytes, 0), "kind": _plain(value.kind, 32), "role": _plain(value.role, 32)}
+        case dict():
+            return {k: _plain(v, limit) for k, v in value.items()}
+    return value
