@@ -181,7 +181,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The row of the destination table that a request matched. `row` names it in records and explanations."""
+    """The row of the destination table that a request matched. `row` names it in records and explanations.
+
+    `observe_until` ends mode observe: nanoseconds since the epoch, 0 = the row does not observe.
+    """
 
     row: str
     provider: str
@@ -192,6 +195,7 @@ class Target:
     mode: Mode
     host: str
     ai: bool = True
+    observe_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +423,8 @@ class Decision:
     """What happens to a request, and by which rule. `would` is set in observe mode: what enforcement had done.
 
     `reason` is a code of `errors.Reason`; `cause` names the failure for `refuse`; `message` is the policy's word to
-    the person (operator's text, never the client's); `classes` are data classes found, most severe first.
+    the person (operator's text, never the client's); `classes` are data classes found, most severe first, `blocked`
+    those of them that the blocking rule names.
     """
 
     action: Action
@@ -432,6 +437,7 @@ class Decision:
     classes: tuple[str, ...] = ()
     rules_evaluated: int = 0
     degraded: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
