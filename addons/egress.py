@@ -17,16 +17,16 @@ checks every one of them; listening, accepted, AF_UNIX and pipe traffic never co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
-import re
 import selectors
 import socket
-from collections.abc import Mapping
 from typing import Any
 
-from sluice import certificate, config
+from sluice import config
 from sluice.errors import Misconfigured, Problem
+from sluice.targets import normalise_host
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -137,32 +137,49 @@ def is_own(address: Address) -> bool:
     return ipaddress.ip_address(source) == address
 
 
-def static_hosts(hosts: Mapping[str, str]) -> dict[str, tuple[Address, int]]:
+def static_hosts(settings: config.Settings) -> dict[str, tuple[Address, int]]:
     """The site's host map with its names normalised.
 
-    Raises `Misconfigured` for a key that is an address: the map gives names an address, and a client that asks for a
-    private address by number stays refused.
+    Raises `Misconfigured` for a key that is an address (the map gives names an address; a client that asks for a
+    private address by number stays refused) and for an entry that leads to this appliance's own listeners.
     """
     out: dict[str, tuple[Address, int]] = {}
     problems: list[Problem] = []
-    for name, value in hosts.items():
+    for name, value in settings.upstream.hosts.items():
         try:
-            key = certificate.canonical(name)
+            key = normalise_host(name)
             host, port = config.endpoint(value)
             out[key] = (ipaddress.ip_address(host), port)
         except ValueError:
             problems.append(Problem("upstream.hosts", None, f"`{name}` = `{value}` is not a host name and an address"))
             continue
-        if _is_numeric(key):
+        if _is_address(key):
             problems.append(Problem("upstream.hosts", None, f"`{name}` must be a host name; clients then ask by name"))
+        for listen in (settings.proxy.listen, settings.admin.listen):
+            if _reaches(out[key], listen):
+                problems.append(Problem("upstream.hosts", None, f"`{name}` leads to this appliance's own {listen}"))
     if problems:
         raise Misconfigured(problems)
     return out
 
 
-def _is_numeric(host: str) -> bool:
-    """Whether a name is an address in some spelling: its last label is a number (WHATWG URL, "ends in a number")."""
-    return ":" in host or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]) is not None
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _reaches(target: tuple[Address, int], listen: str) -> bool:
+    host, port = config.endpoint(listen)
+    if port != target[1]:
+        return False
+    try:
+        bound = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return bound == target[0] or (bound.is_unspecified and (target[0].is_loopback or is_own(target[0])))
 
 
 class GuardedLoop(asyncio.SelectorEventLoop):
@@ -174,7 +191,7 @@ class GuardedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, settings: config.Settings, selector: selectors.BaseSelector | None = None) -> None:
         super().__init__(selector)
-        self._hosts = static_hosts(settings.upstream.hosts)
+        self._hosts = static_hosts(settings)
         self._ports = frozenset(settings.tunnels.ports)
         self._seconds = settings.upstream.connect_seconds
 
@@ -200,8 +217,14 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> list[AddressInfo]:
-        """Addresses of a name: the map's single entry when it has one, else the resolver's answer."""
-        if (entry := self._static(host)) is None:
+        """Addresses of a name: the map's single entry when it has one, else the resolver's answer.
+
+        What is resolved is the normalised name, the one that `addons.tls` verifies.
+        """
+        if isinstance(host, str):
+            with contextlib.suppress(ValueError):
+                host = normalise_host(host)
+        if (entry := self._hosts.get(host)) is None:
             return await self.resolve(host, port, family=family, type=type, proto=proto, flags=flags)
         address, mapped_port = entry
         if port not in self._ports and port != mapped_port:
@@ -245,14 +268,6 @@ class GuardedLoop(asyncio.SelectorEventLoop):
             raise Forbidden("port")
         if is_own(ip):
             raise Forbidden("own_address")
-
-    def _static(self, host: Any) -> tuple[Address, int] | None:
-        if not self._hosts or not isinstance(host, str | bytes):
-            return None
-        try:
-            return self._hosts.get(certificate.canonical(host if isinstance(host, str) else host.decode("ascii")))
-        except ValueError:
-            return None
 
 
 def _closed(error: OSError) -> OSError:

@@ -38,10 +38,11 @@ from OpenSSL.crypto import X509StoreFlags
 
 from addons import egress, staple
 from addons.failure import HANDSHAKE_TIMEOUT, Failure, classify_upstream_error
-from sluice import certificate, metrics
+from sluice import metrics
 from sluice.ca import Authority
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem, Unavailable
+from sluice.targets import normalise_host
 
 __all__ = ["GateTls", "classify_upstream_error"]
 
@@ -80,7 +81,7 @@ class GateTls:
         roots = public_roots or Path(certifi.where())
         self._authority = authority
         self._seconds = settings.upstream.connect_seconds
-        self._mapped = frozenset(egress.static_hosts(settings.upstream.hosts))
+        self._mapped = frozenset(egress.static_hosts(settings))
         self._client_context = _client_context(authority)
         self._public_context = _upstream_context([roots], strict=True)
         self._site_context = self._public_context
@@ -141,7 +142,7 @@ class GateTls:
         if not isinstance(server, connection.Server) or server.address is None:
             return
         try:
-            host = certificate.canonical(server.address[0])
+            host = normalise_host(server.address[0])
         except ValueError:
             return
         session = UpstreamTls(self._site_context if host in self._mapped else self._public_context)
@@ -215,7 +216,7 @@ def _valid(names: list[str | None]) -> list[str]:
     out = []
     for name in names:
         with contextlib.suppress(ValueError):
-            out.append(certificate.canonical(name or ""))
+            out.append(normalise_host(name or ""))
     return out
 
 

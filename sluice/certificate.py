@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import re
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -24,7 +23,6 @@ type SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 BACKDATE = dt.timedelta(hours=1)
 """Clients' clocks run late by minutes; an hour covers them."""
 UPPER_BOUND = 64
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -68,7 +66,7 @@ def leaf(
     at: dt.datetime,
     until: dt.datetime,
 ) -> x509.Certificate:
-    """A server certificate for canonical `names`. A name above 64 characters leaves the subject empty (RFC 5280)."""
+    """A server certificate for `names` (as `targets.normalise_host` gives them). A name above 64 characters leaves the subject empty (RFC 5280)."""
     common = next((n for n in names if len(n) <= UPPER_BOUND), None)
     return (
         x509.CertificateBuilder()
@@ -86,24 +84,6 @@ def leaf(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id(issuer)), critical=False)
         .sign(issuer_key, digest(issuer_key))
     )
-
-
-def canonical(name: str) -> str:
-    """A host name as a certificate holds it: lower case, A-labels, no trailing dot; an address in its usual spelling.
-
-    Raises ValueError for anything else, wildcards included: a leaf names exactly the hosts it was asked for.
-    """
-    text = name.removeprefix("[").removesuffix("]")
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    text = name.removesuffix(".").lower()
-    if not text.isascii():
-        text = text.encode("idna").decode("ascii")  # UnicodeError is a ValueError
-    if not 1 <= len(text) <= 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
-        raise ValueError("not a host name that a certificate can hold")
-    return text
 
 
 def key_id(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
