@@ -1,36 +1,65 @@
-# Sluice. `make` alone lists the targets. Everything installs into .venv; no root, nothing global.
+# Sluice. `make` alone lists the targets; CI runs the same ones. Everything installs into .venv: no root, nothing global.
 PYTHON ?= python3.13
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Node packages with a lock file, installed where they are used.
+CLIENTS := tests/clients/node
+AGENTS  := tests/agents
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test check demo bench test-agents lock clean
+.PHONY: help setup setup-test run demo check test test-agents bench lock clean
 
 help: ## list the targets
-	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## install the appliance into .venv (pinned, hash-checked)
 
-$(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "Sluice needs Python 3.13: $(PYTHON) not found. Install it, or name one: make PYTHON=/path/to/python3.13 ..."; exit 2; }
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Sluice needs Python 3.13, and $(PYTHON) was not found: install it, or name one, as in: make PYTHON=/path/to/python3.13 run"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python deploy/requirements.txt pyproject.toml
+$(VENV)/.installed: $(BIN)/python deploy/requirements.txt pyproject.toml
 	@echo "installing the appliance (about 300 MB to download, most of it the embedded ClickHouse engine) ..."
 	$(BIN)/python -m pip install --require-hashes --no-deps -r deploy/requirements.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup-test: $(VENV)/.installed-test ## install what the tests need as well
+setup-test: $(VENV)/.installed-test $(CLIENTS)/node_modules/.package-lock.json ## install what the tests need as well
 
 $(VENV)/.installed-test: $(VENV)/.installed tests/requirements.txt
 	@echo "installing the test tools ..."
 	$(BIN)/python -m pip install --require-hashes --no-deps -r tests/requirements.txt
 	@touch $@
 
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	@command -v npm >/dev/null || { echo "the tests with real Node clients need Node 20 and npm, and npm was not found"; exit 2; }
+	@echo "installing the Node packages of $* ..."
+	npm ci --no-audit --no-fund --prefix $*
+	@touch $@
+
 run: setup ## run the appliance: proxy on 127.0.0.1:8080, admin on 127.0.0.1:8081
 	$(BIN)/sluice-proxy
+
+demo: setup-test ## see it work without a provider account: a local upstream, real SDKs, blocks, rows
+	$(BIN)/python -m tests.demo
+
+check: setup-test ## lint, format, types, walls, detector packs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/sluice packs check
+
+test: setup-test ## run the tests (ARGS="tests/ledger -x" for some)
+	$(BIN)/python -m pytest $(or $(ARGS),tests --ignore=tests/agents --ignore=tests/bench)
+
+test-agents: setup-test $(AGENTS)/node_modules/.package-lock.json ## coding agents through the gate (downloads hundreds of MB)
+	$(BIN)/python -m pytest tests/agents
+
+bench: setup-test ## measure against mitmdump, side by side, and print the ratios
+	@for each in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$each .py) || exit 1; done
 
 lock: ## compile the hash-checked requirement files from pyproject.toml (needs the test tools)
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -38,5 +67,5 @@ lock: ## compile the hash-checked requirement files from pyproject.toml (needs t
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --extra test -c deploy/requirements.txt pyproject.toml deploy/build-requirements.in -o tests/requirements.txt
 
-clean: ## remove the environment and the caches, never var/
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environment, node packages and caches; never var/
+	rm -rf $(VENV) $(CLIENTS)/node_modules $(AGENTS)/node_modules .mypy_cache .ruff_cache .hypothesis
