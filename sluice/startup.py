@@ -74,7 +74,7 @@ def check(settings: config.Settings) -> str:
     except Misconfigured as e:
         problems += e.problems
     try:
-        ca.Authority.load_or_create(settings.ca_dir, settings.ca)
+        ca.Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node)
     except Misconfigured as e:
         problems += e.problems
     if problems:

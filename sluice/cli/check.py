@@ -1,0 +1,100 @@
+"""`sluice check`: everything an operator can get wrong, said before it matters."""
+
+from __future__ import annotations
+
+import ipaddress
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import click
+import msgspec
+
+from sluice.cli.terminal import complain, load_settings, note, print_json
+from sluice.errors import Misconfigured, Problem
+
+if TYPE_CHECKING:
+    from sluice.config import Settings
+    from sluice.model import Rulebook
+
+FINE, WRONG = 0, 2
+
+
+@click.command("check")
+@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Settings file to check.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(file: Path | None, as_json: bool) -> int:
+    """Validate settings, policy, destinations and detector packs without starting anything.
+
+    Prints every problem with its file and line; warnings do not change the exit code. Writes nothing.
+    """
+    problems: list[Problem] = []
+    warned: list[Problem] = []
+    book: Rulebook | None = None
+    try:
+        settings = load_settings(file)
+        warned += warnings(settings, str(file or "settings"))
+        book = load_rulebook(settings)
+    except Misconfigured as e:
+        problems += e.problems
+    if as_json:
+        plain = [
+            {"level": level, **_plain(p)} for level, some in (("error", problems), ("warning", warned)) for p in some
+        ]
+        print_json({"ok": not problems, "problems": plain, "digest": book.digest if book else None})
+    else:
+        for problem in problems:
+            complain(str(problem))
+        for problem in warned:
+            note(f"warning: {problem}")
+        if book:
+            click.echo(f"sound: policy {book.policy.id} {book.policy.version}, rulebook {book.digest[:16]}")
+        else:
+            note(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}; sluice-proxy would not start")
+    return WRONG if problems else FINE
+
+
+def load_rulebook(settings: Settings) -> Rulebook:
+    """The rulebook in force, without writing: a key that does not exist yet is made in a place that is thrown away.
+    Raises `Misconfigured`."""
+    from sluice import rulebook
+
+    if settings.keys_dir.is_dir():
+        return rulebook.load(settings)
+    with tempfile.TemporaryDirectory(prefix="sluice-check-") as elsewhere:
+        aside = msgspec.structs.replace(settings, paths=msgspec.structs.replace(settings.paths, var=Path(elsewhere)))
+        return rulebook.load(aside)
+
+
+def warnings(settings: Settings, file: str) -> Iterator[Problem]:
+    """What is allowed, and worth a second thought."""
+    from sluice import config
+
+    if not _loopback(config.endpoint(settings.proxy.listen)[0]):
+        yield Problem(file, None, f"proxy.listen: `{settings.proxy.listen}` can be reached by others; firewall it")
+    if not _loopback(config.endpoint(settings.admin.listen)[0]):
+        yield Problem(file, None, f"admin.listen: `{settings.admin.listen}` shows metrics to others; firewall it")
+    for name, value in (
+        ("tunnels.non_tls", settings.tunnels.non_tls),
+        ("tunnels.missing_sni", settings.tunnels.missing_sni),
+    ):
+        if value == "pass":
+            yield Problem(file, None, f"{name}: `pass` lets bytes leave that nobody can tell the destination of")
+    server = urlsplit(settings.clickhouse.dsn)
+    if server.hostname and not _loopback(server.hostname) and parse_qs(server.query).get("secure") != ["true"]:
+        yield Problem(file, None, "clickhouse.dsn: without `?secure=true` the events cross the network in the clear")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _plain(problem: Problem) -> dict[str, object]:
+    return {"file": problem.file, "line": problem.line, "what": problem.what}

@@ -1,0 +1,36 @@
+"""`sluice sql`: questions to the events, while the appliance runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sluice.cli.terminal import config_option
+
+if TYPE_CHECKING:
+    from sluice.config import Settings
+
+FOR_PEOPLE, FOR_PROGRAMS = "PrettyCompactMonoBlock", "TabSeparatedWithNames"
+
+
+@click.command("sql")
+@config_option
+@click.argument("query")
+@click.option("--format", "form", metavar="NAME", help="Any ClickHouse output format [default: a table, or tabs].")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line (JSONEachRow).")
+def command(settings: Settings, query: str, form: str | None, as_json: bool) -> int:
+    """Run QUERY (- for stdin) against the events, read only.
+
+    With the embedded engine the running appliance answers; with `clickhouse.dsn` set, the server does.
+    """
+    from sluice.ship import query as events
+
+    if form and as_json:
+        raise click.UsageError("--json is --format JSONEachRow: give one of the two")
+    if query == "-":
+        query = sys.stdin.read()
+    chosen = form or ("JSONEachRow" if as_json else FOR_PEOPLE if sys.stdout.isatty() else FOR_PROGRAMS)
+    sys.stdout.buffer.write(events.ask(settings, query, chosen))
+    return 0
