@@ -59,32 +59,56 @@ def complaint(error: msgspec.ValidationError, *, file: Path, text: str | None = 
 
 
 def line_of(text: str, path: str) -> int | None:
-    """The line (from 1) where `path` begins in TOML `text`; the nearest enclosing table when the key is not there."""
+    """The line (from 1) where `path` begins in TOML `text`; the nearest enclosing table when the key is not there.
+
+    A list of inline tables is followed too, when each of them begins on a line of its own.
+    """
     steps: list[str | int] = [m[1] if m[1] else int(m[2]) for m in _STEP.finditer(path) if m[1] or m[2]]
     best: tuple[int, int] | None = None
     where: list[str | int] = []
     counts: dict[str, int] = {}
     inside: str | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    listing: list[str | int] | None = None
+    index = depth = 0
+    for number, line in enumerate(text.split("\n"), 1):
         if inside:
             if inside in line:
                 inside = None
             continue
+        if listing is not None:
+            if line.lstrip().startswith("{") and depth == 1:
+                best = _better(best, [*listing, index], steps, number)
+                index += 1
+            depth += _depth(line)
+            if depth <= 0:
+                listing = None
+            continue
         if header := _HEADER.match(line):
-            names = _names(header[2])
-            where = _resolve(names, counts, is_array=header[1] == "[[")
+            where = _resolve(_names(header[2]), counts, is_array=header[1] == "[[")
             best = _better(best, where, steps, number)
             continue
-        if key := _KEY.match(line):
-            dotted = _names(line.split("=", 1)[0])
-            here = [*where, *dotted]
+        if _KEY.match(line):
+            name, _, rest = _halves(line)
+            here = [*where, *_names(name)]
             best = _better(best, here, steps, number)
-            rest = line.split("=", 1)[1] if "=" in line else ""
-            for quote in ('"""', "'''"):
-                if rest.count(quote) == 1:
-                    inside = quote
-            del key
+            inside = next((quote for quote in ('"""', "'''") if rest.count(quote) == 1), None)
+            if inside is None and rest.lstrip().startswith("[") and (depth := _depth(rest)) > 0:
+                listing, index = here, 0
     return best[1] if best else None
+
+
+def _halves(line: str) -> tuple[str, str, str]:
+    """A line with a key, split at its equals sign: one inside a quoted key does not count."""
+    for found in re.finditer(r"""\"[^\"]*\"|'[^']*'|=""", line):
+        if found[0] == "=":
+            return line[: found.start()], "=", line[found.end() :]
+    return line, "", ""
+
+
+def _depth(line: str) -> int:
+    """Brackets opened less brackets closed on a line, outside strings and comments."""
+    bare = re.sub(r"""\"(?:\\.|[^\"\\])*\"|'[^']*'""", "", line).partition("#")[0]
+    return bare.count("[") - bare.count("]")
 
 
 def _names(dotted: str) -> list[str]:

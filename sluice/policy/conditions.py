@@ -1,0 +1,163 @@
+"""What a rule may ask of a request, as predicates built once when the policy is read.
+
+Request conditions look at the request as a whole, finding conditions at one finding. Within a condition the values
+are alternatives; the conditions of a rule must all hold, and finding conditions must hold on the same finding.
+Text compares without case. `*` stands for any characters (none too), `?` for one. Something that is not known (no
+model, no agent) equals no value.
+
+| request condition | values |
+|---|---|
+| provider, product, host, target | of the destination; `target` is the row's id in the table |
+| kind, dialect, status | of the destination: closed lists |
+| method, operation, path, model, agent | of the request; path without query, operation as `chat`, `embeddings` ... |
+| tool | any of the tools that the request declares |
+| subject, group, assurance, network | of the sender; `network` holds addresses or networks |
+| credential | kind of the API key, `none` without one |
+| inspection | `full`, `partial` or `none`: how much of the request the detectors saw |
+
+| finding condition | values |
+|---|---|
+| class, detector, regulation | patterns |
+| severity, confidence | at least this severe, at least this sure (0 to 1) |
+| validated | true: a checksum or other proof passed; false: none did |
+| provenance, novelty | where the text came from; `new` or seen before |
+| count | at least so many different values, all findings that fit taken together |
+| examples, test_detectors | true: also count documented sample values, detectors on trial |
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import attrgetter
+
+from sluice.model import Assurance, Completeness, Facts, Finding, Provenance, Severity, Status, Target
+from sluice.targets.columns import DIALECTS, KINDS
+
+type Ask[T] = Callable[[T], bool]
+"""A predicate over `Facts`, `Target` or `Finding`."""
+
+DESTINATION = ("provider", "product", "host", "target", "kind", "dialect", "status")
+REQUEST = (
+    *DESTINATION,
+    *("method", "operation", "path", "model", "agent", "tool"),
+    *("subject", "group", "assurance", "network", "credential", "inspection"),
+)
+FINDING = ("class", "detector", "regulation", "severity", "confidence", "validated", "provenance", "novelty")
+OF_FINDINGS = (*FINDING, "count", "examples", "test_detectors")
+
+CLOSED: dict[str, tuple[str, ...]] = {
+    "kind": KINDS,
+    "dialect": DIALECTS,
+    "status": tuple(Status),
+    "assurance": tuple(Assurance),
+    "inspection": tuple(Completeness),
+    "provenance": tuple(Provenance),
+    "severity": tuple(Severity),
+}
+
+_ATTRIBUTE = {
+    "target": "target.row",
+    "agent": "agent",
+    "subject": "subject.id",
+    "assurance": "subject.assurance",
+    "inspection": "coverage.completeness",
+    "class": "data_class",
+}
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Why a text is not a pattern, or None."""
+    if not pattern or pattern != pattern.strip():
+        return "is empty or has blanks around it"
+    if not pattern.isprintable():
+        return "holds a control character"
+    if any(c in pattern for c in "[]{}"):
+        return "holds a bracket: only `*` and `?` are special"
+    return None
+
+
+def matcher(patterns: Sequence[str]) -> Ask[str]:
+    """True for a text that any of the patterns describes. Linear in the text's length, whatever the pattern."""
+    folded = [p.casefold() for p in patterns]
+    exact = frozenset(p for p in folded if "*" not in p and "?" not in p)
+    globs = [fnmatch.translate(p) for p in folded if p not in exact]
+    if not globs:
+        return lambda text: text.casefold() in exact
+    compiled = re.compile("|".join(globs))
+    return lambda text: (low := text.casefold()) in exact or compiled.match(low) is not None
+
+
+def destination(name: str, values: Sequence[str]) -> Ask[Target]:
+    """A destination condition, over the target alone: what the failure table may ask."""
+    return _text(attrgetter(_ATTRIBUTE.get(name, f"target.{name}").removeprefix("target.")), values)
+
+
+def request(name: str, values: Sequence[str]) -> Ask[Facts]:
+    """A request condition."""
+    if name == "network":
+        return _network(values)
+    if name == "tool":
+        return _any(attrgetter("tools"), values)
+    if name == "group":
+        return _any(attrgetter("subject.groups"), values)
+    if name == "credential":
+        fits = matcher(values)
+        return lambda facts: fits(facts.credential.kind if facts.credential else "none")
+    if name in ("assurance", "inspection"):
+        return _member(attrgetter(_ATTRIBUTE[name]), values)
+    if name in DESTINATION:
+        return _text(attrgetter(_ATTRIBUTE.get(name, f"target.{name}")), values)
+    return _text(attrgetter(_ATTRIBUTE.get(name, name)), values)
+
+
+def finding(name: str, value: Sequence[str] | str | bool | float) -> Ask[Finding]:
+    """A finding condition (of `FINDING`)."""
+    if name == "severity":
+        least = Severity(str(value)).rank
+        return lambda f: f.severity.rank >= least
+    if name == "confidence":
+        sure = float(str(value))
+        return lambda f: f.confidence >= sure
+    if name == "validated":
+        return (lambda f: f.validated is True) if value else (lambda f: f.validated is not True)
+    values = [str(v) for v in value] if isinstance(value, Sequence) and not isinstance(value, str) else [str(value)]
+    if name == "regulation":
+        return _any(attrgetter("regulations"), values)
+    if name in ("provenance", "novelty"):
+        return _member(attrgetter(name), values)
+    return _text(attrgetter(_ATTRIBUTE.get(name, name)), values)
+
+
+def _member[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:
+    allowed = frozenset(values)
+    return lambda thing: get(thing) in allowed
+
+
+def _text[T](get: Callable[[T], str | None], values: Sequence[str]) -> Ask[T]:
+    fits = matcher(values)
+    return lambda thing: (text := get(thing)) is not None and fits(text)
+
+
+def _any[T](get: Callable[[T], Sequence[str]], values: Sequence[str]) -> Ask[T]:
+    fits = matcher(values)
+    return lambda thing: any(map(fits, get(thing)))
+
+
+def _network(values: Sequence[str]) -> Ask[Facts]:
+    networks = [ipaddress.ip_network(value) for value in values]
+
+    @lru_cache(4096)
+    def within(address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in networks)
+
+    return lambda facts: within(facts.client_address)

@@ -1,0 +1,298 @@
+"""Reading `policy.toml`: the whole file is checked, every problem is reported with its line, nothing is half loaded.
+
+    id      = "default"             # name and version go into every record
+    version = "2026-11-24"
+    default = "allow"               # when no rule matches: allow or block
+    contact = "Questions: ..."      # ends every message to a person
+
+    [[rule]]                        # in this order, the first that matches wins
+    id      = "secrets"
+    when    = { class = "secret.*" }
+    unless  = { provider = "house" }
+    action  = "block"               # allow or block
+    message = "Remove the secret."
+
+    [failure]                       # what happens when a request cannot be decided
+    scan_timeout = "refuse"         # refuse or allow
+
+    [[failure_rule]]                # an exception, for some destinations and until a day
+    id     = "slow-house-model"
+    when   = { cause = "scan_timeout", provider = "house" }
+    action = "allow"
+    until  = 2027-01-31
+
+What `when` and `unless` may ask: `sluice.policy.conditions`. A rule with `mode = "observe"` needs `observe_until`, a
+date; through that day (UTC) it only notes what it would have done. At the top, `mode` and `observe_until` do the
+same for all rules, and `valid_to` with `expired = "refuse"` or `"keep"` says what happens when the file is out of date.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sluice.errors import ALWAYS_REFUSED, Cause, Misconfigured, Reason
+from sluice.model import Action, Facts, Mode
+from sluice.policy import conditions
+from sluice.policy.conditions import DESTINATION, OF_FINDINGS, REQUEST
+from sluice.policy.failure import PROVOKABLE, FailureRule, FailureTable
+from sluice.policy.reading import Reading, Table
+from sluice.policy.rules import DEFAULT_RULE, FindingTest, PolicySet, Rule
+from sluice.targets.columns import end_of_day
+
+TOP = (
+    *("id", "version", "default", "mode", "observe_until", "valid_to", "expired", "contact"),
+    *("rule", "failure", "failure_rule"),
+)
+RULE = ("id", "title", "when", "unless", "action", "mode", "observe_until", "message", "reason")
+FAILURE_RULE = ("id", "title", "when", "action", "until")
+
+REASONS = tuple(
+    str(r)
+    for r in (
+        Reason.POLICY_RULE,
+        Reason.CLASS_BLOCKED,
+        Reason.SECRET_FOUND,
+        Reason.PROVIDER_PROHIBITED,
+        Reason.TIER_NOT_ALLOWED,
+        Reason.KEY_PERSONAL,
+        Reason.MODEL_NOT_APPROVED,
+        Reason.TOOL_NOT_ALLOWED,
+        Reason.IDENTITY_MISSING,
+        Reason.IDENTITY_EXPIRED,
+    )
+)
+"""Codes that a rule may give itself."""
+
+MAX_MESSAGE = 500
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def load(
+    path: Path,
+    known_classes: Iterable[str] | None = None,
+    known_providers: Iterable[str] | None = None,
+    today: dt.date | None = None,
+) -> PolicySet:
+    """The policy in a file. Raises `Misconfigured` with file and line of every problem.
+
+    With `known_classes` and `known_providers` a pattern that fits none of them is a problem; with `today` a date that
+    has passed is a warning.
+    """
+    r = Reading(path, known_classes, known_providers, today)
+    top = r.top
+    r.known_keys(top, TOP)
+    name, version = r.text(top, "id", pattern=_ID), r.text(top, "version")
+    for key, value in (("id", name), ("version", version)):
+        if key not in top.values:
+            r.bad(key, f"needs `{key}`: every record names the policy that decided")
+        elif value and len(value) > 64:
+            r.bad(key, f"{key}: at most 64 characters")
+    contact = _message(r, top, "contact")
+    default = r.choice(top, "default", ("allow", "block"), "allow")
+    observing = _observing(r, top, blocks=True)
+    valid_to = r.date(top, "valid_to")
+    expired = r.choice(top, "expired", ("refuse", "keep"), "refuse")
+    if "expired" in top.values and valid_to is None:
+        r.bad("expired", "`expired` says what happens after `valid_to`, which is not given")
+    rules = _rules(r, contact)
+    failure = FailureTable(_failure_rows(r), _failure_rules(r), contact)
+    if r.problems:
+        raise Misconfigured(r.problems)
+    return PolicySet(
+        id=name,
+        version=version,
+        digest=r.digest,
+        rules=rules,
+        failure=failure,
+        default=Action(default),
+        observe_until=observing,
+        expires=end_of_day(valid_to) if valid_to else 0,
+        expired_refuses=expired == "refuse",
+        contact=contact,
+        warnings=tuple(r.warnings),
+    )
+
+
+def _rules(r: Reading, contact: str) -> tuple[Rule, ...]:
+    rules: list[Rule] = []
+    seen: dict[str, int | None] = {}
+    closed_by = ""
+    for table in r.tables("rule"):
+        r.known_keys(table, RULE)
+        name = _identity(r, table, seen, taken=(DEFAULT_RULE, "gate", "expired", "not-ai"))
+        if closed_by:
+            r.warn(table.path, f"rule `{name}` is never reached: `{closed_by}` above it matches every request")
+        action = r.choice(table, "action", ("allow", "block"), None)
+        observing = _observing(r, table, blocks=action == "block")
+        message = _message(r, table, "message")
+        if message and action == "allow":
+            r.bad(f"{table.path}.message", "message: nobody reads the message of a rule that allows")
+        when, find = _conditions(r, table, "when")
+        unless, spare = _conditions(r, table, "unless")
+        reason = r.choice(table, "reason", REASONS, "")
+        rule = Rule(
+            id=name,
+            title=r.text(table, "title"),
+            action=Action(action or "block"),
+            when=when,
+            unless=unless,
+            find=find,
+            spare=spare,
+            observe_until=observing,
+            message=" ".join(filter(None, (message, contact))),
+            reason=Reason(reason) if reason else _reason(r.table(table, "when"), r.table(table, "unless")),
+        )
+        rules.append(rule)
+        if rule.unconditional and not observing:
+            closed_by = closed_by or name
+    return tuple(rules)
+
+
+def _reason(when: Table, unless: Table) -> Reason | None:
+    """The code that a rule's conditions suggest; None = what was found decides."""
+    if any(name in when.values for name in OF_FINDINGS):
+        return None
+    status = when.values.get("status")
+    if status == "prohibited" or (isinstance(status, list) and "prohibited" in status):
+        return Reason.PROVIDER_PROHIBITED
+    asked = when.values.keys() | unless.values.keys()
+    for name, reason in (
+        ("tool", Reason.TOOL_NOT_ALLOWED),
+        ("model", Reason.MODEL_NOT_APPROVED),
+        ("assurance", Reason.IDENTITY_MISSING),
+    ):
+        if name in asked:
+            return reason
+    return Reason.POLICY_RULE
+
+
+def _conditions(r: Reading, table: Table, key: str) -> tuple[tuple[conditions.Ask[Facts], ...], FindingTest | None]:
+    """`when` or `unless`, compiled. What cannot be compiled is noted as a problem and left out."""
+    asked = r.table(table, key)
+    r.known_keys(asked, (*REQUEST, *OF_FINDINGS))
+    about = tuple(
+        conditions.request(name, values)
+        for name in REQUEST
+        if name in asked.values and (values := r.values(asked, name))
+    )
+    of_findings = [name for name in OF_FINDINGS if name in asked.values]
+    if not of_findings:
+        return about, None
+    asks = []
+    for name in conditions.FINDING:
+        if name not in asked.values:
+            continue
+        if name == "validated":
+            asks.append(conditions.finding(name, r.flag(asked, name)))
+        elif name == "confidence":
+            asks.append(conditions.finding(name, r.number(asked, name, 0, 1)))
+        elif name == "severity":
+            level = r.choice(asked, name, conditions.CLOSED["severity"], None)
+            asks += [conditions.finding(name, level)] if level else []
+        elif values := r.values(asked, name):
+            asks.append(conditions.finding(name, values))
+    count = 1
+    if "count" in asked.values:
+        count = int(r.number(asked, "count", 1, 1_000_000, whole=True))
+        if key == "unless":
+            r.bad(f"{asked.path}.count", "count: `unless` takes single findings out; use a rule of its own instead")
+    test = FindingTest(
+        tuple(asks),
+        count,
+        examples=r.flag(asked, "examples"),
+        on_trial=r.flag(asked, "test_detectors"),
+    )
+    return about, test
+
+
+def _failure_rows(r: Reading) -> dict[Cause, Action]:
+    table = r.table(r.top, "failure")
+    rows: dict[Cause, Action] = {}
+    r.known_keys(table, tuple(Cause), noun="cause")
+    for cause in Cause:
+        if cause not in table.values:
+            continue
+        action = r.choice(table, cause, ("refuse", "allow"), None)
+        if action == "allow" and cause in ALWAYS_REFUSED:
+            r.bad(f"{table.path}.{cause}", f"{cause}: this cause cannot be opened; only `refuse` is possible")
+        elif action == "allow" and cause in PROVOKABLE:
+            r.warn(
+                f"{table.path}.{cause}", f"{cause} = allow: a sender can bring this about, and is not inspected then"
+            )
+        if action:
+            rows[cause] = Action(action)
+    return rows
+
+
+def _failure_rules(r: Reading) -> tuple[FailureRule, ...]:
+    rules: list[FailureRule] = []
+    seen: dict[str, int | None] = {}
+    for table in r.tables("failure_rule"):
+        r.known_keys(table, FAILURE_RULE)
+        name = _identity(r, table, seen, taken=tuple(Cause))
+        asked = r.table(table, "when")
+        r.known_keys(asked, ("cause", *DESTINATION))
+        causes = r.values(asked, "cause", closed=tuple(Cause))
+        if "cause" not in asked.values:
+            r.bad(asked.path, "`when` needs `cause`")
+        action = r.choice(table, "action", ("refuse", "allow"), None)
+        until = r.date(table, "until")
+        if action == "allow":
+            for cause in sorted(ALWAYS_REFUSED & set(causes)):
+                r.bad(f"{asked.path}.cause", f"cause: `{cause}` cannot be opened")
+            if "until" not in table.values:
+                r.bad(table.path, 'action "allow" needs `until`, a date: what is open must close again')
+        about = tuple(
+            conditions.destination(key, values)
+            for key in DESTINATION
+            if key in asked.values and (values := r.values(asked, key))
+        )
+        rules.append(
+            FailureRule(
+                id=name,
+                causes=frozenset(map(Cause, causes)),
+                action=Action(action or "refuse"),
+                when=about,
+                until=end_of_day(until) if until else 0,
+            )
+        )
+    return tuple(rules)
+
+
+def _identity(r: Reading, table: Table, seen: dict[str, int | None], taken: tuple[str, ...]) -> str:
+    name = r.text(table, "id", pattern=_ID)
+    at = f"{table.path}.id"
+    if "id" not in table.values:
+        r.bad(table.path, "needs an `id`: records name the rule that decided")
+    elif name in taken:
+        r.bad(at, f"id: `{name}` is reserved")
+    elif name and name in seen:
+        r.bad(at, f"id: `{name}` is used on line {seen[name]} already")
+    elif name:
+        seen[name] = r.line(at)
+    return name
+
+
+def _observing(r: Reading, table: Table, *, blocks: bool) -> int:
+    """`mode` and `observe_until` of a table, as the end of observing (0 = binds)."""
+    mode = r.choice(table, "mode", ("enforce", "observe"), "enforce")
+    until = r.date(table, "observe_until")
+    at = f"{table.path}.mode" if "mode" in table.values else f"{table.path}.observe_until"
+    if mode == Mode.OBSERVE and "observe_until" not in table.values:
+        r.bad(at, 'mode "observe" needs `observe_until`, a date: observing must end')
+    elif mode != Mode.OBSERVE and "observe_until" in table.values:
+        r.bad(at, '`observe_until` is for mode "observe"')
+    elif mode == Mode.OBSERVE and not blocks:
+        r.bad(at, "mode: a rule that allows has nothing to observe")
+    return end_of_day(until) if until and mode == Mode.OBSERVE else 0
+
+
+def _message(r: Reading, table: Table, key: str) -> str:
+    """Text for people: one line, printable, of a length that clients show whole."""
+    text = " ".join(r.text(table, key).split())
+    if len(text) > MAX_MESSAGE or not text.isprintable():
+        r.bad(f"{table.path}.{key}", f"{key}: at most {MAX_MESSAGE} printable characters")
+    return text
