@@ -1,0 +1,19 @@
+"""Detection: parts of a request in, sealed findings out. Plaintext ends in this room.
+
+The way a text takes, file by file:
+
+    packs       TOML -> `Detector`s; every problem with its file and line
+    shapes      a detector's pattern -> the head that hyperscan looks for, and the `re` that confirms it
+    normalise   texts beside the raw one, with the disguise taken off and a map back to the original offsets
+    engine      one hyperscan pass over everything; each hit confirmed by `re`, keywords and validators
+    validators  named, pure judgements: checksums, structure, what looks like a password
+    resolve     findings that overlap -> the most specific one
+    evidence    value -> keyed fingerprint and mask; from here on there is no plaintext
+    credentials the key that a request authenticates with -> its kind, hint and fingerprint
+    lint        `sluice packs check`: every proof that a pack must give
+
+Rules of the room. No clock, randomness, file or socket (reading packs apart): the same parts give the same findings in
+any process, so a decision replays exactly. Work is linear in the text and bounded by a budget; what does not fit the
+budget is reported as unread, never as clean. A failure raises `errors.Unavailable` without a word of the text in it.
+Only `engine` imports hyperscan and ahocorasick.
+"""

@@ -1,0 +1,124 @@
+"""Is this a password, or only the place where one would stand?
+
+Text about passwords is far more frequent than passwords: documentation, code that reads one from somewhere, forms,
+templates. A generic assignment (`password = ...`) is believed only when its value could not be anything else, for it
+is allowed to block. The order is: a reference is nothing; a placeholder is an example; a word is nothing; what remains
+must have the make-up of a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+_PLACEHOLDER = re.compile(
+    r"""(?ix)
+    example | place[_-]?holder | change[_-]?(?:me|it|this|now) | replace[_-]?(?:me|this|with) | insert[_-]?(?:your|here)
+    | (?:^|[^a-z])your[_-]?[a-z] | (?:^|[^a-z])my[_-](?:secret|password|token|api|key) | [_-]here$ | fixme | todo
+    | redacted | dummy | (?:^|[_-])sample | lorem | foo[_-]?bar | (?:^|[_-])fake(?:[_-]|$)
+    | x{6,} | \*{3,} | \.{3,} | •{3,} | _{6,} | \#{6,}
+    | ^<[^<>]*>?$ | ^\[[a-z _-]+\]$ | ^(?:abc|123){2,}
+    """
+)
+"""What nobody would take for a value. Runs of other letters are not in it: `AAAA...` may be somebody's key."""
+
+_REFERENCE = re.compile(
+    r"""(?x)
+    ^\$ | ^%[A-Za-z_({] | \$\{ | \{\{ | <%= | ^\{[A-Za-z_][\w.]*\}?$ | ^@[A-Za-z_] | ^&[A-Za-z_] | ^!\w+$ | \#\{
+    | ^(?:os|process|env|ENV|environ|config|settings|self|this|args|opts|options|params|request|req|ctx|data|secrets
+        |vars?|local|module|vault|System|std|http|https|ftp|file|ssm|kv|op)[.:\[(/]
+    | getenv | environ\b | ^\w+\( | ^(?:new|await|return|lambda|function|async|const|let|def)\b
+    | ^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[\[(;,)]*$ | ^[A-Za-z_]\w*\[ | ^[A-Za-z_]\w*(?:->|::) | \(\)$
+    | ^[a-z]+://[^:@/\s]*(?:/|$) | ^(?:\.{0,2}/|[A-Z]:\\|~/)
+    """
+)
+"""A way to a value: variable, call, member, template, path, URL without credentials."""
+
+_WORDS = frozenset(
+    """
+    password passwd pass pwd secret token apikey key string str text none null nil true false undefined required
+    optional hidden input field type name value user username admin root login email default disabled enabled empty
+    unset static dynamic auto plain hash hashed encrypted bcrypt sha256 md5 base64 argon2 scrypt pbkdf2 utf8 utf-8
+    number integer boolean object array file path env environment variable prompt interactive basic bearer digest oauth
+    """.split()  # noqa: SIM905 - words read better as words
+)
+_SUBSTRINGS = re.compile(r"(?i)passw|secret|token|credential|api_?key|username|_key\b|placeholder|undefined|required")
+_IDENTIFIER = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[0-9]?|[a-z]+(?:[A-Z][a-z]+)+[0-9]?|(?:[A-Z][a-z]+)+[0-9]?")
+_VERSIONISH = re.compile(r"v?\d+(?:[.\-:/]\d+)*[a-z]?\d*")
+_UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
+
+
+def placeholder(value: str) -> bool:
+    """True for an unmistakable stand-in: `AKIA...EXAMPLE`, `xxxxxxxx`, `your-api-key`, `<token>`, `changeme`."""
+    return _PLACEHOLDER.search(value) is not None
+
+
+def reference(value: str) -> bool:
+    """True when the text names a place where a value comes from: `${VAR}`, `os.environ[...]`, `config.password`."""
+    return _REFERENCE.search(value) is not None
+
+
+def entropy(value: str) -> float:
+    """Shannon entropy of the characters, in bits per character."""
+    total = len(value)
+    if not total:
+        return 0.0
+    return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
+
+
+def kinds(value: str) -> int:
+    """How many of lower case, upper case, digits and other characters occur."""
+    return (
+        any(c.islower() for c in value)
+        + any(c.isupper() for c in value)
+        + any(c.isdigit() for c in value)
+        + any(not c.isalnum() for c in value)
+    )
+
+
+def password(value: str) -> bool:
+    """True when the value of a `password = ...` has the make-up of a real one (people choose them: short, readable)."""
+    if not 6 <= len(value) <= 128 or not value.isascii():
+        return False
+    if reference(value) or value.lower() in _WORDS or _DIGEST.search(value):
+        return False
+    if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _UUID.fullmatch(value):
+        return False
+    letters = any(c.isalpha() for c in value)
+    digits = any(c.isdigit() for c in value)
+    if not letters or len(set(value)) < 5:
+        return False
+    if _SUBSTRINGS.search(value) and kinds(value) < 3:
+        return False
+    if " " in value and not digits:
+        return False
+    symbols = [c for c in value if not c.isalnum() and c not in "_-."]
+    if not digits and not symbols:
+        return False
+    return (kinds(value) >= 2 and entropy(value) >= 2.3) if digits else (kinds(value) >= 3 and entropy(value) >= 2.8)
+
+
+def token(value: str) -> bool:
+    """True when the value of an `api_key = ...` was made by a machine: long, mixed, and without words in it."""
+    if len(value) < 16 or reference(value) or (_UUID.fullmatch(value) and len(set(value)) < 10):
+        return False
+    if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _SUBSTRINGS.search(value):
+        return False
+    digits = sum(c.isdigit() for c in value)
+    letters = sum(c.isalpha() for c in value)
+    if not digits or not letters:
+        return False
+    if re.fullmatch(r"[0-9a-fA-F]+", value):
+        return len(value) >= 32 and entropy(value) >= 3.0
+    if wordlike(value):
+        return False
+    return entropy(value) >= 3.3
+
+
+def wordlike(value: str) -> bool:
+    """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key."""
+    pieces = re.findall(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}", value)
+    vowels = [p for p in pieces if re.search(r"(?i)[aeiouy]", p) and len(p) >= 4]
+    return sum(map(len, vowels)) > len(value) * 0.6

@@ -1,0 +1,400 @@
+"""The closed registry of validators that packs may name: pure judgements of one candidate.
+
+A pack names a validator, never code: `luhn`, `entropy:3.2`, `stdnum:de.idnr`. Each returns a `Verdict`; the first that
+does not pass ends the candidate. Nothing here may raise on any text (the engine treats it as a failed scan) or put a
+value into an exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import phonenumbers
+from stdnum.exceptions import ValidationError
+
+from sluice.detect import national, passwords
+from sluice.detect.examples import checksum62
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """**P** A value that a pattern matched, with the text around it."""
+
+    value: str = field(repr=False)
+    text: str = field(repr=False)
+    start: int
+    end: int
+
+    def before(self, count: int) -> str:
+        return self.text[max(self.start - count, 0) : self.start]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`passed`: it is what the detector says. `example`: it is a documented sample or a placeholder of it.
+
+    `keep`: only this many characters of the value belong to it (an IBAN with the next word behind it).
+    """
+
+    passed: bool
+    example: bool = False
+    keep: int | None = None
+
+
+PASS = Verdict(True)
+FAIL = Verdict(False)
+EXAMPLE = Verdict(True, example=True)
+
+type Validator = Callable[[Candidate], Verdict]
+
+CHECKSUMS = frozenset(
+    {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
+    | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "aba", "bip39", "jwt"}
+)
+"""Validators whose pass is hard to come by: confidence is higher with one."""
+
+STDNUM = frozenset(
+    """
+    ar.cuit au.tfn bg.egn br.cnpj br.cpf ca.sin ch.ssn cl.rut cn.ric co.nit cz.rc de.idnr do.cedula ec.ci ee.ik es.dni
+    es.nie es.cif fi.hetu fr.nir fr.nif gb.nhs gr.amka hr.oib ie.pps il.idnr in_.aadhaar is_.kennitala
+    it.codicefiscale kr.rrn lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip
+    pt.nif ro.cnp ru.inn si.emso sk.rc th.pin tr.tckimlik ua.rntrc us.rtn uy.rut ve.rif za.tin id.nik
+    us.atin
+    """.split()  # noqa: SIM905 - names read better as names
+)
+"""Modules of python-stdnum that a pack may ask for. None of them asks for today's date."""
+
+
+def _luhn(c: Candidate) -> Verdict:
+    n = national.digits(c.value)
+    return PASS if len(set(n)) > 1 and national.luhn(n) else FAIL
+
+
+_ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = (
+    (4, 4, frozenset({13, 16, 19})),  # Visa
+    (51, 55, frozenset({16})),  # Mastercard
+    (2221, 2720, frozenset({16})),
+    (34, 34, frozenset({15})),  # American Express
+    (37, 37, frozenset({15})),
+    (6011, 6011, frozenset({16, 19})),  # Discover
+    (644, 659, frozenset({16, 19})),
+    (3528, 3589, frozenset({16, 17, 18, 19})),  # JCB
+    (300, 305, frozenset({14, 16})),  # Diners Club
+    (3095, 3095, frozenset({14, 16})),
+    (36, 36, frozenset({14, 16})),
+    (38, 39, frozenset({14, 16})),
+    (62, 62, frozenset({16, 17, 18, 19})),  # UnionPay
+    (8100, 8171, frozenset({16, 17, 18, 19})),
+    (5018, 5018, frozenset({16, 18, 19})),  # Maestro, the ranges still in use
+    (5020, 5020, frozenset({16, 18, 19})),
+    (5038, 5038, frozenset({16, 18, 19})),
+    (5893, 5893, frozenset({16, 18, 19})),
+    (6304, 6304, frozenset({16, 18, 19})),
+    (6759, 6763, frozenset({16, 18, 19})),
+    (2200, 2204, frozenset({16})),  # Mir
+    (9792, 9792, frozenset({16})),  # Troy
+    (60, 60, frozenset({16})),  # RuPay
+    (6521, 6522, frozenset({16})),
+)
+"""First and last issuer prefix, and the lengths in use (ISO/IEC 7812-1 and the schemes' published ranges)."""
+
+
+def _card_issuer(c: Candidate) -> Verdict:
+    n = national.digits(c.value)
+    for first, last, lengths in _ISSUERS:
+        if len(n) in lengths and first <= int(n[: len(str(first))]) <= last:
+            return PASS
+    return FAIL
+
+
+_COUNTER = re.compile(
+    r"(?i)(?:order|invoice|track(?:ing)?|shipment|parcel|ticket|case|ref(?:erence)?|trace|span|request|session|serial"
+    r"|build|commit|version|sku|ean|isbn|gtin|imei|iccid|batch|lot|timestamp|epoch|nonce|offset|checksum|seed|uuid"
+    r"|guid|msg|message|event|txn|transaction|thread|channel|guild|snowflake|tweet|post|object|node|row|job|run)"
+    r"(?:[ _-]?(?:id|no|num|number|nr|ref|code))?[\s\"'`:=#.(\[-]{0,6}$"
+)
+
+
+def _not_counter(c: Candidate) -> Verdict:
+    """Fails a bare run of digits that the text itself calls an order number, a trace id or the like."""
+    return FAIL if _COUNTER.search(c.before(40)) else PASS
+
+
+IBAN_LENGTHS = {
+    country: int(length)
+    for country, length in re.findall(
+        r"([A-Z]{2})(\d\d)",
+        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27"
+        "GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22"
+        "MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28"
+        "TL23TN24TR26UA29VA22VG24XK20YE30",
+    )
+}
+"""Length by country: SWIFT IBAN registry, release 99."""
+
+
+def _iban(c: Candidate) -> Verdict:
+    """ISO 13616: length of the country, then modulo 97. Cuts off what the pattern took of the next word."""
+    length = IBAN_LENGTHS.get(c.value[:2].upper())
+    if length is None:
+        return FAIL
+    places = [i for i, char in enumerate(c.value) if char.isalnum()]
+    if len(places) < length:
+        return FAIL
+    keep = places[length - 1] + 1
+    if keep < len(c.value) and c.value[keep].isalnum():
+        return FAIL
+    text = "".join(c.value[i] for i in places[:length]).upper()
+    number = int("".join(str(int(ch, 36)) for ch in text[4:] + text[:4]))
+    return Verdict(True, keep=keep) if number % 97 == 1 else FAIL
+
+
+def _aba(c: Candidate) -> Verdict:
+    """ABA routing number: weights 3 7 1 modulo 10, and a Federal Reserve prefix."""
+    n = national.digits(c.value)
+    prefix = int(n[:2] or 99)
+    valid = prefix <= 12 or 21 <= prefix <= 32 or 61 <= prefix <= 72 or prefix == 80
+    total = sum(int(d) * w for d, w in zip(n, (3, 7, 1) * 3, strict=False))
+    return PASS if len(n) == 9 and valid and total % 10 == 0 and total else FAIL
+
+
+def _github_crc32(c: Candidate) -> Verdict:
+    """GitHub's and npm's tokens: the last six characters are a CRC-32, in base 62, of the thirty before."""
+    body = c.value.rpartition("_")[2]
+    return PASS if len(body) == 36 and checksum62(body[:30]) == body[30:] else FAIL
+
+
+def _jwt(c: Candidate) -> Verdict:
+    """RFC 7519: header and payload are JSON objects, and the header names an algorithm."""
+    head, payload = (_json64(p) for p in c.value.split(".")[:2])
+    return PASS if isinstance(head, dict) and "alg" in head and isinstance(payload, dict) else FAIL
+
+
+def _json64(text: str) -> object:
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _pem(c: Candidate) -> Verdict:
+    """RFC 7468: between the lines stands base64 of at least a short key, not an ellipsis."""
+    body = re.sub(r"-----[^-]*-----", "", c.value)
+    body = re.sub(r"\\[nrt]|\s", "", re.sub(r"[A-Za-z-]+: [^\n\\]*", "", body)).rstrip("=")
+    if passwords.placeholder(body):
+        return EXAMPLE
+    return PASS if len(body) >= 40 and re.fullmatch(r"[A-Za-z0-9+/\\\"',=]+", body) and len(set(body)) > 8 else FAIL
+
+
+def _entropy(minimum: str) -> Validator:
+    floor = float(minimum)
+    return lambda c: PASS if passwords.entropy(c.value) >= floor else FAIL
+
+
+def _not_placeholder(c: Candidate) -> Verdict:
+    return EXAMPLE if passwords.placeholder(c.value) else PASS
+
+
+def _keylike(c: Candidate) -> Verdict:
+    """A key of random characters: letters and digits mixed, no words. For formats known by their prefix alone."""
+    body = c.value
+    mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
+    return PASS if mixed and not passwords.wordlike(body) and len(set(body)) >= 6 else FAIL
+
+
+def _password(c: Candidate) -> Verdict:
+    if passwords.reference(c.value):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.password(c.value) else FAIL
+
+
+def _token(c: Candidate) -> Verdict:
+    if passwords.reference(c.value):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.token(c.value) else FAIL
+
+
+def _url_password(c: Candidate) -> Verdict:
+    """The password inside `scheme://user:password@host`: a reference is none, a placeholder is an example."""
+    secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")[2] if "://" in c.value else c.value
+    if not secret or secret[0] in "$<{[%(*" or "{" in secret or "$" in secret[:2]:
+        return FAIL
+    lowered = secret.lower()
+    if lowered in {"password", "pass", "passwd", "pwd", "secret", "user", "pw", "xxx", "***"}:
+        return EXAMPLE
+    return EXAMPLE if passwords.placeholder(secret) else PASS
+
+
+def _basic_auth(c: Candidate) -> Verdict:
+    """RFC 7617: base64 of `user:password`, printable."""
+    try:
+        decoded = base64.b64decode(c.value + "=" * (-len(c.value) % 4), validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        return FAIL
+    user, colon, secret = decoded.partition(":")
+    if not colon or not secret or not decoded.isprintable() or not user:
+        return FAIL
+    return EXAMPLE if passwords.placeholder(decoded) or secret.lower() in {"password", "pass"} else PASS
+
+
+def _email(c: Candidate) -> Verdict:
+    """Shape that the pattern cannot say, and a top-level domain that is not a file ending."""
+    local, _, domain = c.value.rpartition("@")
+    labels = domain.split(".")
+    if local.startswith(".") or local.endswith(".") or ".." in local or labels[-1].lower() in _FILE_ENDINGS:
+        return FAIL
+    return FAIL if any(not x or x.startswith("-") or x.endswith("-") for x in labels) else PASS
+
+
+_FILE_ENDINGS = frozenset(
+    """
+    png jpg jpeg gif svg webp ico css js mjs ts tsx jsx json html htm xml yaml yml toml txt csv lock map cpp hpp php
+    exe dll so whl gz tar pdf conf cfg ini log service socket timer localhost invalid
+    """.split()  # noqa: SIM905 - as above
+)
+
+_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "IN", "BR", "MX", "AU", "JP", "PL", "SE", "CN")
+"""Regions whose national form is tried for a number without a country code that the text calls a phone number."""
+
+
+def _phone(region: str) -> Validator:
+    regions: tuple[str | None, ...] = (None,) if not region else _REGIONS if region == "any" else (region,)
+
+    def validator(c: Candidate) -> Verdict:
+        for r in regions:
+            try:
+                number = phonenumbers.parse(c.value, r)
+            except phonenumbers.NumberParseException:
+                continue
+            if phonenumbers.is_valid_number(number):
+                return PASS
+        return FAIL
+
+    return validator
+
+
+def _ipv4(c: Candidate) -> Verdict:
+    """An address somebody could have: not loopback, unspecified, broadcast, documentation, or a version number."""
+    try:
+        address = ipaddress.IPv4Address(c.value)
+    except ValueError:
+        return FAIL
+    return (
+        FAIL if address.is_loopback or address.is_multicast or address.is_reserved or int(address) >> 24 == 0 else PASS
+    )
+
+
+def _ipv6(c: Candidate) -> Verdict:
+    try:
+        address = ipaddress.IPv6Address(c.value)
+    except ValueError:
+        return FAIL
+    return FAIL if address.is_loopback or address.is_unspecified or address.is_multicast else PASS
+
+
+def _mac(c: Candidate) -> Verdict:
+    n = re.sub(r"[^0-9a-f]", "", c.value.lower())
+    return PASS if len(n) == 12 and len(set(n)) > 2 else FAIL
+
+
+def _aws_secret(c: Candidate) -> Verdict:
+    """Forty characters of base64 with upper, lower and digits: not a hexadecimal digest, not a path."""
+    v = c.value
+    mixed = any(x.islower() for x in v) and any(x.isupper() for x in v) and any(x.isdigit() for x in v)
+    if passwords.placeholder(v):
+        return EXAMPLE
+    return PASS if mixed and v.count("/") <= 6 and passwords.entropy(v) >= 3.8 else FAIL
+
+
+def _simple(check: Callable[[str], bool]) -> Validator:
+    return lambda c: PASS if check(c.value) else FAIL
+
+
+def _stdnum(name: str) -> Validator:
+    module: Any = importlib.import_module(f"stdnum.{name}")
+
+    def validator(c: Candidate) -> Verdict:
+        try:
+            module.validate(c.value)
+        except (ValidationError, ValueError, IndexError, KeyError):
+            return FAIL
+        compact = re.sub(r"[^0-9A-Za-z]", "", c.value)
+        return FAIL if len(set(compact)) < 3 else PASS  # 000000000 and 111111111 pass many a checksum
+
+    return validator
+
+
+_PLAIN: dict[str, Validator] = {
+    "luhn": _luhn,
+    "card_issuer": _card_issuer,
+    "not_counter": _not_counter,
+    "iban": _iban,
+    "aba": _aba,
+    "github_crc32": _github_crc32,
+    "jwt": _jwt,
+    "pem": _pem,
+    "not_placeholder": _not_placeholder,
+    "keylike": _keylike,
+    "password": _password,
+    "token": _token,
+    "url_password": _url_password,
+    "basic_auth": _basic_auth,
+    "email": _email,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "mac": _mac,
+    "aws_secret": _aws_secret,
+    "us_ssn": _simple(national.us_ssn),
+    "us_itin": _simple(national.us_itin),
+    "gb_nino": _simple(national.gb_nino),
+    "be_nn": _simple(national.be_nn),
+    "se_personnummer": _simple(national.se_personnummer),
+    "no_fodselsnummer": _simple(national.no_fodselsnummer),
+    "dk_cpr": _simple(national.dk_cpr),
+    "za_id": _simple(national.za_id),
+    "in_pan": _simple(national.in_pan),
+    "au_medicare": _simple(national.au_medicare),
+    "at_svnr": _simple(national.at_svnr),
+    "hk_hkid": _simple(national.hk_hkid),
+    "sg_nric": _simple(national.sg_nric),
+    "tw_id": _simple(national.tw_id),
+    "jp_my_number": _simple(national.jp_my_number),
+}
+
+
+@cache
+def find(name: str) -> Validator:
+    """The validator of that name. Raises KeyError with what is wrong with the name."""
+    if name in _PLAIN:
+        return _PLAIN[name]
+    kind, colon, argument = name.partition(":")
+    if kind == "entropy" and re.fullmatch(r"\d(\.\d+)?", argument):
+        return _entropy(argument)
+    if kind == "phone" and (not colon or argument == "any" or re.fullmatch(r"[A-Z]{2}", argument)):
+        return _phone(argument)
+    if kind == "stdnum" and argument in STDNUM:
+        return _stdnum(argument)
+    raise KeyError(f"unknown validator `{name}`; known: {', '.join(names())}")
+
+
+def names() -> list[str]:
+    """Every validator that a pack may name, as it would be written."""
+    return sorted([*_PLAIN, "entropy:BITS", "phone", "phone:any", "phone:REGION", *(f"stdnum:{m}" for m in STDNUM)])
+
+
+def warm() -> None:
+    """Load what the libraries load late, so that no request pays for it."""
+    phonenumbers.PhoneMetadata.load_all()
