@@ -27,19 +27,19 @@ RUN = 24
 """Shortest base64 run that is decoded: 18 bytes. A shorter one holds no key that a detector knows."""
 
 _INVISIBLE = (
-    "\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\"
-    "\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\U000e0000-\\U000e0fff"
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
 )
-_SPACES = "\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000"
-_DASHES = "\\u2010-\\u2015\\u2212\\ufe58\\ufe63"
+_SPACES = r"\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_DASHES = r"\u2010-\u2015\u2212\ufe58\ufe63"
 _LOOKALIKE = (
-    "\\uff01-\\uff5e"  # full-width ASCII
-    "\\u2070-\\u209c\\u00b2\\u00b3\\u00b9"  # superscripts and subscripts
-    "\\u2460-\\u2473\\u24b6-\\u24e9\\u24ea"  # circled
-    "\\u0660-\\u0669\\u06f0-\\u06f9\\u07c0-\\u07c9\\u0966-\\u096f\\u09e6-\\u09ef\\u0a66-\\u0a6f\\u0ae6-\\u0aef"
-    "\\u0b66-\\u0b6f\\u0be6-\\u0bef\\u0c66-\\u0c6f\\u0ce6-\\u0cef\\u0d66-\\u0d6f\\u0e50-\\u0e59\\u0ed0-\\u0ed9"
-    "\\u0f20-\\u0f29\\u1040-\\u1049\\u17e0-\\u17e9\\u1810-\\u1819"  # digits of other scripts
-    "\\U0001d400-\\U0001d7ff\\U0001f100-\\U0001f10a\\U0001f130-\\U0001f149\\ufb00-\\ufb06"
+    r"\uff01-\uff5e"  # full-width ASCII
+    r"\u2070-\u209c\u00b2\u00b3\u00b9"  # superscripts and subscripts
+    r"\u2460-\u2473\u24b6-\u24e9\u24ea"  # circled
+    r"\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef"
+    r"\u0b66-\u0b6f\u0be6-\u0bef\u0c66-\u0c6f\u0ce6-\u0cef\u0d66-\u0d6f\u0e50-\u0e59\u0ed0-\u0ed9"
+    r"\u0f20-\u0f29\u1040-\u1049\u17e0-\u17e9\u1810-\u1819"  # digits of other scripts
+    r"\U0001d400-\U0001d7ff\U0001f100-\U0001f10a\U0001f130-\U0001f149\ufb00-\ufb06"
 )
 _ASCII = "!-~"
 
