@@ -153,8 +153,8 @@ class GateTls:
         session.set_alpn_protos(list(server.alpn_offers))
         session.request_ocsp()
         session.set_connect_state()
+        self._arm(server)  # first: should it fail, there is no session either
         data.ssl_conn = session
-        self._arm(server)
 
     def tls_established_server(self, data: tls.TlsData) -> None:
         self._disarm(data.conn.id)

@@ -66,7 +66,10 @@ def leaf(
     at: dt.datetime,
     until: dt.datetime,
 ) -> x509.Certificate:
-    """A server certificate for `names` (as `targets.normalise_host` gives them). A name above 64 characters leaves the subject empty (RFC 5280)."""
+    """A server certificate for `names`, as `targets.normalise_host` gives them.
+
+    Without a name of at most 64 characters the subject stays empty, and RFC 5280 wants the names critical.
+    """
     common = next((n for n in names if len(n) <= UPPER_BOUND), None)
     return (
         x509.CertificateBuilder()
