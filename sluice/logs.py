@@ -13,7 +13,6 @@ Rules
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -24,9 +23,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    import asyncio
 
 OURS = "sluice"
 REPEAT_SECONDS = 10.0

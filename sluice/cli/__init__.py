@@ -80,6 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     try:
         result = group.main(arguments, prog_name="sluice", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as e:
+        click.echo(e.format_message(), err=True)
+        return USAGE
     except click.ClickException as e:
         place = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "sluice"
         complain(e.format_message(), f"`{place} --help` shows how it is used")
@@ -96,6 +99,12 @@ def _run(arguments: list[str] | None) -> int:
     except SluiceError as e:
         complain(str(e))
         return FOUND
+    except SystemExit:
+        # click ends the process itself after completion, and when whoever read us has gone (with an exit code of 1,
+        # which means "found" here).
+        if os.environ.get("_SLUICE_COMPLETE"):
+            raise
+        return 0
     except BrokenPipeError:
         raise
     except Exception as e:  # the last line of defence: a traceback could print what a file held

@@ -95,10 +95,10 @@ def _rotate(settings: Settings, step: str | None, as_json: bool) -> None:
             info = ca.retire(settings.ca_dir)
             note("the CAs before the current one are no longer handed out")
         case "now":
-            info = ca.rotate(settings.ca_dir, settings.ca, node=settings.node, now=True)
+            info = ca.rotate(settings.ca_dir, settings.ca, node=settings.node)
             note("a new CA is in force: restart sluice-proxy, and bring its certificate to every client")
         case _:
-            info = ca.rotate(settings.ca_dir, settings.ca, node=settings.node)
+            info = ca.stage(settings.ca_dir, settings.ca, node=settings.node)
             note("made a successor, not in use yet: bring `sluice ca export` to every client, then rotate --activate")
     _show(info, as_json=as_json)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import click
-import msgspec
 
 from sluice.cli.terminal import complain, load_settings, note, print_json
 from sluice.errors import Misconfigured, Problem
@@ -59,6 +58,8 @@ def command(file: Path | None, as_json: bool) -> int:
 def load_rulebook(settings: Settings) -> Rulebook:
     """The rulebook in force, without writing: a key that does not exist yet is made in a place that is thrown away.
     Raises `Misconfigured`."""
+    import msgspec
+
     from sluice import rulebook
 
     if settings.keys_dir.is_dir():
