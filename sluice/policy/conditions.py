@@ -93,7 +93,7 @@ def matcher(patterns: Sequence[str]) -> Ask[str]:
 
 def destination(name: str, values: Sequence[str]) -> Ask[Target]:
     """A destination condition, over the target alone: what the failure table may ask."""
-    return _text(attrgetter(_ATTRIBUTE.get(name, f"target.{name}").removeprefix("target.")), values)
+    return _place(attrgetter(_ATTRIBUTE.get(name, f"target.{name}").removeprefix("target.")), values)
 
 
 def request(name: str, values: Sequence[str]) -> Ask[Facts]:
@@ -110,7 +110,7 @@ def request(name: str, values: Sequence[str]) -> Ask[Facts]:
     if name in ("assurance", "inspection"):
         return _member(attrgetter(_ATTRIBUTE[name]), values)
     if name in DESTINATION:
-        return _text(attrgetter(_ATTRIBUTE.get(name, f"target.{name}")), values)
+        return _place(attrgetter(_ATTRIBUTE.get(name, f"target.{name}")), values)
     return _text(attrgetter(_ATTRIBUTE.get(name, name)), values)
 
 
@@ -130,6 +130,14 @@ def finding(name: str, value: Sequence[str] | str | bool | float) -> Ask[Finding
     if name in ("provenance", "novelty"):
         return _member(attrgetter(name), values)
     return _text(attrgetter(_ATTRIBUTE.get(name, name)), values)
+
+
+def _place[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:
+    """A destination attribute: lower case already, so that plain values need no more than a look-up."""
+    folded = [value.casefold() for value in values]
+    if any("*" in value or "?" in value for value in folded):
+        return _text(get, folded)
+    return _member(get, folded)
 
 
 def _member[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:

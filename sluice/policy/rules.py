@@ -94,6 +94,14 @@ class Rule:
         return Reason.CLASS_BLOCKED if hit else Reason.POLICY_RULE
 
 
+type Step = tuple[int, Rule, Ask[Facts]]
+"""A rule, its number, and its first condition: most rules fail on it, so it is asked before anything else."""
+
+
+def _always(_: Facts) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySet:
     """The policy in force. Implements `model.Policy`; immutable, safe to use from any thread.
@@ -113,13 +121,13 @@ class PolicySet:
     expired_refuses: bool = True
     contact: str = ""
     warnings: tuple[Problem, ...] = ()
-    _plain: tuple[tuple[int, Rule], ...] = field(init=False, repr=False, default=())
-    _all: tuple[tuple[int, Rule], ...] = field(init=False, repr=False, default=())
+    _all: tuple[Step, ...] = field(init=False, repr=False, default=())
+    _plain: tuple[Step, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
-        numbered = tuple(enumerate(self.rules, 1))
-        object.__setattr__(self, "_all", numbered)
-        object.__setattr__(self, "_plain", tuple((n, r) for n, r in numbered if r.find is None))
+        steps = tuple((n, r, r.when[0] if r.when else _always) for n, r in enumerate(self.rules, 1))
+        object.__setattr__(self, "_all", steps)
+        object.__setattr__(self, "_plain", tuple(step for step in steps if step[1].find is None))
 
     def on_failure(self, cause: str, target: Target | None, at: int) -> Decision:
         """The row of the failure table for a cause."""
@@ -135,9 +143,8 @@ class PolicySet:
             degraded = ("policy_expired",)
         observing = at < self.observe_until or (target.mode is Mode.OBSERVE and _lasts(target.observe_until, at))
         noted: tuple[Rule, tuple[Finding, ...]] | None = None
-        for number, rule in self._all if facts.findings else self._plain:
-            hit = rule.match(facts)
-            if hit is None:
+        for number, rule, first in self._all if facts.findings else self._plain:
+            if not first(facts) or (hit := rule.match(facts)) is None:
                 continue
             if rule.action is Action.BLOCK and (observing or at < rule.observe_until):
                 noted = noted or (rule, hit)
