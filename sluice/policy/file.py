@@ -29,16 +29,17 @@ same for all rules, and `valid_to` with `expired = "refuse"` or `"keep"` says wh
 from __future__ import annotations
 
 import datetime as dt
-import re
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from sluice import tomlfile
 from sluice.errors import ALWAYS_REFUSED, Cause, Misconfigured, Reason
 from sluice.model import Action, Facts, Mode
 from sluice.policy import conditions
 from sluice.policy.conditions import DESTINATION, OF_FINDINGS, REQUEST
 from sluice.policy.failure import PROVOKABLE, FailureRule, FailureTable
-from sluice.policy.reading import Reading, Table
+from sluice.policy.reading import NAME, Reading, Table
 from sluice.policy.rules import DEFAULT_RULE, FindingTest, PolicySet, Rule
 from sluice.targets.columns import end_of_day
 
@@ -66,9 +67,6 @@ REASONS = tuple(
 )
 """Codes that a rule may give itself."""
 
-MAX_MESSAGE = 500
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-
 
 def load(
     path: Path,
@@ -81,16 +79,25 @@ def load(
     With `known_classes` and `known_providers` a pattern that fits none of them is a problem; with `today` a date that
     has passed is a warning.
     """
-    r = Reading(path, known_classes, known_providers, today)
+    values = tomlfile.read(path)
+    raw = path.read_bytes()
+    r = Reading(
+        str(path),
+        raw.decode("utf-8"),
+        values,
+        known_classes=known_classes,
+        known_providers=known_providers,
+        today=today,
+    )
     top = r.top
     r.known_keys(top, TOP)
-    name, version = r.text(top, "id", pattern=_ID), r.text(top, "version")
+    name, version = r.text(top, "id", pattern=NAME), r.text(top, "version")
     for key, value in (("id", name), ("version", version)):
         if key not in top.values:
             r.bad(key, f"needs `{key}`: every record names the policy that decided")
         elif value and len(value) > 64:
             r.bad(key, f"{key}: at most 64 characters")
-    contact = _message(r, top, "contact")
+    contact = r.message(top, "contact")
     default = r.choice(top, "default", ("allow", "block"), "allow")
     observing = _observing(r, top, blocks=True)
     valid_to = r.date(top, "valid_to")
@@ -104,7 +111,7 @@ def load(
     return PolicySet(
         id=name,
         version=version,
-        digest=r.digest,
+        digest=hashlib.sha256(raw).hexdigest(),
         rules=rules,
         failure=failure,
         default=Action(default),
@@ -122,12 +129,12 @@ def _rules(r: Reading, contact: str) -> tuple[Rule, ...]:
     closed_by = ""
     for table in r.tables("rule"):
         r.known_keys(table, RULE)
-        name = _identity(r, table, seen, taken=(DEFAULT_RULE, "gate", "expired", "not-ai"))
+        name = r.identity(table, seen, taken=(DEFAULT_RULE, "gate", "expired", "not-ai"))
         if closed_by:
             r.warn(table.path, f"rule `{name}` is never reached: `{closed_by}` above it matches every request")
         action = r.choice(table, "action", ("allow", "block"), None)
         observing = _observing(r, table, blocks=action == "block")
-        message = _message(r, table, "message")
+        message = r.message(table, "message")
         if message and action == "allow":
             r.bad(f"{table.path}.message", "message: nobody reads the message of a rule that allows")
         when, find = _conditions(r, table, "when")
@@ -232,7 +239,7 @@ def _failure_rules(r: Reading) -> tuple[FailureRule, ...]:
     seen: dict[str, int | None] = {}
     for table in r.tables("failure_rule"):
         r.known_keys(table, FAILURE_RULE)
-        name = _identity(r, table, seen, taken=tuple(Cause))
+        name = r.identity(table, seen, taken=tuple(Cause))
         asked = r.table(table, "when")
         r.known_keys(asked, ("cause", *DESTINATION))
         causes = r.values(asked, "cause", closed=tuple(Cause))
@@ -262,20 +269,6 @@ def _failure_rules(r: Reading) -> tuple[FailureRule, ...]:
     return tuple(rules)
 
 
-def _identity(r: Reading, table: Table, seen: dict[str, int | None], taken: tuple[str, ...]) -> str:
-    name = r.text(table, "id", pattern=_ID)
-    at = f"{table.path}.id"
-    if "id" not in table.values:
-        r.bad(table.path, "needs an `id`: records name the rule that decided")
-    elif name in taken:
-        r.bad(at, f"id: `{name}` is reserved")
-    elif name and name in seen:
-        r.bad(at, f"id: `{name}` is used on line {seen[name]} already")
-    elif name:
-        seen[name] = r.line(at)
-    return name
-
-
 def _observing(r: Reading, table: Table, *, blocks: bool) -> int:
     """`mode` and `observe_until` of a table, as the end of observing (0 = binds)."""
     mode = r.choice(table, "mode", ("enforce", "observe"), "enforce")
@@ -288,11 +281,3 @@ def _observing(r: Reading, table: Table, *, blocks: bool) -> int:
     elif mode == Mode.OBSERVE and not blocks:
         r.bad(at, "mode: a rule that allows has nothing to observe")
     return end_of_day(until) if until and mode == Mode.OBSERVE else 0
-
-
-def _message(r: Reading, table: Table, key: str) -> str:
-    """Text for people: one line, printable, of a length that clients show whole."""
-    text = " ".join(r.text(table, key).split())
-    if len(text) > MAX_MESSAGE or not text.isprintable():
-        r.bad(f"{table.path}.{key}", f"{key}: at most {MAX_MESSAGE} printable characters")
-    return text

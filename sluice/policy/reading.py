@@ -8,16 +8,18 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import fnmatch
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sluice import tomlfile
 from sluice.errors import Problem
 from sluice.policy.conditions import CLOSED, pattern_fault
+
+
+MAX_MESSAGE = 500
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,23 @@ class Table:
 
 
 class Reading:
-    """One policy file being read."""
+    """One policy file being read: its name, its text (for line numbers), and its values as TOML gives them."""
 
     def __init__(
         self,
-        file: Path,
-        known_classes: Iterable[str] | None,
-        known_providers: Iterable[str] | None,
-        today: dt.date | None,
+        file: str,
+        text: str,
+        values: dict[str, object],
+        *,
+        known_classes: Iterable[str] | None = None,
+        known_providers: Iterable[str] | None = None,
+        today: dt.date | None = None,
     ) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.top = Table("$", tomlfile.read(file))
-        self._file = str(file)
-        raw = file.read_bytes()
-        self.digest = hashlib.sha256(raw).hexdigest()
-        self._text = raw.decode("utf-8")
+        self.top = Table("$", values)
+        self._file = file
+        self._text = text
         self._today = today
         self._known: dict[str, Sequence[str] | None] = {
             "class": None if known_classes is None else sorted(known_classes),
@@ -98,6 +101,27 @@ class Reading:
         if key in table.values and not value.strip():
             self.bad(f"{table.path}.{key}", f"{key}: is empty")
         return value
+
+    def message(self, table: Table, key: str) -> str:
+        """Text for people: one line, printable, of a length that clients show whole."""
+        text = " ".join(self.text(table, key).split())
+        if len(text) > MAX_MESSAGE or not text.isprintable():
+            self.bad(f"{table.path}.{key}", f"{key}: at most {MAX_MESSAGE} printable characters")
+        return text
+
+    def identity(self, table: Table, seen: dict[str, int | None], taken: Sequence[str]) -> str:
+        """The `id` of a rule, which no other has; `seen` maps those above to their lines."""
+        name = self.text(table, "id", pattern=NAME)
+        at = f"{table.path}.id"
+        if "id" not in table.values:
+            self.bad(table.path, "needs an `id`: records name the rule that decided")
+        elif name in taken:
+            self.bad(at, f"id: `{name}` is reserved")
+        elif name in seen:
+            self.bad(at, f"id: `{name}` is used on line {seen[name]} already")
+        elif name:
+            seen[name] = self.line(at)
+        return name
 
     def choice(self, table: Table, key: str, choices: Sequence[str], default: str | None) -> str:
         """One of the choices. `default` None means that the key is required; a problem reads as empty text."""

@@ -13,7 +13,7 @@ Four things differ from a packet filter, each so that a mistake in the file does
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sluice.errors import Problem, Reason
 from sluice.model import Action, Decision, Facts, Finding, Mode, Target
@@ -102,32 +102,34 @@ def _always(_: Facts) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The policy in force. Implements `model.Policy`; immutable, safe to use from any thread.
+    """The policy in force. Implements `model.Policy`; never changed once made, safe to use from any thread.
 
     `expires`: ns since the epoch after which the file is out of date (0 = never); `expired_refuses` says what then.
     `observe_until` makes every rule observe until that time (0 = not). `warnings` are worth a word at start.
     """
 
-    id: str
-    version: str
-    digest: str
-    rules: tuple[Rule, ...]
-    failure: FailureTable
-    default: Action = Action.ALLOW
-    observe_until: int = 0
-    expires: int = 0
-    expired_refuses: bool = True
-    contact: str = ""
-    warnings: tuple[Problem, ...] = ()
-    _all: tuple[Step, ...] = field(init=False, repr=False, default=())
-    _plain: tuple[Step, ...] = field(init=False, repr=False, default=())
-
-    def __post_init__(self) -> None:
-        steps = tuple((n, r, r.when[0] if r.when else _always) for n, r in enumerate(self.rules, 1))
-        object.__setattr__(self, "_all", steps)
-        object.__setattr__(self, "_plain", tuple(step for step in steps if step[1].find is None))
+    def __init__(
+        self,
+        *,
+        id: str,
+        version: str,
+        digest: str,
+        rules: tuple[Rule, ...],
+        failure: FailureTable,
+        default: Action = Action.ALLOW,
+        observe_until: int = 0,
+        expires: int = 0,
+        expired_refuses: bool = True,
+        contact: str = "",
+        warnings: tuple[Problem, ...] = (),
+    ) -> None:
+        self.id, self.version, self.digest = id, version, digest
+        self.rules, self.failure, self.default = rules, failure, default
+        self.observe_until, self.expires, self.expired_refuses = observe_until, expires, expired_refuses
+        self.contact, self.warnings = contact, warnings
+        self._all: tuple[Step, ...] = tuple((n, r, r.when[0] if r.when else _always) for n, r in enumerate(rules, 1))
+        self._plain = tuple(step for step in self._all if step[1].find is None)
 
     def on_failure(self, cause: str, target: Target | None, at: int) -> Decision:
         """The row of the failure table for a cause."""
