@@ -17,7 +17,6 @@ from sluice import tomlfile
 from sluice.errors import Problem
 from sluice.policy.conditions import CLOSED, pattern_fault
 
-
 MAX_MESSAGE = 500
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
