@@ -67,7 +67,7 @@ def test_a_bad_line_is_answered_and_the_rest_goes_on(engine: Engine) -> None:
 
 
 def test_an_engine_that_breaks_is_an_error_line(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that breaks the engine is answered with the type of the fault, without its text, and the stream goes on."""
+    """A line that breaks the engine is answered with the type of the fault, not its text, and the stream goes on."""
 
     class Broken:
         calls = 0
