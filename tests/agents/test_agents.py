@@ -11,7 +11,7 @@ import pytest
 
 from tests.agents.agents import AGENTS, CLAUDE_CODE, CODEX, Agent
 from tests.clients import planted
-from tests.clients.watch import DECISION_ID, Watch
+from tests.clients.watch import DECISION_ID, Watch, said
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
 agents = pytest.mark.parametrize("agent", AGENTS, ids=str)
@@ -44,7 +44,7 @@ def test_agent_is_refused_with_our_message(agent: Agent, watch: Watch, tmp_path:
     blocked = [r for r in watch.rows("decision", agent.host) if r["decision"] == "block" and r["model_requested"]]
     assert shown[0] in {r["decision_id"] for r in blocked}
     assert len(blocked) <= QUESTIONS.get(agent.name, 1), "it sent the same prompt again"
-    assert any(name in run.output for name in blocked[0]["data_classes"])
+    assert said(blocked[0]["data_classes"], run.output)
     assert not [r for r in watch.upstream.journal if number.encode() in r.body]
 
 

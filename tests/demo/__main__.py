@@ -30,12 +30,12 @@ DECISIONS = """
 select d.ts_received as at, d.provider_id as provider, d.model_requested as model, d.operation as operation,
        d.decision as decision, d.rule_id as rule, d.data_classes as classes, o.upstream_status as status,
        (toUnixTimestamp64Micro(d.ts_committed) - toUnixTimestamp64Micro(d.ts_received)) / 1000 as decided_ms
-from events d left join (select * from events where record_type = 'outcome') o using (decision_id)
+from sluice.events d left join (select * from sluice.events where record_type = 'outcome') o using (decision_id)
 where d.record_type = 'decision' order by d.ts_received
 """
 POSTURE = """
 select provider_id as provider, class, count() as requests, countIf(decision != 'allow') as refused
-from events array join data_classes as class
+from sluice.events array join data_classes as class
 where record_type = 'decision' group by provider, class order by provider, requests desc, class
 """
 
@@ -97,14 +97,16 @@ def _message(shown: str) -> str:
 
 def _report(appliance: Appliance, upstream: Upstream, played: list[tuple[Scene, bool]]) -> bool:
     console.rule("[bold]What the appliance recorded")
-    console.print('[dim]sluice sql "select ... from events", answered by the embedded ClickHouse:[/]')
+    console.print('[dim]sluice sql "select ... from sluice.events", answered by the embedded ClickHouse:[/]')
     with console.status("Waiting for the last rows ..."):
         rows = appliance.rows_when(
             DECISIONS,
             lambda rows: len(rows) >= len(played) and all(r["status"] or r["decision"] != "allow" for r in rows),
         )
         posture = appliance.sql(POSTURE)
-        everything = json.dumps(appliance.sql("select * from events")) + appliance.log.read_text(errors="replace")
+        everything = json.dumps(appliance.sql("select * from sluice.events")) + appliance.log.read_text(
+            errors="replace"
+        )
     console.print(_decisions(rows))
     console.print(_posture(posture))
     leaked = [value for scene, _ in played for value in scene.planted if value in everything]
