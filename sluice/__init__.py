@@ -18,7 +18,7 @@ A request's life, file by file:
     addons.outcome      how it ended: a second record
     sluice.ship         ledger -> ClickHouse, exactly once, in a process of its own
 
-`errors.py` sorts faults by whose they are; `config.py` is every setting; `metrics.py` every metric; `supervisor.py`
+`errors.py` sorts faults by whose they are; `config` is every setting; `metrics.py` every metric; `supervisor.py`
 starts the processes; `cli` is what an operator types. Nothing in this package imports mitmproxy: that is `addons`.
 """
 

@@ -1,28 +1,12 @@
-"""One frozen `Settings`, from one TOML file and `SLUICE_` environment variables; unknown keys are errors.
-
-The file is `--config`, else `$SLUICE_CONFIG`, else `deploy/sluice.toml` below the working directory when it exists,
-else the defaults here. An environment variable names a key with `__` between the levels: `SLUICE_PROXY__WORKERS=4`,
-`SLUICE_LIMITS__BODY_BYTES=1048576`. Values are read as TOML, then as text. Relative paths count from the file's
-own directory's parent project (the working directory when there is no file), so that `var/` stays in one place.
-"""
+"""Every setting of an appliance: its name, its default, and why. Frozen values; `sluice.config.file` reads them."""
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
 import socket
-import tomllib
 from pathlib import Path
-from typing import cast
 
 import msgspec
-
-from sluice import tomlfile
-from sluice.errors import Misconfigured, Problem
-
-PREFIX = "SLUICE_"
-NOT_SETTINGS = frozenset({"SLUICE_CONFIG"})
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -197,10 +181,10 @@ class Settings(Section, frozen=True):
 
 def project_root() -> Path:
     """Where the shipped data lies: the checkout, or the data directory of an installed wheel."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if (checkout / "signatures").is_dir():
         return checkout
-    return Path(__file__).resolve().parent / "_data"
+    return Path(__file__).resolve().parents[1] / "_data"
 
 
 def shipped_policy() -> Path:
@@ -222,86 +206,6 @@ def schema_dir() -> Path:
     return here if here.is_dir() else root / "clickhouse"
 
 
-def locate(explicit: Path | None = None) -> Path | None:
-    """The settings file in force, or None for the defaults. Raises `Misconfigured` when a named one is missing."""
-    named = explicit or (Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None)
-    if named:
-        if not named.is_file():
-            raise Misconfigured(Problem(str(named), None, "no such settings file"))
-        return named
-    usual = Path("deploy/sluice.toml")
-    return usual if usual.is_file() else None
-
-
-def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Settings:
-    """Read, overlay, convert, check. Raises `Misconfigured` with every problem that was found."""
-    file = locate(path)
-    data = tomlfile.read(file) if file else {}
-    text = file.read_text("utf-8") if file else ""
-    variables = _overlay(data, os.environ if environ is None else environ)
-    name = file or Path("defaults")
-    settings = _convert(data, name, text, variables)
-    problems = _check(settings, name, text)
-    if problems:
-        raise Misconfigured(problems)
-    base = Path.cwd() if file is None else _base(file)
-    return _absolute(settings, base)
-
-
-def _base(file: Path) -> Path:
-    """`deploy/sluice.toml` counts from the project; any other file from its own directory."""
-    parent = file.resolve().parent
-    return parent.parent if parent.name == "deploy" else parent
-
-
-def _overlay(data: dict[str, object], environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """Write `SLUICE_A__B=value` into `data`; return which variable set which path, for error messages."""
-    seen: dict[str, str] = {}
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or name in NOT_SETTINGS or "__" not in name:
-            continue
-        section, key = name[len(PREFIX) :].lower().split("__", 1)
-        table = data.setdefault(section, {})
-        if isinstance(table, dict):
-            table[key] = _literal(value)
-            seen[f"$.{section}.{key}"] = name
-    return seen
-
-
-def _literal(value: str) -> object:
-    try:
-        return tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
-        return value
-
-
-def _convert(data: dict[str, object], file: Path, text: str, variables: dict[str, str]) -> Settings:
-    """Convert section by section, so that one bad section does not hide the next."""
-    problems: list[Problem] = []
-    done: dict[str, object] = {}
-    known = {f.name: f.type for f in msgspec.structs.fields(Settings)}
-    for section, value in data.items():
-        if section not in known:
-            line = tomlfile.line_of(text, f"$.{section}")
-            problems.append(Problem(str(file), line, f"unknown section `[{section}]`; known: {', '.join(known)}"))
-            continue
-        try:
-            done[section] = msgspec.convert(value, known[section], dec_hook=_path)
-        except msgspec.ValidationError as e:
-            problem = tomlfile.complaint(e, file=file, text=text, under=f"$.{section}")
-            at = next((v for k, v in variables.items() if k.removeprefix("$.") in problem.what), None)
-            problems.append(Problem(f"${at}", None, problem.what) if at else problem)
-    if problems:
-        raise Misconfigured(problems)
-    return Settings(**done)  # type: ignore[arg-type]
-
-
-def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise ValueError(f"expected a path, got {type(value).__name__}")
-
-
 def endpoint(text: str) -> tuple[str, int]:
     """`host:port`, `[::1]:port` -> (host, port). Raises ValueError."""
     host, _, port = text.rpartition(":")
@@ -309,66 +213,3 @@ def endpoint(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ValueError(f"`{text}` is not `address:port`")
     return host, int(port)
-
-
-def _check(s: Settings, file: Path, text: str) -> list[Problem]:
-    """What types cannot say: ranges, addresses, choices."""
-    out: list[Problem] = []
-
-    def bad(path: str, what: str) -> None:
-        out.append(Problem(str(file), tomlfile.line_of(text, f"$.{path}"), f"{path}: {what}"))
-
-    for path, value in (("proxy.listen", s.proxy.listen), ("admin.listen", s.admin.listen)):
-        try:
-            endpoint(value)
-        except ValueError as e:
-            bad(path, f"{e}, as in `127.0.0.1:8080`")
-    for host, value in s.upstream.hosts.items():
-        try:
-            ipaddress.ip_address(endpoint(value)[0])
-        except ValueError:
-            bad("upstream.hosts", f"`{host}` must map to `address:port` with an IP address, not `{value}`")
-    for path, value, choices in (
-        ("tunnels.non_tls", s.tunnels.non_tls, ("refuse", "pass")),
-        ("tunnels.missing_sni", s.tunnels.missing_sni, ("refuse", "pass")),
-        ("evidence.address", s.evidence.address, ("full", "truncated", "none")),
-    ):
-        if value not in choices:
-            bad(path, f"must be one of {', '.join(choices)}, not `{value}`")
-    for network in s.identity.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            bad("identity.trusted_proxies", f"`{network}` is not a network such as `10.0.0.0/8`")
-    if not 0 <= s.proxy.workers <= 256:
-        bad("proxy.workers", "must be 0 (one per core) to 256")
-    for field in msgspec.structs.fields(Limits):
-        if cast("float", getattr(s.limits, field.name)) <= 0:
-            bad(f"limits.{field.name}", "must be above 0")
-    if not 1 <= s.ca.leaf_days <= 90:
-        bad("ca.leaf_days", "must be 1 to 90: leaves live days, not years")
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
-        bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
-    if s.upstream.trusted_ca and not (_base(file) / s.upstream.trusted_ca).is_file():
-        bad("upstream.trusted_ca", f"`{s.upstream.trusted_ca}` does not exist")
-    return out
-
-
-def _absolute(s: Settings, base: Path) -> Settings:
-    """Every path absolute, so that a process may run anywhere."""
-
-    def at(path: Path | None) -> Path | None:
-        return None if path is None else (base / path).resolve()
-
-    return msgspec.structs.replace(
-        s,
-        paths=msgspec.structs.replace(
-            s.paths,
-            var=(base / s.paths.var).resolve(),
-            policy=at(s.paths.policy),
-            targets=at(s.paths.targets),
-            packs=tuple((base / p).resolve() for p in s.paths.packs),
-        ),
-        upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
-        identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
-    )

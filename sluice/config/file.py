@@ -1,0 +1,229 @@
+"""One frozen `Settings`, from one TOML file and `SLUICE_` environment variables; unknown keys are errors.
+
+The file is `--config`, else `$SLUICE_CONFIG`, else `deploy/sluice.toml` below the working directory when it exists,
+else the defaults here. An environment variable names a key with `__` between the levels: `SLUICE_PROXY__WORKERS=4`,
+`SLUICE_LIMITS__BODY_BYTES=1048576`. Values are read as TOML, then as text. Relative paths count from the file's
+own directory's parent project (the working directory when there is no file), so that `var/` stays in one place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from sluice import tomlfile
+from sluice.config.settings import Section, Settings, endpoint
+from sluice.errors import Misconfigured, Problem
+
+PREFIX = "SLUICE_"
+NOT_SETTINGS = frozenset({"SLUICE_CONFIG"})
+
+
+def locate(explicit: Path | None = None) -> Path | None:
+    """The settings file in force, or None for the defaults. Raises `Misconfigured` when a named one is missing."""
+    named = explicit or (Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None)
+    if named:
+        if not named.is_file():
+            raise Misconfigured(Problem(str(named), None, "no such settings file"))
+        return named
+    usual = Path("deploy/sluice.toml")
+    return usual if usual.is_file() else None
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read, overlay, convert, check. Raises `Misconfigured` with every problem that was found."""
+    file = locate(path)
+    data = tomlfile.read(file) if file else {}
+    text = file.read_text("utf-8") if file else ""
+    origin = Origin(file or Path("defaults"), text, _overlay(data, os.environ if environ is None else environ))
+    settings = _convert(data, origin)
+    problems = _check(settings, origin)
+    if problems:
+        raise Misconfigured(problems)
+    return _absolute(settings, Path.cwd() if file is None else _base(file))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where settings came from: the file, and the variable (name and text) that set a key (`section.key`)."""
+
+    file: Path
+    text: str
+    variables: Mapping[str, tuple[str, str]]
+
+    def problem(self, path: str, what: str) -> Problem:
+        """A complaint about `section` or `section.key`, at the variable or at the line that set it."""
+        set_by = next((v for k, (v, _) in self.variables.items() if k == path or k.startswith(f"{path}.")), None)
+        if set_by:
+            return Problem(f"${set_by}", None, what)
+        return Problem(str(self.file), tomlfile.line_of(self.text, f"$.{path}"), what)
+
+
+def _base(file: Path) -> Path:
+    """`deploy/sluice.toml` counts from the project; any other file from its own directory."""
+    parent = file.resolve().parent
+    return parent.parent if parent.name == "deploy" else parent
+
+
+def _overlay(data: dict[str, object], environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Write `SLUICE_A__B=value` into `data`; return which variable set which `section.key`, and its text."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS or "__" not in name:
+            continue
+        section, key = name[len(PREFIX) :].lower().split("__", 1)
+        table = data.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = _literal(value)
+            seen[f"{section}.{key}"] = (name, value)
+    return seen
+
+
+def _literal(value: str) -> object:
+    """A variable's text as TOML, where it is one value of it; else the text."""
+    try:
+        read = tomllib.loads(f"v = {value}")
+    except tomllib.TOMLDecodeError:
+        return value
+    return read["v"] if read.keys() == {"v"} else value
+
+
+def _convert(data: dict[str, object], origin: Origin) -> Settings:
+    """Convert key by key, so that one bad value does not hide the next."""
+    problems: list[Problem] = []
+    done: dict[str, object] = {}
+    sections = {f.name: cast("type[Section]", f.type) for f in msgspec.structs.fields(Settings)}
+    for section, table in data.items():
+        kind = sections.get(section)
+        if kind is None:
+            known = ", ".join(sections)
+            problems.append(origin.problem(section, f"unknown section `[{section}]`; known: {known}"))
+        elif not isinstance(table, dict):
+            problems.append(origin.problem(section, f"`{section}` must be a table: `[{section}]`"))
+        else:
+            done[section] = _section(section, kind, table, origin, problems)
+    if problems:
+        raise Misconfigured(problems)
+    return Settings(**done)  # type: ignore[arg-type]
+
+
+def _section(
+    section: str, kind: type[Section], table: dict[str, object], origin: Origin, problems: list[Problem]
+) -> Section:
+    types = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        path = f"{section}.{key}"
+        if key not in types:
+            close = difflib.get_close_matches(key, types, n=1)
+            meant = f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(types)}"
+            problems.append(origin.problem(path, f"unknown key `{path}`{meant}"))
+            continue
+        if types[key] in (str, Path, Path | None) and path in origin.variables and not isinstance(value, str):
+            value = origin.variables[path][1]  # a name such as `12345` is text here, whatever TOML makes of it
+        try:
+            values[key] = msgspec.convert(value, types[key], dec_hook=_path)
+        except msgspec.ValidationError as e:
+            what = re.sub(r" - at `[^`]*`$", "", str(e))
+            problems.append(origin.problem(path, f"{path}: {what[:1].lower()}{what[1:]}"))
+    return kind(**values)
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"expected a path, got {type(value).__name__}")
+
+
+def _check(s: Settings, origin: Origin) -> list[Problem]:
+    """What types cannot say: ranges, addresses, choices."""
+    out: list[Problem] = []
+
+    def bad(path: str, what: str) -> None:
+        out.append(origin.problem(path, f"{path}: {what}"))
+
+    for section in msgspec.structs.fields(Settings):
+        for field in msgspec.structs.fields(section.type):
+            path, value = f"{section.name}.{field.name}", getattr(getattr(s, section.name), field.name)
+            if field.type in (int, float) and path not in RANGES and not 0 < value < math.inf:
+                bad(path, "must be above 0")
+    for path, (least, most, why) in RANGES.items():
+        if not least <= _value(s, path) <= most:
+            bad(path, f"must be {least} to {most}{why}")
+    for path in ("proxy.listen", "admin.listen"):
+        try:
+            endpoint(str(_value(s, path)))
+        except ValueError as e:
+            bad(path, f"{e}, as in `127.0.0.1:8080`")
+    for host, value in s.upstream.hosts.items():
+        try:
+            ipaddress.ip_address(endpoint(value)[0])
+        except ValueError:
+            bad("upstream.hosts", f"`{host}` must map to `address:port` with an IP address, not `{value}`")
+    for path, choices in CHOICES.items():
+        if _value(s, path) not in choices:
+            bad(path, f"must be one of {', '.join(choices)}, not `{_value(s, path)}`")
+    for network in s.identity.trusted_proxies:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            bad("identity.trusted_proxies", f"`{network}` is not a network such as `10.0.0.0/8`")
+    for path in ("identity.user_header", "identity.groups_header"):
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", str(_value(s, path))):
+            bad(path, "must be a header name of letters, digits and hyphens")
+    if not s.tunnels.ports or not all(0 < port < 65536 for port in s.tunnels.ports):
+        bad("tunnels.ports", "must list ports from 1 to 65535")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
+        bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
+    if s.upstream.trusted_ca and not (_base(origin.file) / s.upstream.trusted_ca).is_file():
+        bad("upstream.trusted_ca", f"`{s.upstream.trusted_ca}` does not exist")
+    return sorted(out, key=lambda problem: problem.line or 0)
+
+
+RANGES = {
+    "proxy.workers": (0, 256, "; 0 = one per core"),
+    "ca.leaf_days": (1, 90, ": leaves live days, not years"),
+    "ca.years": (1, 30, ""),
+}
+"""Numbers with limits of their own; every other number must be above 0."""
+
+CHOICES = {
+    "tunnels.non_tls": ("refuse", "pass"),
+    "tunnels.missing_sni": ("refuse", "pass"),
+    "evidence.address": ("full", "truncated", "none"),
+}
+
+
+def _value(s: Settings, path: str) -> Any:
+    section, _, key = path.partition(".")
+    return getattr(getattr(s, section), key)
+
+
+def _absolute(s: Settings, base: Path) -> Settings:
+    """Every path absolute, so that a process may run anywhere."""
+
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else (base / path).resolve()
+
+    return msgspec.structs.replace(
+        s,
+        paths=msgspec.structs.replace(
+            s.paths,
+            var=(base / s.paths.var).resolve(),
+            policy=at(s.paths.policy),
+            targets=at(s.paths.targets),
+            packs=tuple((base / p).resolve() for p in s.paths.packs),
+        ),
+        upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
+        identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
+    )
