@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from sluice import config
+from sluice.config import settings as definitions
 
 FILE = Path(__file__).parents[2] / "deploy" / "sluice.toml"
 SETTING = re.compile(r"^#([a-z_]+ = .*)$", re.M)
@@ -59,7 +60,7 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 def test_limits_have_their_reason_in_the_code() -> None:
     """Each limit says in the code why it has that value or what it bounds."""
-    tree = ast.parse(Path(config.__file__).read_text("utf-8"))
+    tree = ast.parse(Path(definitions.__file__).read_text("utf-8"))
     (limits,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Limits")
     for field, after in pairwise(limits.body):
         if isinstance(field, ast.AnnAssign):
