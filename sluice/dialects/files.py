@@ -1,0 +1,175 @@
+"""Files in a request: inline, by address, or by id. Text in them is scanned; everything else is `Unread` and listed.
+
+Called by the dialects with the collector of the request. A file is known by its bytes (`media`), not by its label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sluice.dialects import media
+from sluice.errors import Opacity
+from sluice.json_body import Json
+from sluice.model import Attachment, Role
+
+if TYPE_CHECKING:
+    from sluice.dialects.collector import Collector
+
+
+def inline(
+    c: Collector,
+    at: str,
+    value: Json,
+    *,
+    kind: str | None = None,
+    mime: str | None = None,
+    name: str | None = None,
+    past: bool = False,
+) -> None:
+    """A file in the body as text: a `data:` URL or bare base64. What is neither is scanned as it stands."""
+    if not isinstance(value, str):
+        c.leaves(at, value, Role.UNKNOWN, past)
+    elif value[:5].lower() == "data:":
+        if not data_url(c, at, value, kind=kind, name=name, past=past):
+            c.text(at, value, Role.UNKNOWN, past)
+    else:
+        payload = "".join(value.split()) if "\n" in value or " " in value else value
+        if not payload or not media.is_base64(payload):
+            c.text(at, value, Role.DOCUMENT, past)
+        else:
+            _base64(c, at, payload, _Label("inline-base64", "#b64text", kind, mime, name), past)
+
+
+def data_url(
+    c: Collector, at: str, value: str, *, kind: str | None = None, name: str | None = None, past: bool = False
+) -> bool:
+    """True when `value` is a `data:` URL (RFC 2397) that could be taken apart."""
+    url = media.data_url(value)
+    if url is None:
+        return False
+    mime, payload, encoded = url
+    label = _Label("inline-dataurl", "#dataurltext", kind, mime, name)
+    if not encoded:
+        _bytes(c, at, media.percent_bytes(payload), label, past)
+    elif media.is_base64(payload):
+        _base64(c, at, payload, label, past)
+    else:
+        return False
+    return True
+
+
+class _Label:
+    """What the request says of an inline file, and how pointers into its text end."""
+
+    __slots__ = ("kind", "mime", "name", "suffix", "transport")
+
+    def __init__(self, transport: str, suffix: str, kind: str | None, mime: str | None, name: str | None) -> None:
+        self.transport = transport
+        self.suffix = suffix
+        self.kind = kind
+        self.mime = mime
+        self.name = name
+
+
+def _base64(c: Collector, at: str, payload: str, label: _Label, past: bool) -> None:
+    head = media.base64_bytes(payload, media.HEAD)
+    known = None if head is None else media.magic(head, label.mime, label.name)
+    if known is not None:  # an image of megabytes need not be decoded to be named
+        kind, reason = known
+        size = len(payload.rstrip("=")) * 3 // 4
+        attach(c, at, _kind(label.kind, kind), label.transport, label.mime, size, label.name)
+        c.unseen(at, kind, size, reason)
+        return
+    data = media.base64_bytes(payload)
+    if data is None:  # a lone last letter
+        c.text(at, payload, Role.DOCUMENT, past)
+    else:
+        _bytes(c, at, data, label, past)
+
+
+def _bytes(c: Collector, at: str, data: bytes, label: _Label, past: bool) -> None:
+    content(
+        c, at, data, label.transport, kind=label.kind, mime=label.mime, name=label.name, past=past, suffix=label.suffix
+    )
+
+
+def _kind(declared: str | None, seen: str) -> str:
+    """A block for documents takes anything; one for images says what it holds."""
+    return seen if declared in (None, "document") else declared
+
+
+def content(
+    c: Collector,
+    at: str,
+    data: bytes,
+    transport: str,
+    *,
+    kind: str | None = None,
+    mime: str | None = None,
+    name: str | None = None,
+    charset: str | None = None,
+    past: bool = False,
+    suffix: str = "",
+) -> str | None:
+    """The bytes of a file. Returns its text, which has become a part, or None when the file is unread."""
+    seen = media.look(data, mime, name, charset)
+    attach(c, at, _kind(kind, seen.kind), transport, mime, len(data), name)
+    if seen.text is not None:
+        c.text(at + suffix, seen.text, Role.DOCUMENT, past)
+        return seen.text
+    c.unseen(at, seen.kind, len(data), seen.reason or Opacity.BINARY)
+    return None
+
+
+def attach(
+    c: Collector,
+    at: str,
+    kind: str,
+    transport: str,
+    mime: str | None = None,
+    size: int | None = None,
+    name: str | None = None,
+    *,
+    url: str | None = None,
+    file_id: str | None = None,
+) -> None:
+    """A row of the file list."""
+    c.files.append(Attachment(at, kind, mime, transport, size, name, url, file_id))
+
+
+def remote(
+    c: Collector,
+    at: str,
+    value: Json,
+    *,
+    kind: str = "other",
+    mime: str | None = None,
+    named: bool = False,
+    past: bool = False,
+) -> None:
+    """A file that the service will fetch. The address is text that leaves; `named`: its last segment is a name."""
+    if not isinstance(value, str):
+        c.leaves(at, value, Role.UNKNOWN, past)
+    elif value[:5].lower() == "data:":
+        inline(c, at, value, kind=kind, past=past)
+    elif value:
+        attach(c, at, kind, "url", mime, name=_last_segment(value) if named else None, url=value)
+        c.unseen(at, kind, 0, Opacity.REMOTE_URL)
+        c.url(at, value, past)
+
+
+def _last_segment(url: str) -> str | None:
+    try:
+        last = urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return None
+    return last if "." in last else None
+
+
+def uploaded(c: Collector, at: str, value: Json, *, kind: str = "document", past: bool = False) -> None:
+    """A file that was sent earlier, by its id."""
+    if isinstance(value, str) and value:
+        attach(c, at, kind, "file_id", file_id=value)
+        c.unseen(at, kind, 0, Opacity.FILE_ID)
+    c.leaves(at, value, Role.UNKNOWN, past)

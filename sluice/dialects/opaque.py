@@ -1,0 +1,77 @@
+"""Any other body: every string is a part, whatever the format; what cannot be read is `Unread` with a reason.
+
+A JSON body that is shaped like a conversation gets its roles from the family that it is shaped like, since hundreds of
+services serve those shapes under paths of their own.
+"""
+
+from __future__ import annotations
+
+from sluice.config import Limits
+from sluice.dialects import anthropic, google, media, openai, protobuf
+from sluice.dialects.collector import Collector
+from sluice.errors import Opacity
+from sluice.json_body import Json
+from sluice.model import Payload, Role
+
+_FRAMED = ("application/grpc", "application/connect+")
+_PROTOBUF = ("application/proto", "application/x-protobuf", "application/vnd.google.protobuf")
+
+
+def read(c: Collector, at: str, body: Json, operation: str) -> None:
+    """A JSON body of no known route: its shape decides, else every leaf is unknown."""
+    messages = body.get("messages") if isinstance(body, dict) else None
+    contents = body.get("contents") if isinstance(body, dict) else None
+    if _roles(messages, "role"):
+        family = anthropic if isinstance(body, dict) and ("anthropic_version" in body or "system" in body) else openai
+        family.read(c, at, body, "chat" if operation == "other" else operation)
+    elif _roles(contents, "parts"):
+        google.read(c, at, body, "chat" if operation == "other" else operation)
+    else:
+        c.operation = operation
+        if isinstance(body, dict):
+            c.walk(at, body, {"model": openai.model, "stream": openai.stream})
+        else:
+            c.leaves(at, body)
+
+
+def _roles(value: Json, key: str) -> bool:
+    """Whether `value` is a list of objects that each have `key`."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and key in item for item in value)
+
+
+def binary(c: Collector, payload: Payload, limits: Limits) -> None:
+    """Bytes that are no text: unread, and the text that shows in them scanned."""
+    data = payload.data
+    known = media.magic(data, payload.media_type)
+    if known is not None:
+        c.unseen("", known[0], len(data), known[1])
+        return
+    c.unseen("", "body", len(data), Opacity.BINARY)
+    if payload.media_type.startswith(_FRAMED):
+        for index, message in enumerate(protobuf.envelopes(data, limits)):
+            _texts(c, f"#message/{index}", protobuf.texts(message))
+    elif payload.media_type.startswith(_PROTOBUF):
+        _texts(c, "#message/0", protobuf.texts(data))
+    else:
+        _texts(c, "#runs", list(protobuf.runs(data)))
+
+
+def _texts(c: Collector, at: str, found: list[str]) -> None:
+    """Short pieces share a part: a binary body has thousands of them. A line each, so that no two run together."""
+    pieces: list[str] = []
+    for index, text in enumerate(found):
+        if len(text) >= 16:
+            c.text(f"{at}/{index}", text, Role.UNKNOWN)
+        elif text:
+            pieces.append(text)
+    if pieces:
+        c.text(f"{at}/#short", "\n".join(pieces), Role.UNKNOWN)
+
+
+def is_binary(payload: Payload) -> bool:
+    """Whether the body is bytes and not text, by its type or by its bytes."""
+    if payload.media_type.startswith((*_FRAMED, *_PROTOBUF)):
+        return True
+    return (
+        media.magic(payload.data, payload.media_type) is not None or media.plain(payload.data, payload.charset) is None
+    )
