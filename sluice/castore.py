@@ -41,7 +41,10 @@ type Clock = Callable[[], float]
 def locked(directory: Path, *, create: bool) -> Iterator[None]:
     """One process at a time, and only in a directory that nobody else can enter. Finishes what a crash left."""
     if create:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as e:
+            raise Misconfigured(Problem(str(directory), None, f"cannot be made: {e.strerror}")) from e
     elif not directory.is_dir():
         raise Misconfigured(Problem(str(directory), None, "there is no CA here; `sluice ca init` makes one"))
     _private(directory, "chmod 700")

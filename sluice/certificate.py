@@ -33,11 +33,12 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 def authority(key: SigningKey, *, organisation: str, node: str, years: int, at: dt.datetime) -> x509.Certificate:
     """A self-signed CA that may sign leaves and no further CA. Its name tells node, day and key apart."""
     public = key.public_key()
-    mark = spki_sha256(public)[:8]
+    organisation = organisation or "Sluice"
+    common = f"{_fit(organisation, 16)} CA {_fit(node, 20)} {at:%Y-%m-%d} {spki_sha256(public)[:8]}"
     name = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:UPPER_BOUND]),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation[:16]} CA {node[:20]} {at:%Y-%m-%d} {mark}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _fit(organisation, UPPER_BOUND)),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
     start = at.replace(microsecond=0) - BACKDATE
@@ -110,6 +111,11 @@ def spki_sha256(public: object) -> str:
     whole = hashes.Hash(hashes.SHA256())
     whole.update(der)
     return whole.finalize().hex()
+
+
+def _fit(text: str, octets: int) -> str:
+    """As much of a text as fits: the bound counts octets of UTF-8."""
+    return text.encode()[:octets].decode(errors="ignore")
 
 
 def _general_name(name: str) -> x509.GeneralName:
