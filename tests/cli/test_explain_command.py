@@ -1,0 +1,133 @@
+"""`sluice explain` and `sluice check`: the gate's own view of a request, and of its own configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import sluice.cli
+
+CARD = "5425233430109903"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory without settings."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        sluice.cli.main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def request(text: str, host: str = "api.openai.com") -> str:
+    """A request file; its name."""
+    body = {
+        "model": "gpt-5",
+        "stream": True,
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": text}],
+        "tools": [{"type": "function", "function": {"name": "lookup", "parameters": {}}}],
+    }
+    asked = {
+        "method": "POST",
+        "host": host,
+        "path": "/v1/chat/completions",
+        "headers": {"content-type": "application/json", "authorization": "Bearer sk-test"},
+        "body": body,
+    }
+    Path("request.json").write_text(json.dumps(asked))
+    return "request.json"
+
+
+def test_json_has_the_promised_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    """Target, operation, model, parts, tools, findings, decision: as data, without the text of the parts."""
+    assert run("explain", "--json", request(f"my card is {CARD}")) == 0
+    out = capsys.readouterr().out
+    told = json.loads(out)
+    assert told["target"]["provider"] == "openai"
+    assert (told["model"], told["stream"], told["tools"]) == ("gpt-5", True, ["lookup"])
+    user = next(part for part in told["parts"] if part["role"] == "user")
+    assert {"pointer", "role", "kind", "provenance"} <= set(user)
+    assert "text" not in user
+    (card,) = [f for f in told["findings"] if f["class"] == "financial.card"]
+    assert (card["pointer"], card["validated"]) == ("/messages/1/content", True)
+    assert told["decision"]["action"] == "block"
+    assert {"action", "rule", "reason"} <= set(told["decision"])
+    assert CARD not in out
+
+
+def test_text_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """--show-text adds the text of every part, for people and as data."""
+    name = request(f"my card is {CARD}")
+    assert run("explain", "--json", "--show-text", name) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert f"my card is {CARD}" in [part["text"] for part in told["parts"]]
+    assert run("explain", "--show-text", name) == 0
+    assert CARD in capsys.readouterr().out
+
+
+def test_the_view_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where to, which model, what was found and which rule decided, on a page; and no value."""
+    assert run("explain", request(f"my card is {CARD}")) == 0
+    out = capsys.readouterr().out
+    for fact in ("openai", "gpt-5", "streamed", "lookup", "/messages/1/content", "financial.card", "block", "by rule"):
+        assert fact in out
+    assert CARD not in out
+
+
+def test_a_host_that_is_not_ai(capsys: pytest.CaptureFixture[str]) -> None:
+    """A destination that is not in the table is explained as what happens to it: an opaque tunnel."""
+    assert run("explain", request("hello", host="www.example.com")) == 0
+    assert "not an AI destination" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "request.json:1: not JSON"),
+        ("[1]", "must hold a JSON object"),
+        ('{"method": "POST"}', "`host` must be text"),
+        ('{"host": "h", "path": 1}', "`path` must be text"),
+        ("\xff", "not JSON"),
+    ],
+)
+def test_a_file_that_is_no_request(content: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong with a request file is one line and exit code 2."""
+    Path("request.json").write_bytes(content.encode("latin-1"))
+    assert run("explain", "request.json") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_check_is_sound_as_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ships is sound, checking it writes nothing, and the digest is a name for exactly this rulebook."""
+    assert run("check") == 0
+    first = capsys.readouterr()
+    assert first.out.startswith("sound: policy ")
+    assert list(Path().iterdir()) == []
+    assert run("check", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert told["digest"][:16] in first.out
+
+
+def test_check_names_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong rule, a wrong destination and a wrong pack, each in its own file, are told in one run with their lines."""
+    Path("policy.toml").write_text('id = "p"\nversion = "1"\n\n[[rule]]\nid = "r"\naction = "alow"\n')
+    Path("targets.toml").write_text("nonsense = 1\n")
+    Path("own.toml").write_text('family = "own"\n[[detector]]\nid = "own.x"\n')
+    Path("sluice.toml").write_text(
+        '[paths]\npolicy = "policy.toml"\ntargets = "targets.toml"\npacks = ["own.toml"]\n'
+        '[admin]\nlisten = "0.0.0.0:9"\n[tunnels]\nnon_tls = "pass"\n'
+    )
+    assert run("check", "--config", "sluice.toml") == 2
+    told = capsys.readouterr().err
+    for place in ("policy.toml:6", "targets.toml:1", "own.toml:2"):
+        assert place in told, told
+    for warned in ("admin.listen", "tunnels.non_tls"):
+        assert f"warning: sluice.toml: {warned}" in told
+    assert "would not start" in told

@@ -1,0 +1,382 @@
+"""The real appliance, two workers: killed, stopped, drained and asked, while a client sends and an upstream answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sluice.ledger import reader
+from tests.upstream import Upstream
+
+BIN = Path(sys.executable).parent
+HOST = "api.openai.com"
+CARD = "5425233430109903"
+PATIENCE = 90.0
+
+
+class Running:
+    """`sluice-proxy` in a directory of its own, with its upstream, as an operator would look at it."""
+
+    def __init__(self, directory: Path, upstream: Upstream) -> None:
+        self.directory = directory
+        self.upstream = upstream
+        self.var = directory / "var"
+        (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
+        (directory / "sluice.toml").write_text(
+            '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:0"\n'
+            "[clickhouse]\nbatch_seconds = 0.2\n[limits]\ndrain_seconds = 5.0\n"
+            f'[upstream]\ntrusted_ca = "upstream-ca.pem"\nhosts = {{"{HOST}" = "{upstream.address}"}}\n'
+        )
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+        self.output = directory / "output"
+        with self.output.open("wb") as output, (directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [BIN / "sluice-proxy", "--config", "sluice.toml"],
+                cwd=directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+            )
+
+    def until(self, true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+        """Wait for something to become true."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert self.process.poll() is None, f"it ended: {self.log()}"
+            assert time.monotonic() < deadline, f"{what}, after {seconds} s: {self.log()}"
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text()[-3000:]
+
+    def endpoint(self, name: str) -> tuple[str, int]:
+        host, _, port = json.loads((self.var / "run" / "endpoints.json").read_text())[name].rpartition(":")
+        return host, int(port)
+
+    def admin(self, path: str) -> httpx.Response:
+        host, port = self.endpoint("admin")
+        return httpx.get(f"http://{host}:{port}{path}", timeout=10, trust_env=False)
+
+    @property
+    def ready(self) -> bool:
+        try:
+            return self.admin("/readyz").status_code == 200
+        except (httpx.HTTPError, OSError):
+            return False
+
+    def pid(self, name: str) -> int:
+        found = self.admin("/readyz").json()["processes"][name]["pid"]
+        return found if isinstance(found, int) else 0
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of a scrape, by name and labels."""
+        return {
+            sample.name + json.dumps(sample.labels, sort_keys=True): sample.value
+            for family in text_string_to_metric_families(self.admin("/metrics").text)
+            for sample in family.samples
+        }
+
+    def client(self) -> httpx.Client:
+        host, port = self.endpoint("proxy")
+        return httpx.Client(
+            proxy=f"http://{host}:{port}", verify=str(self.var / "ca" / "ca.pem"), timeout=20, trust_env=False
+        )
+
+    def sluice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "sluice", *arguments],
+            cwd=self.directory,
+            env=self.environment | {"SLUICE_CONFIG": "sluice.toml"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        done = self.sluice("sql", "--json", query)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def decisions(self) -> list[Any]:
+        """The decision records that lie in the ledgers now."""
+        entries = (entry for stream in reader.streams(self.var / "ledger") for entry in reader.read(stream))
+        return [record for record in (e.record for e in entries) if record.record_type == "decision"]
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+
+def chat(text: str, model: str = "gpt-5") -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": text}]}
+
+
+def ask(client: httpx.Client, text: str, model: str = "gpt-5") -> httpx.Response:
+    return client.post(f"https://{HOST}/v1/chat/completions", json=chat(text, model))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Running]:
+    made = Running(tmp_path_factory.mktemp("whole"), upstream)
+    try:
+        made.until(lambda: made.ready, "not ready")
+        yield made
+    finally:
+        made.stop()
+
+
+def test_it_tells_a_person_where_everything_is(running: Running) -> None:
+    """Once ready, stdout names proxy, admin, events and CA, and shows a command; run, that command is refused."""
+    running.until(lambda: "Sluice is ready." in running.output.read_text(), "no welcome")
+    told = running.output.read_text()
+    assert "starting 2 workers and the shipper" in told
+    assert "http://{}:{}".format(*running.endpoint("proxy")) in told
+    assert str(running.var / "ca" / "ca.pem") in told
+    command = told[told.index("curl ") :]
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    refused = json.loads(done.stdout)
+    assert "card" in refused["error"]["message"]
+
+
+def test_what_it_writes_is_private(running: Running) -> None:
+    """Nothing below `var` can be read or written by anyone else."""
+    for path in [running.var, *running.var.rglob("*")]:
+        if not path.is_symlink() and path.name not in ("ca.pem",):
+            assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0, path
+    assert running.var.stat().st_mode & 0o077 == 0
+
+
+def test_block_and_allow_can_be_asked_for(running: Running, upstream: Upstream) -> None:
+    """A card number is refused, a question is answered, and both are rows a moment later; the row names no card."""
+    mark = f"m-{uuid.uuid4()}"
+    with running.client() as client:
+        assert ask(client, "hello", mark).status_code == 200
+        assert ask(client, f"my card is {CARD}", mark).status_code == 400
+    query = f"select * from events where record_type = 'decision' and model_requested = '{mark}'"
+    running.until(lambda: len(running.sql(query)) == 2, "no rows")
+    rows = running.sql(query)
+    assert {row["decision"] for row in rows} == {"allow", "block"}
+    assert CARD not in json.dumps(rows)
+    lines = running.sluice("tail", "--no-follow", "--since", "1h", "--decision", "block").stdout
+    assert mark in lines
+    assert CARD not in lines
+    assert running.sluice("verify").returncode == 0
+
+
+def test_sql_answers_a_wrong_question(running: Running) -> None:
+    """A query that ClickHouse does not take is one line on stderr, exit code 2 and no traceback."""
+    done = running.sluice("sql", "select nothing from nowhere")
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("sluice: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_one_is_refused(running: Running) -> None:
+    """Another `sluice-proxy` on the same `var` ends at once and says who has it."""
+    done = subprocess.run(
+        [BIN / "sluice-proxy", "--config", "sluice.toml"],
+        cwd=running.directory,
+        env=running.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert f"pid {running.process.pid}" in done.stderr
+
+
+SPELLINGS = ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "[::1]")  # noqa: S104
+MAPPED = ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "127.0.0.1.", "localhost.", "LOCALHOST")
+
+
+@pytest.mark.parametrize("method", ["GET", "CONNECT"])
+@pytest.mark.parametrize("spelling", [*SPELLINGS, *MAPPED])
+def test_the_admin_listener_is_not_reached_through_the_proxy(running: Running, method: str, spelling: str) -> None:
+    """However its address is spelled, and whether asked for or tunnelled to, nothing of it comes back."""
+    port = running.endpoint("admin")[1]
+    inner = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    place = f"{spelling}:{port}"
+    outer = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode() + inner
+    if method == "GET":
+        outer = f"GET http://{place}/metrics HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode()
+    with socket.create_connection(running.endpoint("proxy"), timeout=20) as raw:
+        raw.sendall(outer)
+        raw.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := raw.recv(65536):
+            answer += piece
+    assert b"sluice_" not in answer
+    if method == "GET":
+        assert not answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_killed_worker_leaves_the_counters(running: Running) -> None:
+    """kill -9 of a worker: it is back, ready, and no counter of the scrape went down."""
+    with running.client() as client:
+        for _ in range(4):
+            ask(client, "count me")
+    before, pid = running.metrics(), running.pid("worker-0")
+    os.kill(pid, signal.SIGKILL)
+    running.until(lambda: running.pid("worker-0") not in (pid, 0) and running.ready, "worker-0 did not come back")
+    after = running.metrics()
+    counters = [name for name in before if "_total" in name or "_count" in name or "_bucket" in name]
+    assert counters
+    assert {name: after.get(name) for name in counters if after.get(name, -1.0) < before[name]} == {}
+    assert after['sluice_process_restarts_total{"process": "worker"}'] >= 1
+
+
+def test_a_stopped_worker_is_replaced(running: Running) -> None:
+    """SIGSTOP of a worker: the appliance says so, serves on, and kills and replaces it."""
+    pid = running.pid("worker-1")
+    os.kill(pid, signal.SIGSTOP)
+    running.until(lambda: running.pid("worker-1") not in (pid, 0) and running.ready, "worker-1 was not replaced")
+    with running.client() as client:
+        assert ask(client, "still here?").status_code == 200
+
+
+def test_killed_workers_forward_nothing_without_a_record(running: Running, upstream: Upstream) -> None:
+    """Five workers killed under load: what reached the upstream was allowed by a durable record, each record is a row
+    once, none is missing, and the ledger verifies.
+
+    Each request has a model name of its own, which joins what the upstream received to what was decided.
+    """
+    upstream.journal.clear()
+    stop = threading.Event()
+    answered: set[str] = set()
+    failed: list[str] = []
+
+    def send() -> None:
+        while not stop.is_set():
+            with running.client() as client:
+                try:
+                    for _ in range(20):
+                        if stop.is_set():
+                            return
+                        mark = f"t11-{uuid.uuid4()}"
+                        if ask(client, "hello", mark).status_code == 200:
+                            answered.add(mark)
+                        else:
+                            failed.append(mark)
+                except httpx.HTTPError:
+                    failed.append(mark)
+
+    senders = [threading.Thread(target=send) for _ in range(6)]
+    for sender in senders:
+        sender.start()
+    chance = random.Random(11)
+    try:
+        for _ in range(5):
+            time.sleep(chance.uniform(0.5, 1.5))
+            victim = f"worker-{chance.randrange(2)}"
+            pid = running.pid(victim)
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            running.until(lambda victim=victim, pid=pid: running.pid(victim) not in (pid, 0), "no worker")  # type: ignore[misc]
+        running.until(lambda: running.ready, "not ready again")
+        time.sleep(1.0)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join(30)
+    received = {json.loads(request.body)["model"] for request in upstream.journal.requests if request.complete}
+    decided = [r for r in running.decisions() if (r.model_requested or "").startswith("t11-")]
+    allowed = {r.model_requested for r in decided if r.decision == "allow"}
+    assert len(answered) > 50
+    assert received <= allowed, f"forwarded without a record: {received - allowed}"
+    assert answered <= received
+    assert len(decided) == len({r.decision_id for r in decided})
+    verified = running.sluice("verify", "--json")
+    assert verified.returncode == 0, verified.stdout
+    query = (
+        "select count() as rows, uniqExact(node_id, chain_id, epoch, seq) as events from events "
+        "where record_type = 'decision' and startsWith(model_requested, 't11-')"
+    )
+    running.until(lambda: int(running.sql(query)[0]["rows"]) >= len(decided), "rows are missing")
+    (told,) = running.sql(query)
+    assert int(told["rows"]) == int(told["events"]) == len(decided)
+    print(f"{len(answered)} answered, {len(failed)} failed, {len(received)} received, {len(decided)} decided")
+
+
+def test_sigterm_drains_and_ends_with_0(tmp_path: Path, upstream: Upstream) -> None:
+    """A stream that is under way when the signal comes is finished; then everything ends, the shipper last, with 0."""
+    made = Running(tmp_path, upstream)
+    try:
+        made.until(lambda: made.ready, "not ready")
+        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper")]
+        with made.client() as client, upstream.hold(after=1) as release:
+            body = chat("hello") | {"stream": True}
+            with client.stream("POST", f"https://{HOST}/v1/chat/completions", json=body) as answer:
+                pieces = answer.iter_text()
+                first = next(pieces)
+                made.process.send_signal(signal.SIGTERM)
+                made.until(lambda: made.admin("/readyz").status_code == 503, "still ready")
+                release()
+                rest = "".join(pieces)
+        assert "[DONE]" in first + rest
+        assert made.process.wait(60) == 0
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+        assert made.sluice("verify").returncode == 0
+        assert made.sluice("sql", "select 1").returncode == 3
+        assert made.sluice("tail").returncode == 3
+    finally:
+        made.stop()
+
+
+def test_children_end_with_a_killed_supervisor(tmp_path: Path, upstream: Upstream) -> None:
+    """kill -9 of the supervisor leaves no worker that nobody watches; a new one starts on the same `var`."""
+    made = Running(tmp_path, upstream)
+    try:
+        made.until(lambda: made.ready, "not ready")
+        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper")]
+        made.process.kill()
+        made.process.wait()
+        deadline = time.monotonic() + 30
+        while any(_alive(pid) for pid in pids):
+            assert time.monotonic() < deadline, "a child outlived its supervisor"
+            time.sleep(0.1)
+        again = Running(tmp_path, upstream)
+        try:
+            again.until(lambda: again.ready, "not ready on the same var")
+            assert again.sluice("verify").returncode == 0
+        finally:
+            assert again.stop() == 0
+    finally:
+        made.stop()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
