@@ -27,7 +27,8 @@ def read(path: Path) -> dict[str, object]:
     except OSError as e:
         raise Misconfigured(Problem(str(path), None, f"cannot be read: {e.strerror}")) from e
     except UnicodeDecodeError as e:
-        raise Misconfigured(Problem(str(path), None, f"is not UTF-8 (byte {e.start})")) from e
+        line = e.object[: e.start].count(b"\n") + 1
+        raise Misconfigured(Problem(str(path), line, f"is not UTF-8 (byte {e.start})")) from e
     except tomllib.TOMLDecodeError as e:
         found = re.search(r"at line (\d+)", str(e))
         raise Misconfigured(Problem(str(path), int(found[1]) if found else None, f"not valid TOML: {e}")) from e
@@ -55,7 +56,8 @@ def complaint(error: msgspec.ValidationError, *, file: Path, text: str | None = 
         path = f"{path}.{unknown[1]}"
         what = f"unknown key `{unknown[1]}`"
     text = text if text is not None else (file.read_text("utf-8") if file.is_file() else "")
-    return Problem(str(file), line_of(text, path), f"{path.removeprefix('$.')}: {what[:1].lower()}{what[1:]}")
+    place = "" if path == "$" else f"{path.removeprefix('$.')}: "
+    return Problem(str(file), line_of(text, path), f"{place}{what[:1].lower()}{what[1:]}")
 
 
 def line_of(text: str, path: str) -> int | None:

@@ -107,7 +107,7 @@ def load(
     rules = _rules(r, contact)
     failure = FailureTable(_failure_rows(r), _failure_rules(r), contact)
     if r.problems:
-        raise Misconfigured(r.problems)
+        raise Misconfigured(sorted(r.problems, key=lambda problem: problem.line or 0))
     return PolicySet(
         id=name,
         version=version,
@@ -137,8 +137,9 @@ def _rules(r: Reading, contact: str) -> tuple[Rule, ...]:
         message = r.message(table, "message")
         if message and action == "allow":
             r.bad(f"{table.path}.message", "message: nobody reads the message of a rule that allows")
-        when, find = _conditions(r, table, "when")
-        unless, spare = _conditions(r, table, "unless")
+        asked, spared = r.table(table, "when"), r.table(table, "unless")
+        when, find = _conditions(r, asked)
+        unless, spare = _conditions(r, spared)
         reason = r.choice(table, "reason", REASONS, "")
         rule = Rule(
             id=name,
@@ -150,7 +151,7 @@ def _rules(r: Reading, contact: str) -> tuple[Rule, ...]:
             spare=spare,
             observe_until=observing,
             message=" ".join(filter(None, (message, contact))),
-            reason=Reason(reason) if reason else _reason(r.table(table, "when"), r.table(table, "unless")),
+            reason=Reason(reason) if reason else _reason(asked, spared),
         )
         rules.append(rule)
         if rule.unconditional and not observing:
@@ -176,9 +177,8 @@ def _reason(when: Table, unless: Table) -> Reason | None:
     return Reason.POLICY_RULE
 
 
-def _conditions(r: Reading, table: Table, key: str) -> tuple[tuple[conditions.Ask[Facts], ...], FindingTest | None]:
+def _conditions(r: Reading, asked: Table) -> tuple[tuple[conditions.Ask[Facts], ...], FindingTest | None]:
     """`when` or `unless`, compiled. What cannot be compiled is noted as a problem and left out."""
-    asked = r.table(table, key)
     r.known_keys(asked, (*REQUEST, *OF_FINDINGS))
     about = tuple(
         conditions.request(name, values)
@@ -204,7 +204,7 @@ def _conditions(r: Reading, table: Table, key: str) -> tuple[tuple[conditions.As
     count = 1
     if "count" in asked.values:
         count = int(r.number(asked, "count", 1, 1_000_000, whole=True))
-        if key == "unless":
+        if asked.path.endswith(".unless"):
             r.bad(f"{asked.path}.count", "count: `unless` takes single findings out; use a rule of its own instead")
     test = FindingTest(
         tuple(asks),

@@ -76,7 +76,7 @@ class Reading:
         path = f"{parent.path}.{key}"
         if isinstance(value, dict):
             return Table(path, value)
-        self.bad(path, f'{key}: must be a table, as in `{key} = {{ provider = "openai" }}`')
+        self.bad(path, f"{key}: must be a table, not {type(value).__name__}")
         return Table(path)
 
     def tables(self, key: str) -> list[Table]:

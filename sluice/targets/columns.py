@@ -56,7 +56,7 @@ def faults(entry: Entry) -> list[tuple[str, str]]:
             found.append((name, f"{name} must be one of {', '.join(known)}, not `{value}`"))
     for name, value in (("id", entry.id), ("provider", entry.provider), ("product", entry.product)):
         if value and not _NAME.fullmatch(value):
-            found.append((name, f"`{value}` must be lower-case letters, digits and hyphens, at most 64"))
+            found.append((name, f"{name}: `{value}` must be lower-case letters, digits and hyphens, at most 64"))
     for path in entry.paths:
         if not path.startswith("/") or not path.isprintable() or "?" in path:
             found.append(("paths", f"`{path}` must begin with `/` and hold no query"))

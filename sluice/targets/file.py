@@ -56,7 +56,7 @@ def load(shipped: Path, site: Path | None = None) -> Table:
         rows = theirs.rows(rows)
         problems += theirs.problems
     if problems:
-        raise Misconfigured(problems)
+        raise Misconfigured(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
     return Table(rows.values(), _digest(rows.values()))
 
 

@@ -1,0 +1,122 @@
+"""Finding the line on which a path of a TOML file begins."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sluice import tomlfile
+from sluice.errors import Misconfigured
+
+TEXT = '''\
+top = 1
+"quoted.key" = "a = b"
+text = """
+[[rule]]
+not = "a key"
+"""
+inline = { a = 1 }
+
+[table]
+key = [
+  "one",   # [ a bracket in a comment
+  "t[w]o",
+]
+after = 2
+
+[[rule]]
+id = "first"
+when.status = "x"
+
+[rule.unless]
+group = "y"
+
+[[rule]]
+id = "second"
+
+[[rule.part]]
+n = 1
+
+[[rule.part]]
+n = 2
+
+[list]
+rows = [
+  # a comment
+  { id = "a" },
+
+  { id = "b", text = "}" },
+  { id = "c" } ]
+end = true
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("$.top", 1),
+        ("$.quoted", None),
+        ("$.text", 3),
+        ("$.inline.a", 7),
+        ("$.table", 9),
+        ("$.table.key", 10),
+        ("$.table.key[1]", 10),
+        ("$.table.after", 14),
+        ("$.table.absent", 9),
+        ("$.rule[0]", 16),
+        ("$.rule[0].id", 17),
+        ("$.rule[0].when.status", 18),
+        ("$.rule[0].when.absent", 16),
+        ("$.rule[0].unless", 20),
+        ("$.rule[0].unless.group", 21),
+        ("$.rule[1].id", 24),
+        ("$.rule[1].part[0].n", 27),
+        ("$.rule[1].part[1].n", 30),
+        ("$.list.rows[0].id", 35),
+        ("$.list.rows[1].text", 37),
+        ("$.list.rows[2]", 38),
+        ("$.list.rows[3]", 33),
+        ("$.list.end", 39),
+        ("$.nowhere", None),
+    ],
+)
+def test_line_of_a_path(path: str, line: int | None) -> None:
+    """A complaint points at the key, or at the nearest table around it, through strings, lists and sub-tables."""
+    tomllib.loads(TEXT)
+    assert tomlfile.line_of(TEXT, path) == line
+
+
+def test_lines_are_the_editors_lines() -> None:
+    """Only a line feed ends a line: other separators inside a text do not shift what follows."""
+    text = 'a = "x\\u2028y"\nb = "\u2028\u0085"\nc = 1\n'
+    assert tomlfile.line_of(text, "$.c") == 3
+
+
+class Shape(msgspec.Struct, forbid_unknown_fields=True):
+    n: int
+    list: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n = 1\nmore = 2\n", "f.toml:2: more: unknown key `more`"),
+        ('n = "1"\n', "f.toml:1: n: expected `int`, got `str`"),
+        ("n = 1\nlist = [1, true]\n", "f.toml:2: list[1]: expected `int`, got `bool`"),
+        ("\n", "f.toml: object missing required field `n`"),
+    ],
+)
+def test_what_is_wrong_and_where(text: str, message: str) -> None:
+    """A fault of shape names the file, the line, the key and the fault."""
+    with pytest.raises(Misconfigured) as caught:
+        tomlfile.convert(tomllib.loads(text), Shape, file=Path("f.toml"), text=text)
+    assert str(caught.value) == message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file is named, with the system's reason."""
+    with pytest.raises(Misconfigured, match=r"absent\.toml: cannot be read: No such file"):
+        tomlfile.read(tmp_path / "absent.toml")
