@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluice.config import Settings
 
 
-@click.group("ca")
+@click.group("ca", short_help="Make, show, hand out or replace the CA.")
 def command() -> None:
     """The certificate authority that clients have to trust.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FINE, WRONG = 0, 2
 
 
-@click.command("check")
+@click.command("check", short_help="Validate settings, policy, destinations and packs.")
 @click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Settings file to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(file: Path | None, as_json: bool) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sluice.config import Settings
 
 
-@click.command("explain")
+@click.command("explain", short_help="Say what the gate would do with a request, and why.")
 @config_option
 @click.argument("request", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

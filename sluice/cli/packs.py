@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SOUND, BROKEN = 0, 1
 
 
-@click.group("packs")
+@click.group("packs", short_help="List, show, prove or begin detectors.")
 def command() -> None:
     """Detector packs: what is looked for, declared as data with examples that prove it."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
 
 
-@click.command("scan")
+@click.command("scan", short_help="Run the detectors over files or stdin.")
 @config_option
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")

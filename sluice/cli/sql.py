@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOR_PEOPLE, FOR_PROGRAMS = "PrettyCompactMonoBlock", "TabSeparatedWithNames"
 
 
-@click.command("sql")
+@click.command("sql", short_help="Query the events.")
 @config_option
 @click.argument("query")
 @click.option("--format", "form", metavar="NAME", help="Any ClickHouse output format [default: a table, or tabs].")

@@ -33,7 +33,7 @@ class _Duration(click.ParamType[float]):
         return int(found[1]) * _UNITS[found[2]]
 
 
-@click.command("tail")
+@click.command("tail", short_help="Follow decisions as they are made.")
 @config_option
 @click.option(
     "--decision", "wanted", multiple=True, type=click.Choice(["allow", "block", "refuse"]), help="Only these."

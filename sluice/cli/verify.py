@@ -17,7 +17,7 @@ SOUND, BROKEN, UNCHECKED = 0, 1, 2
 FAULTS_SHOWN = 20
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check the evidence: checksums, sequence, chain.")
 @config_option
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

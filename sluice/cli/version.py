@@ -12,7 +12,7 @@ from sluice.cli.terminal import print_json
 _PARTS = ("mitmproxy", "hyperscan", "pyahocorasick", "chdb", "clickhouse-connect", "cryptography")
 
 
-@click.command("version")
+@click.command("version", short_help="Print what exactly is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(as_json: bool) -> None:
     """Print the versions of Sluice and of the engines it stands on."""

@@ -116,7 +116,7 @@ def test_check_is_sound_as_shipped(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_check_names_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong rule, a wrong destination and a wrong pack, each in its own file, are told in one run with their lines."""
+    """A wrong rule, a wrong destination and a wrong pack are told in one run, each with its file and line."""
     Path("policy.toml").write_text('id = "p"\nversion = "1"\n\n[[rule]]\nid = "r"\naction = "alow"\n')
     Path("targets.toml").write_text("nonsense = 1\n")
     Path("own.toml").write_text('family = "own"\n[[detector]]\nid = "own.x"\n')

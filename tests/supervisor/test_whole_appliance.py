@@ -239,6 +239,47 @@ def test_the_admin_listener_is_not_reached_through_the_proxy(running: Running, m
         assert not answer.startswith(b"HTTP/1.1 200")
 
 
+def test_planted_values_are_nowhere(running: Running) -> None:
+    """A secret in a header, the URL, a body, half a head, a bad request line, broken chunks and a TLS tunnel that is
+    not TLS: not in the log, the metrics, the ledger, ClickHouse's files or anything else below `var`."""
+    canary = "sk-proj-" + "".join(random.Random(60).choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz", k=40))
+    with running.client() as client:
+        client.post(
+            f"https://{HOST}/v1/chat/completions?key={canary}",
+            json=chat(f"{canary} and {CARD}", "canary"),
+            headers={"x-odd": canary, "cookie": canary, "authorization": f"Bearer {canary}"},
+        )
+        client.post(f"https://{HOST}/v1/{canary}", content=canary.encode(), headers={"content-type": canary})
+    for raw in (
+        f"GET /{canary} HTTP/1.1\r\nAuthorization: Bearer {canary}",
+        f"{canary}\r\n\r\n",
+        f"POST http://{HOST}/{canary} HTTP/1.1\r\nHost: {canary}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{canary}",
+        f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}\r\n\r\n{canary}",
+        f"CONNECT {canary}.example:443 HTTP/9.9\r\n{canary}: {canary}\r\n\r\n",
+        f"GET http://{HOST}/ HTTP/1.1\r\nHost: {HOST}\r\nX: {canary}\0\r\n\r\n",
+    ):
+        with socket.create_connection(running.endpoint("proxy"), timeout=20) as plain:
+            plain.sendall(raw.encode())
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(65536):
+                pass
+    rows = "select count() as n from events where model_requested = 'canary'"
+    running.until(lambda: int(running.sql(rows)[0]["n"]) > 0, "no row")
+    places = [f for f in [*running.var.rglob("*"), running.directory / "log", running.output] if f.is_file()]
+    assert len(places) > 10
+    found = [str(f) for f in places if any(v.encode() in f.read_bytes() for v in (canary, CARD))]
+    assert found == []
+    assert canary not in running.admin("/metrics").text + running.admin("/readyz").text
+    assert canary not in running.sluice("tail", "--no-follow", "--all", "--since", "1h").stdout
+
+
+def test_every_line_of_the_log_is_one_object(running: Running) -> None:
+    """Whatever clients sent until now: stderr holds JSON lines alone, each with time, level and component."""
+    lines = (running.directory / "log").read_text().splitlines()
+    for line in lines:
+        assert {"time", "level", "component", "message"} <= set(json.loads(line)), line
+
+
 def test_a_killed_worker_leaves_the_counters(running: Running) -> None:
     """kill -9 of a worker: it is back, ready, and no counter of the scrape went down."""
     with running.client() as client:
