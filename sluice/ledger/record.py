@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import fields
 from math import isfinite
 from operator import attrgetter
@@ -59,8 +60,6 @@ LIST_LIMITS = {
 
 LIST_LIMIT = 32
 
-_FIELDS = tuple(sorted(f.name for f in fields(Record)))
-_values = attrgetter(*_FIELDS)
 _LIMITS = TEXT_LIMITS | OPERATOR_TEXT
 _CHOSEN = tuple((dict.fromkeys(CLIENT_TEXT, TEXT_LIMIT) | TEXT_LIMITS).items())
 _PLACE = frozenset({"chain_id", "node_id", "prev_hash", "record_type", "decision_id"})
@@ -138,11 +137,29 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def _compile_known() -> Callable[[Record], Facts]:
+    """A function that collects the fields that are not None.
+
+    Written out field by field and compiled once, as `dataclasses` itself does: it runs for every request, and a loop
+    over the names takes three times as long.
+    """
+    lines = [f" v = r.{f.name}\n if v is not None: d['{f.name}'] = v\n" for f in fields(Record)]
+    scope: dict[str, Any] = {}
+    exec("def known(r):\n d = {}\n" + "".join(lines) + " return d\n", scope)  # noqa: S102 - names of our own fields
+    known: Callable[[Record], Facts] = scope["known"]
+    return known
+
+
+_known = _compile_known()
+_LISTS = tuple(f.name for f in fields(Record) if str(f.type).startswith("tuple["))
+
+
 def _facts(record: Record) -> Facts:
     """The fields that say something, as they go into JSON."""
-    facts = {
-        name: value for name, value in zip(_FIELDS, _values(record), strict=True) if value is not None and value != ()
-    }
+    facts = _known(record)
+    for name in _LISTS:
+        if facts.get(name) == ():
+            del facts[name]
     if rows := facts.get("matches"):
         if len(rows) > LIST_LIMITS["matches"]:  # where a list of matches has to be cut, the gravest ones stay
             rows = sorted(rows, key=lambda m: -_RANK.get(m.severity, 0))
