@@ -22,6 +22,7 @@ import errno
 import ipaddress
 import selectors
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sluice import config
@@ -33,6 +34,9 @@ type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 FORBIDDEN = "destination forbidden"
 UNREACHABLE = "upstream unreachable"
+
+RESOLVER_THREADS = 32
+"""Look-ups at once. A silent name server holds one for resolv.conf's timeout, ten seconds as a rule."""
 
 _DENIED: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Source: IANA IPv4 and IPv6 Special-Purpose Address Registries, and the metadata services' own documentation.
@@ -194,6 +198,7 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         self._hosts = static_hosts(settings)
         self._ports = frozenset(settings.tunnels.ports)
         self._seconds = settings.upstream.connect_seconds
+        self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="dns")
 
     async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncio's, within `connect_seconds`, and with errors from the closed list."""
@@ -243,9 +248,18 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> list[AddressInfo]:
-        """The system's resolver, for names that the map does not hold. Tests put their own answers here."""
-        found = await super().getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
-        return list(found)
+        """The system's resolver, for names that the map does not hold. Tests put their own answers here.
+
+        In threads of its own: a client that asks for names whose servers are silent must not take the threads of
+        everything else in the worker.
+        """
+        answer = self.run_in_executor(self._resolvers, socket.getaddrinfo, host, port, family, type, proto, flags)
+        return list(await answer)
+
+    def close(self) -> None:
+        """As asyncio's; look-ups under way are not waited for."""
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        super().close()
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect, if the address may be dialled. Raises `Forbidden` before the system call otherwise."""

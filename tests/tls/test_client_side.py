@@ -34,8 +34,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def proxy(authority: Authority) -> Iterator[MinimalProxy]:
-    """Nothing upstream is reached: what is looked at here happens before any dial."""
-    with MinimalProxy(Settings(tunnels=Tunnels(ports=(443,))), authority) as running:
+    """Nothing upstream is reached: what is looked at here happens before any dial, and the one dial is refused."""
+    with MinimalProxy(Settings(tunnels=Tunnels(ports=(80,))), authority) as running:
         yield running
 
 
@@ -144,16 +144,19 @@ def test_a_mismatch_can_still_be_answered(proxy: MinimalProxy, authority: Author
         assert names.get_values_for_type(x509.DNSName) == [HOST, "elsewhere.test"]
 
 
-def test_no_session_outlives_its_connection(proxy: MinimalProxy, authority: Authority) -> None:
-    """TLS 1.2 tickets and session ids are not given, so no key of ours opens a recorded connection later."""
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_outlives_its_connection(version: ssl.TLSVersion, proxy: MinimalProxy, authority: Authority) -> None:
+    """Nothing that a client keeps resumes a session, so no key of ours opens a recorded connection later."""
     context = client_context(authority)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = context.maximum_version = version
     with shake(proxy, context) as first:
+        first.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        assert first.recv(65536)  # TLS 1.3 sends what could be resumed with the first data
         session = first.session
     assert session is not None
-    assert not session.has_ticket
     raw = connect(proxy.port, f"{HOST}:443")
     with context.wrap_socket(raw, server_hostname=HOST, session=session) as second:
+        assert second.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
         assert not second.session_reused
 
 
