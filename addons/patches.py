@@ -1,0 +1,93 @@
+"""The one place where mitmproxy itself is changed, each change with its reason. Held by contract tests.
+
+Everything else in this package subclasses or is called. These two names are module globals that mitmproxy resolves
+when it runs, so there is nothing to subclass from.
+"""
+
+from __future__ import annotations
+
+import h11
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import http as http_layers
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    ResponseHeaders,
+)
+from mitmproxy.proxy.layers.http._http1 import Http1Client
+
+from addons.fields import Fields
+
+
+class SilentChunks(ChunkedReader):
+    """h11's chunked reader for answers: trailers are read and dropped, as RFC 9110 section 6.5.1 allows."""
+
+    def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        event = super().__call__(buf)
+        return h11.EndOfMessage() if isinstance(event, h11.EndOfMessage) else event
+
+
+class LenientHttp1Client(Http1Client):
+    """The upstream side of one HTTP/1 connection: an answer with trailers does not crash it, and the head and body of
+    a request leave in one piece."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._head = b""
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestHeaders) and not event.end_stream:
+            return self._hold(event)
+        return self._join(event) if self._head else super().send(event)
+
+    def _hold(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
+        for command in super().send(event):
+            if isinstance(command, commands.SendData):
+                self._head += command.data
+            else:
+                yield command
+
+    def _join(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        """The first piece of the body, or the end where there is none: either takes the head along."""
+        if isinstance(event, RequestData | RequestEndOfMessage):
+            head, self._head = self._head, b""
+            for command in super().send(event):
+                if head and isinstance(command, commands.SendData):
+                    command.data, head = head + command.data, b""
+                yield command
+            if head:
+                yield commands.SendData(self.conn, head)
+        else:
+            self._head = b""  # the request broke off before a byte of it had left
+            yield from super().send(event)
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        for command in super().read_headers(event):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
+                data = command.event.response.data
+                data.headers = Fields.of(data.headers)
+            yield command
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if type(self.body_reader) is ChunkedReader:
+            self.body_reader = SilentChunks()
+        return super().read_body(event)
+
+
+def install() -> None:
+    """Apply the changes. Idempotent."""
+    # HttpClient names its HTTP/1 class by this global. Stock raises NotImplementedError on an answer with trailers.
+    setattr(http_layers, "Http1Client", LenientHttp1Client)  # noqa: B010 - a patch should stand out
+    # Debug builds check the type of each field of each message, by reflection: 8 % of a request's CPU. We build
+    # messages from mitmproxy's own parsers and from typed code.
+    setattr(http.MessageData, "__post_init__", _unchecked)  # noqa: B010
+
+
+def _unchecked(_: http.MessageData) -> None:
+    """In place of mitmproxy's type checks."""

@@ -1,0 +1,294 @@
+"""One request's state machine, with the promises of the house built into it.
+
+`GateHttpLayer` and `GateStream` are mitmproxy's own classes with these differences:
+1. A head is judged before any hook sees it (`headcheck`), for HTTP/1 and HTTP/2 alike.
+2. A body counts against a limit and against the worker's budget while it arrives; what passes them is dropped.
+3. An upstream is asked for only with a clearance in hand. This is checked here, in the machine, after every hook: an
+   addon that fails, lies or forgets cannot forward.
+4. An upstream that fails before its answer has begun gives the client our own answer, with a reason.
+5. A request body is never streamed, a flow never replayed, an answer never buffered.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from mitmproxy import flow, http
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.net.http.validate import validate_headers
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    HttpLayer,
+    HTTPMode,
+    HttpStream,
+    SendHttp,
+    validate_request,
+)
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpResponseHook
+
+from addons import headcheck
+from addons.headcheck import Fault
+from addons.http1 import BadRequest, BadRequestHook, StrictHttp1Server, fallback, nothing
+from addons.http2 import GuardedHttp2Server
+from addons.state import Objection, Passage, attach, core_of
+from sluice.errors import Cause, Reason
+
+INVALID_ANSWER = "invalid answer"
+BODY_TOO_LARGE = Objection(Reason.BODY_TOO_LARGE, Cause.BODY_TOO_LARGE, "limits.body_bytes")
+OVERLOAD = Objection(Reason.OVERLOAD, Cause.OVERLOAD, "limits.inflight_bytes")
+
+
+@dataclass
+class ObjectionHook(commands.StartHook):
+    """The head of a request was objected to. The hook records it and sets `flow.response`; the body is not awaited."""
+
+    name = "objected"
+
+    flow: http.HTTPFlow
+
+
+@dataclass(slots=True)
+class UpstreamFailure:
+    """What the `upstream_failed` hook is about. `message` is mitmproxy's word for it and goes no further."""
+
+    flow: http.HTTPFlow
+    message: str
+
+
+@dataclass
+class UpstreamFailedHook(commands.StartHook):
+    """The upstream failed before its answer began. The hook sets `flow.response`, or the client gets a bare 502."""
+
+    data: UpstreamFailure
+
+
+class GateStream(HttpStream):
+    """One request and its answer."""
+
+    def __init__(self, context: Context, stream_id: int) -> None:
+        super().__init__(context, stream_id)
+        self._core = core_of(context)
+        self._passage: Passage | None = None
+
+    # ----------------------------------------------------------------------------------------------------- the head
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
+        if event.replay_flow is not None:
+            self.client_state = self.state_errored
+            return
+        yield from super().state_wait_for_request_headers(event)
+        passage = self._passage
+        if passage is None or passage.objection is None or self.client_state != self.state_consume_request_body:
+            return
+        yield ObjectionHook(self.flow)
+        if not (yield from self.check_killed(True)):
+            yield from self._answer_early()
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Judge a head. Called by the base class before any hook, for the request and for the answer."""
+        if request:
+            verdict = self._judge()
+            if isinstance(verdict, Fault):
+                yield from self._refuse(verdict)
+                return True
+            self._passage = Passage(head=verdict, received_at=time.time_ns() // 1000)
+            attach(self.flow, self._passage)
+            return False
+        assert self.flow.response is not None
+        try:
+            validate_headers(self.flow.response)
+        except ValueError:  # its text quotes the answer
+            yield commands.CloseConnection(self.flow.server_conn)
+            self.flow.response = None
+            yield from self._fail(INVALID_ANSWER)
+            return True
+        return False
+
+    def _judge(self) -> headcheck.Head | Fault:
+        request = self.flow.request.data
+        http2 = self.flow.request.is_http2
+        tunnelled = self.mode is HTTPMode.transparent
+        if http2 and (fault := headcheck.target(request.path, request.method, tunnelled=tunnelled)):
+            return fault
+        if validate_request(self.mode, self.flow.request, True) is not None:
+            return headcheck.FRAMING
+        return headcheck.survey(
+            request.headers.fields,
+            http2=http2,
+            method=request.method,
+            path=request.path,
+            limits=self._core.limits,
+        )
+
+    def _refuse(self, fault: Fault) -> layer.CommandGenerator[None]:
+        bad = BadRequest(self.context, fault, fallback(fault), self.flow.request.http_version)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield BadRequestHook(bad)
+        yield from self._send(bad.response)
+
+    def _answer_early(self) -> layer.CommandGenerator[None]:
+        """The answer is known and does not depend on the body: send it now, and read the body into nothing."""
+        assert self.flow.response is not None
+        yield HttpResponseHook(self.flow)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield from self._send(self.flow.response)
+
+    def _send(self, response: http.Response) -> layer.CommandGenerator[None]:
+        client = self.context.client
+        yield SendHttp(ResponseHeaders(self.stream_id, response, not response.raw_content), client)
+        if response.raw_content:
+            yield SendHttp(ResponseData(self.stream_id, response.raw_content), client)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
+        yield DropStream(self.stream_id)
+
+    # ----------------------------------------------------------------------------------------------------- the body
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Replaced: requests are measured as they arrive (below), answers are streamed and need no limit."""
+        return _no()
+
+    def state_consume_request_body(
+        self, event: RequestData | RequestTrailers | RequestEndOfMessage
+    ) -> layer.CommandGenerator[None]:
+        if not isinstance(event, RequestData):
+            return cast("layer.CommandGenerator[None]", super().state_consume_request_body(event))
+        passage, inflight, limits = self._passage, self._core.inflight, self._core.limits
+        assert passage is not None
+        size = len(event.data)
+        if passage.overflow is not None or passage.ended:
+            return nothing()
+        if passage.held + size > limits.body_bytes:
+            passage.overflow = BODY_TOO_LARGE
+        elif inflight.bytes + size > limits.inflight_bytes:
+            passage.overflow = OVERLOAD
+        if passage.overflow is None:
+            passage.held += size
+            inflight.bytes += size
+            self.request_body_buf += event.data
+        else:
+            self.request_body_buf.clear()
+            inflight.release(passage)
+        return nothing()
+
+    def start_request_stream(self) -> layer.CommandGenerator[None]:
+        """Never: a streamed body would be with the upstream before anyone had read it."""
+        raise AssertionError("request streaming was asked for")
+        yield  # pragma: no cover - makes this a generator
+
+    # ------------------------------------------------------------------------------------------------- the upstream
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        """The last door. Nothing passes it without a clearance for exactly this exchange."""
+        passage = self._passage
+        if passage is None or not passage.cleared or passage.ended:
+            self.flow.error = flow.Error(flow.Error.KILLED_MESSAGE)
+            yield from self.check_killed(True)
+            return False
+        passage.forwarded_at = time.time_ns() // 1000
+        return (yield from super().make_server_connection())
+
+    def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+        if self._passage is not None and self._paused_event_queue:
+            gone = any(isinstance(e, RequestProtocolError) for e in self._paused_event_queue)
+            self._passage.client_gone = self._passage.client_gone or gone
+        return super().check_killed(emit_error_hook)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestProtocolError) and self._passage is not None:
+            self._passage.client_gone = True
+        if (
+            isinstance(event, ResponseProtocolError)
+            and event.code.http_status_code() is not None
+            and self.client_state == self.state_done
+            and self.server_state == self.state_wait_for_response_headers
+            and self.flow.response is None
+        ):
+            yield from self._fail(event.message)
+        else:
+            yield from super().handle_protocol_error(event)
+
+    def _fail(self, message: str) -> layer.CommandGenerator[None]:
+        """The upstream gave no answer: let the hook write one."""
+        if (yield from self.check_killed(True)):
+            return
+        yield UpstreamFailedHook(UpstreamFailure(self.flow, message))
+        if self.flow.response is None:
+            yield from super().handle_protocol_error(
+                ResponseProtocolError(self.stream_id, "upstream failed", ErrorCode.GENERIC_SERVER_ERROR)
+            )
+        else:
+            yield from self.send_response()
+
+
+class GateHttpLayer(HttpLayer):
+    """HTTP on one connection. Mode `regular`: as a proxy; `transparent`: inside a tunnel that we opened."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.ConnectionEvent):
+            handler = self.connections.get(event.connection)
+            # Without one it is an upstream connection that get_connection forgot, and that is only now closed.
+            return self.event_to_child(handler, event) if handler is not None else nothing()
+        if isinstance(event, events.CommandCompleted):
+            return self.event_to_child(self.command_sources.pop(event.command), event)
+        if isinstance(event, events.Start):
+            return self._begin(event)
+        raise AssertionError(f"unexpected event: {type(event).__name__}")
+
+    def _begin(self, event: events.Start) -> layer.CommandGenerator[None]:
+        client, tunnelled = self.context.client, self.mode is HTTPMode.transparent
+        context = self.context.fork()
+        if client.alpn == b"h2" and tunnelled:
+            self.connections[client] = GuardedHttp2Server(context)
+        else:
+            self.connections[client] = StrictHttp1Server(context, tunnelled=tunnelled)
+        return self.event_to_child(self.connections[client], event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = GateStream(_fork(self.context), stream_id)
+        return self.event_to_child(self.streams[stream_id], events.Start())
+
+    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
+        """As the base class, which would fail every later request on a connection that failed once."""
+        for known in tuple(self.connections):
+            if (
+                isinstance(known, Server)
+                and known not in self.waiting_for_establishment
+                and (known.error or known.timestamp_end)
+                and known.state is ConnectionState.CLOSED
+            ):
+                del self.connections[known]
+        yield from super().get_connection(event, reuse=reuse)
+
+
+def _fork(context: Context) -> Context:
+    """`Context.fork`, without the server connection that it makes only to replace it."""
+    made = Context.__new__(Context)
+    made.client, made.server, made.options = context.client, context.server, context.options
+    made.layers = context.layers.copy()
+    return made
+
+
+def _no() -> layer.CommandGenerator[bool]:
+    yield from ()
+    return False

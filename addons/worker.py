@@ -1,0 +1,200 @@
+"""One worker process: `python -m addons.worker --slot N --listen-fd FD --status-fd FD [--config PATH]`.
+
+Started by the supervisor, which bound the socket. Says what it is doing on the status pipe, one JSON object a line:
+`starting`, `ready`, then `alive` with facts every second, `failed` with a reason before it ends on purpose.
+
+SIGTERM drains: nothing new is accepted, what is under way finishes, every outcome is written, exit code 0.
+Exit code 75: the ledger failed and this process must not decide another request. 78: settings or files are wrong.
+When the supervisor is gone (its pipe breaks) a worker drains as well: nobody would notice if it hung.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import gc
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from addons.egress import GuardedLoop
+from addons.master import GateMaster, Listener
+from addons.options import refuse_key_logs
+from addons.tls import GateTls
+from sluice import config, logs, metrics, rulebook
+from sluice.ca import Authority
+from sluice.errors import Misconfigured, Unavailable
+from sluice.gate import Gate
+from sluice.identity import Resolver
+from sluice.ledger.writer import open_stream
+
+log = logging.getLogger("sluice.worker")
+
+OK = 0
+LEDGER_FAILED = 75
+MISCONFIGURED = 78
+
+HEARTBEAT_SECONDS = 1.0
+LEDGER_DRAIN_SECONDS = 1.0
+"""After the ledger failed every request is refused anyway; this is for the answers that are on their way."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+
+class Status:
+    """The pipe to the supervisor. `gone` is True once nobody reads it any more."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.gone = False
+        os.set_blocking(fd, False)
+
+    def say(self, state: str, **facts: object) -> None:
+        """One line. Never blocks and never raises: a full pipe loses a heartbeat, a broken one is `gone`."""
+        line = json.dumps({"state": state, **facts}).encode() + b"\n"
+        try:
+            os.write(self._fd, line)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.gone = True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The process. Returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m addons.worker")
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--status-fd", type=int, required=True)
+    parser.add_argument("--config", type=Path, default=None)
+    given = parser.parse_args(argv)
+    logs.setup(f"worker-{given.slot}")
+    harden()
+    status = Status(given.status_fd)
+    status.say("starting")
+    try:
+        return run(config.load(given.config), given.slot, given.listen_fd, status)
+    except Misconfigured as e:
+        log.error("misconfigured", extra={"facts": {"problems": str(e)}})
+        status.say("failed", reason=str(e))
+        return MISCONFIGURED
+    except Unavailable as e:
+        log.error("the ledger cannot be opened", extra={"facts": {"why": str(e)}})
+        status.say("failed", reason=str(e))
+        return LEDGER_FAILED
+
+
+def harden() -> None:
+    """No core dump and no reading of this process's memory by others of its user; ends with its parent."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) -> int:
+    """Load everything, then serve until told to stop. Raises `Misconfigured` or `Unavailable` before it serves."""
+    refuse_key_logs()
+    rules = rulebook.load(settings)
+    resolver = Resolver.load(settings)
+    tls = GateTls(settings, Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node))
+    failures: list[Callable[[], object]] = []
+
+    def ledger_failed(_: Exception) -> None:
+        for tell in failures:
+            tell()
+
+    ledger = open_stream(
+        settings.ledger_dir,
+        node=settings.node,
+        slot=slot,
+        segment_bytes=settings.evidence.segment_bytes,
+        disk_low_bytes=settings.evidence.disk_low_bytes,
+        on_failure=ledger_failed,
+        facts={"version": metadata.version("sluice"), "mitmproxy": metadata.version("mitmproxy")},
+    )
+    gate = Gate(settings, rules, ledger, resolver)
+    try:
+        with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
+            listening = socket.socket(fileno=listen_fd)
+            return runner.run(Worker(settings, gate, tls, status).serve(listening, failures))
+    finally:
+        gate.close()
+        ledger.close()
+
+
+class Worker:
+    """The event loop's side of the process."""
+
+    def __init__(self, settings: config.Settings, gate: Gate, tls: GateTls, status: Status) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._tls = tls
+        self._status = status
+        self._stop = asyncio.Event()
+        self._code = OK
+
+    async def serve(self, listening: socket.socket, failures: list[Callable[[], object]]) -> int:
+        """Accept until told to stop, drain, and return the exit code."""
+        loop = asyncio.get_running_loop()
+        logs.watch(loop)
+        loop.set_task_factory(asyncio.eager_task_factory)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        failures.append(lambda: loop.call_soon_threadsafe(self._ledger_failed))
+        master = GateMaster(self._settings, self._gate, self._tls)
+        listener = Listener(master)
+        gc.collect()
+        gc.freeze()  # rules, detectors and code live as long as the process; the collector need not look at them
+        await listener.start(listening)
+        self._status.say("ready")
+        beating = loop.create_task(self._beat(master, listener))
+        await self._stop.wait()
+        seconds = self._settings.limits.drain_seconds if self._code == OK else LEDGER_DRAIN_SECONDS
+        await listener.drain(seconds)
+        beating.cancel()
+        if self._code == LEDGER_FAILED:
+            self._status.say("failed", reason="the ledger failed")
+        return self._code
+
+    def _ledger_failed(self) -> None:
+        self._code = LEDGER_FAILED
+        self._stop.set()
+
+    async def _beat(self, master: GateMaster, listener: Listener) -> None:
+        """Once a second: the gauges, and a sign of life. How late this runs is the loop's lag."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + HEARTBEAT_SECONDS
+        while True:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            lag = loop.time() - due
+            due = max(due + HEARTBEAT_SECONDS, loop.time())
+            inflight = master.core.inflight
+            metrics.LOOP_LAG_SECONDS.set(lag)
+            metrics.INFLIGHT_REQUESTS.set(inflight.requests)
+            metrics.INFLIGHT_BYTES.set(inflight.bytes)
+            metrics.CONNECTIONS.set(listener.connections)
+            self._status.say(
+                "alive",
+                connections=listener.connections,
+                inflight=inflight.requests,
+                lag_ms=round(lag * 1000, 1),
+                rulebook=self._gate.rulebook.digest,
+            )
+            if self._status.gone and not self._stop.is_set():
+                log.error("the supervisor is gone; draining")
+                self._stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
