@@ -33,13 +33,14 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
             return None
 
     table = attempt(lambda: targets.load(signatures / "targets.toml", settings.paths.targets))
+    vocabulary = attempt(lambda: packs.load_vocabulary(signatures / "vocabulary.toml"))
     detectors = attempt(
         lambda: packs.load([signatures / "packs", *settings.paths.packs], signatures / "vocabulary.toml")
     )
     rules = attempt(
         lambda: policy.load(
             settings.paths.policy or config.shipped_policy(),
-            known_classes=packs.classes(signatures / "vocabulary.toml"),
+            known_classes=frozenset(vocabulary.classes) if vocabulary else None,
             known_providers=table.providers if table else None,
         )
     )
