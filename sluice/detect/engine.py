@@ -24,6 +24,7 @@ import traceback
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -123,9 +124,9 @@ class Engine:
         """SHA-256 over everything here that can change a finding: the detectors and the code's own versions."""
         return self._digest
 
-    @property
+    @cached_property
     def versions(self) -> str:
-        """The engines behind the findings, for the record."""
+        """The engines behind the findings, for the record. Read once: it goes into every record."""
         info = self._database.info()
         text = info.decode() if isinstance(info, bytes) else str(info)
         parts = [
