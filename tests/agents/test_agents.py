@@ -28,7 +28,7 @@ def test_agent_completes_a_prompt(agent: Agent, watch: Watch, tmp_path: Path) ->
     assert watch.upstream.answer in run.stdout
     prompts = watch.upstream.journal.posts(agent.path)
     assert prompts
-    decisions = [r for r in watch.rows("decision", agent.host) if r["method"] == "POST" and r["decision"] == "allow"]
+    decisions = [r for r in watch.decisions(agent.host) if r["method"] == "POST" and r["decision"] == "allow"]
     assert len([r for r in decisions if r["model_requested"]]) >= len(prompts)
 
 
@@ -41,7 +41,7 @@ def test_agent_is_refused_with_our_message(agent: Agent, watch: Watch, tmp_path:
     assert run.status != 0
     shown = DECISION_ID.search(run.output)
     assert shown, f"no decision id in what it printed: {run.output}"
-    blocked = [r for r in watch.rows("decision", agent.host) if r["decision"] == "block" and r["model_requested"]]
+    blocked = [r for r in watch.decisions(agent.host) if r["decision"] == "block" and r["model_requested"]]
     assert shown[0] in {r["decision_id"] for r in blocked}
     assert len(blocked) <= QUESTIONS.get(agent.name, 1), "it sent the same prompt again"
     assert said(blocked[0]["data_classes"], run.output)
@@ -52,9 +52,9 @@ def test_codex_falls_back_from_websocket(watch: Watch, tmp_path: Path) -> None:
     """Codex asks for a WebSocket first; the gate answers 426, records it, and Codex posts its prompt at once."""
     run = CODEX.run("Say hello to the upstream", tmp_path, watch.appliance.environment)
     assert run.status == 0, run.output
-    asked = [r for r in watch.rows("decision", CODEX.host, 2) if r["path_template"] == CODEX.path]
+    asked = [r for r in watch.decisions(CODEX.host, 2) if r["path_template"] == CODEX.path]
     upgrade, *posts = asked
     assert (upgrade["method"], upgrade["decision"], upgrade["reason_code"]) == ("GET", "refuse", "WEBSOCKET")
-    assert upgrade["client_status"] == 426
+    assert watch.outcome(upgrade)["client_status"] == 426
     assert [(r["method"], r["decision"]) for r in posts] == [("POST", "allow")]
     assert not [r for r in watch.upstream.journal if r.header("upgrade")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tests.clients.appliance import Appliance
@@ -36,13 +37,21 @@ class Watch:
         self._since = time.time_ns() // 1000
         upstream.journal.clear()
 
-    def rows(self, record_type: str, host: str, count: int = 1) -> list[dict[str, Any]]:
-        """Rows of one type for one host, in order, once there are `count` of them."""
+    def decisions(self, host: str, count: int = 1) -> list[dict[str, Any]]:
+        """Decision rows for one host, in order, once there are `count` of them."""
         query = (
-            f"select * from sluice.events where record_type = '{record_type}' and host = '{host}' "
+            f"select * from sluice.events where record_type = 'decision' and host = '{host}' "
             f"and ts_received >= fromUnixTimestamp64Micro({self._since}) order by epoch, seq"
         )
         return self.appliance.rows_when(query, lambda rows: len(rows) >= count)
+
+    def outcome(self, decision: Mapping[str, Any]) -> dict[str, Any]:
+        """The outcome row of one decision."""
+        query = (
+            f"select * from sluice.events where record_type = 'outcome' and decision_id = '{decision['decision_id']}'"
+        )
+        (row,) = self.appliance.rows_when(query, bool)
+        return row
 
     def refusal(self, message: str, host: str, *planted: str) -> dict[str, Any]:
         """The one decision row behind a refusal, after checking the promises that hold for every refusal:
@@ -52,7 +61,7 @@ class Watch:
         """
         found = DECISION_ID.search(message)
         assert found, f"no decision id in: {message}"
-        (row,) = self.rows("decision", host)
+        (row,) = self.decisions(host)
         assert row["decision_id"] == found[0]
         assert row["decision"] == "block"
         assert row["data_classes"], "the row names no class"
