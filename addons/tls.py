@@ -166,10 +166,11 @@ class GateTls:
         failure = HANDSHAKE_TIMEOUT if late else classify_upstream_error(data.conn.error or "")
         self._late.discard(data.conn.id)
         self._failures[data.context.client.id] = failure
-        data.conn.error = str(failure)
+        _forget(data.conn)
 
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._failures[data.client.id] = classify_upstream_error(data.server.error or "")
+        _forget(data.server)
 
     def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._disarm(data.server.id)
@@ -209,6 +210,15 @@ class GateTls:
     def quic_start_server(self, data: quic.QuicTlsData) -> None:
         """As above."""
         data.settings = None
+
+
+def _forget(conn: connection.Connection) -> None:
+    """Let the next request dial again, once the addons behind this one have read the error.
+
+    mitmproxy answers later requests of the same client connection with it, and an HTTP/2 client keeps its connection
+    for hours: a reset of a second would last as long.
+    """
+    asyncio.get_running_loop().call_soon(setattr, conn, "error", None)
 
 
 def _valid(names: list[str | None]) -> list[str]:

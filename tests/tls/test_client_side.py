@@ -17,6 +17,7 @@ from cryptography import x509
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from mitmproxy.proxy.layers.tls import parse_client_hello
+from mitmproxy.tls import ClientHello
 
 from sluice import certificate, metrics
 from sluice.ca import Authority
@@ -201,7 +202,7 @@ def _settles(value: Any, expected: float, seconds: float = 5.0) -> bool:
 
 
 @contextmanager
-def hello_recorder(seen: list[tuple[str | None, list[bytes]]]) -> Iterator[int]:
+def hello_recorder(seen: list[ClientHello]) -> Iterator[int]:
     """Notes name and protocols of the first ClientHello, then hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -211,7 +212,7 @@ def hello_recorder(seen: list[tuple[str | None, list[bytes]]]) -> Iterator[int]:
                 data = b""
                 while (hello := parse_client_hello(data)) is None:
                     data += peer.recv(65536)
-                seen.append((hello.sni, list(hello.alpn_protocols)))
+                seen.append(hello)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -235,7 +236,7 @@ def test_the_upstream_sees_the_dialled_name_and_the_clients_protocol(
     alpn: tuple[str, ...], offered_upstream: list[bytes], authority: Authority
 ) -> None:
     """SNI upstream is the CONNECT host whatever the client's SNI said; HTTP/2 is offered for clients that speak it."""
-    seen: list[tuple[str | None, list[bytes]]] = []
+    seen: list[ClientHello] = []
     with hello_recorder(seen) as port:
         settings = Settings(upstream=Upstream(hosts={"real.test": f"127.0.0.1:{port}"}, connect_seconds=3))
         with (
@@ -245,4 +246,6 @@ def test_the_upstream_sees_the_dialled_name_and_the_clients_protocol(
             http2 = tls.selected_alpn_protocol() == "h2"
             tls.sendall(h2_get("real.test") if http2 else b"GET / HTTP/1.1\r\nHost: real.test\r\n\r\n")
             assert _settles(lambda: len(seen), 1)
-    assert seen == [("real.test", offered_upstream)]
+    (hello,) = seen
+    assert (hello.sni, list(hello.alpn_protocols)) == ("real.test", offered_upstream)
+    assert dict(hello.extensions)[43] == b"\x04\x03\x04\x03\x03", "supported_versions: TLS 1.3 and 1.2, no other"

@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived, StreamEnded
 
 from addons.egress import AddressInfo, GuardedLoop
 from addons.failure import Failure
@@ -60,9 +63,9 @@ def settings(port: int, anchor: Path, seconds: float = SECONDS) -> Settings:
 
 
 @contextmanager
-def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+def raw_server(behave: Callable[[socket.socket], None], port: int = 0) -> Iterator[int]:
     """Accepts and lets `behave` do what it likes; connections stay open until the end unless it closes them."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     held: list[socket.socket] = []
 
     def run() -> None:
@@ -217,6 +220,62 @@ def test_a_second_request_after_a_failure_is_tried_again(authority: Authority, f
     with raw_server(first_stalls) as port, MinimalProxy(settings(port, files[1]), authority) as proxy:
         assert get(proxy.port, authority, HOST, timeout=PATIENCE)[0] == 502
         assert get(proxy.port, authority, HOST, timeout=PATIENCE) == (200, b"ok")
+
+
+class H2Client:
+    """One HTTP/2 connection through the proxy; a request after the other, status by status."""
+
+    def __init__(self, proxy: MinimalProxy, authority: Authority) -> None:
+        context = client_context(authority, alpn=("h2",))
+        self._tls = context.wrap_socket(connect(proxy.port, f"{HOST}:443"), server_hostname=HOST)
+        self._tls.settimeout(PATIENCE)
+        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding="ascii"))
+        self._h2.initiate_connection()
+
+    def status(self) -> int:
+        stream = self._h2.get_next_available_stream_id()
+        request = [(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/")]
+        self._h2.send_headers(stream, request, end_stream=True)
+        status = 0
+        while True:
+            self._tls.sendall(self._h2.data_to_send())
+            for event in self._h2.receive_data(self._tls.recv(65536)):
+                if isinstance(event, ResponseReceived) and event.stream_id == stream:
+                    status = int(dict(event.headers)[":status"])
+                elif isinstance(event, StreamEnded) and event.stream_id == stream:
+                    return status
+
+    def close(self) -> None:
+        self._tls.close()
+
+
+def test_a_failure_does_not_stick_to_a_long_connection(authority: Authority, files: tuple[Path, Path]) -> None:
+    """An HTTP/2 client keeps its connection for hours: a stall, a reset and a refused dial are each tried again."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files[0])
+    calls: list[int] = []
+
+    def recovers(peer: socket.socket) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            return
+        if len(calls) == 2:
+            reset(peer)
+            return
+        with context.wrap_socket(peer.dup(), server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            tls.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    with MinimalProxy(settings(port, files[1]), authority) as proxy:
+        client = H2Client(proxy, authority)
+        assert client.status() == 502
+        with raw_server(recovers, port):
+            assert [client.status() for _ in range(3)] == [502, 502, 200]
+        client.close()
+        assert [f.detail for f in proxy.witness.failures] == ["refused", "handshake_timeout", "handshake_closed"]
 
 
 class _SilentDns(GuardedLoop):
