@@ -11,6 +11,7 @@ Rules of this room
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -23,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sluice import castore, certificate
+from sluice import castore, certificate, metrics
 from sluice.certificate import SigningKey
 from sluice.config import Ca
 from sluice.errors import Cause, Misconfigured, Problem, Unavailable
@@ -34,6 +35,11 @@ LEAF_CACHE = 1024
 """Leaves kept: about 2 KB each. Clients name hosts freely, so the number must have an end."""
 REFRESH_BELOW = 0.25
 """Share of a leaf's life below which it is minted anew, so that no client meets one about to expire."""
+
+WARN_DAYS = 30
+"""Time to stage a successor and bring it to every client."""
+
+logger = logging.getLogger("sluice.ca")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,10 @@ class Authority:
                 castore.promote(directory)
             (issuer, *above), key = castore.load(directory, clock)
         chain = () if issuer.issuer == issuer.subject else (issuer, *above)
+        end = issuer.not_valid_after_utc.timestamp()
+        metrics.CA_NOT_AFTER.set(end)
+        if (days := int((end - clock()) // 86_400)) < WARN_DAYS:
+            logger.warning("the CA certificate ends soon; see `sluice ca rotate`", extra={"facts": {"days_left": days}})
         return cls(issuer, key, chain, leaf_days=settings.leaf_days, clock=clock)
 
     def leaf(self, names: Sequence[str]) -> Leaf:

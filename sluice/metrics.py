@@ -82,6 +82,9 @@ LOOP_LAG_SECONDS = Gauge(
 RULEBOOK_LOADED = Gauge(
     "sluice_rulebook_loaded_seconds", "When the rulebook in force was loaded (Unix time).", multiprocess_mode="livemin"
 )
+CA_NOT_AFTER = Gauge(
+    "sluice_ca_not_after_seconds", "When the CA certificate in use ends (Unix time).", multiprocess_mode="livemin"
+)
 WORKER_RESTARTS = Counter("sluice_process_restarts", "Child processes that ended and were started again.", ["process"])
 LOGGED_ERRORS = Counter("sluice_logged_errors", "Errors logged, by part of the program.", ["component"])
 METRIC_FILES_UNREADABLE = Gauge(

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from sluice import ca, castore, certificate
+from sluice import ca, castore, certificate, metrics
 from sluice.ca import Authority
 from sluice.config import Ca
 from sluice.errors import Misconfigured, Unavailable
@@ -260,6 +260,17 @@ def test_no_leaf_outlives_the_ca(tmp_path: Path, clock: Clock) -> None:
         authority.leaf(["a.test"])
     with pytest.raises(Misconfigured, match=r"expired on .*rotate"):
         Authority.load_or_create(tmp_path / "ca", Ca(), clock)
+
+
+def test_an_end_that_comes_near_is_said(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """From thirty days before its end each start warns, and the metric lets an alert do so earlier."""
+    made = Authority.load_or_create(tmp_path / "ca", Ca(years=1), clock)
+    assert caplog.records == []
+    assert metrics.CA_NOT_AFTER._value.get() == made.certificate.not_valid_after_utc.timestamp()
+    clock.forward(days=340)
+    Authority.load_or_create(tmp_path / "ca", Ca(), clock)
+    (warning,) = caplog.records
+    assert (warning.levelname, warning.facts) == ("WARNING", {"days_left": 24})  # type: ignore[attr-defined]
 
 
 def test_the_cache_has_an_end(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
