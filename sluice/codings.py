@@ -134,13 +134,12 @@ def unbrotli(data: bytes, budget: Budget) -> None:
     position = 0
     try:
         while not decoder.is_finished():
-            feed = b""
-            if decoder.can_accept_more_data():
-                if position >= len(data):
-                    raise Opaque(Opacity.CORRUPT_CODING)
-                feed = data[position : position + CHUNK]
-                position += len(feed)
-            budget.add(decoder.process(feed, output_buffer_limit=CHUNK))
+            feed = data[position : position + CHUNK] if decoder.can_accept_more_data() else b""
+            position += len(feed)
+            chunk = decoder.process(feed, output_buffer_limit=CHUNK)
+            if not chunk and not feed:
+                raise Opaque(Opacity.CORRUPT_CODING)  # nothing goes in and nothing comes out: the end is missing
+            budget.add(chunk)
     except brotli.error:
         raise Opaque(Opacity.CORRUPT_CODING) from None
     if position != len(data):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +17,8 @@ from sluice.errors import Opacity
 type Json = Any
 """A decoded JSON value: dict, list, str, int, float, bool or None. Any, because the input decides."""
 
-_BLANK = " \t\n\r\x1e"
-"""Blanks between documents; 0x1E is the record separator of RFC 7464."""
+_BLANKS = re.compile(r"[ \t\n\r\x1e]*+")
+"""Between documents; 0x1E is the record separator of RFC 7464."""
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
@@ -88,6 +87,8 @@ def parse(text: str, *, depth: int, nodes: int) -> Document | Opacity:
         while end < len(text):
             value, end = _read(text, end)
             values.append(value)
+            if len(values) > nodes:
+                return Opacity.NODE_LIMIT
             end = _skip(text, end)
     except RecursionError:
         return Opacity.DEPTH_LIMIT
@@ -107,15 +108,17 @@ def _read(text: str, start: int) -> tuple[Json, int]:
 
 
 def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _BLANK:
-        position += 1
-    return position
+    found = _BLANKS.match(text, position)
+    return found.end() if found else position
 
 
 def _affordable(text: str, nodes: int) -> bool:
-    """False when the text holds more values than allowed, seen before they take memory. Commas and brackets in strings
-    count too, so the exact count is made only when this one is too high."""
-    if _separators(text) <= nodes:
+    """False when the text holds more values than allowed, seen before they take memory.
+
+    A value takes two characters at least, so a short text cannot hold enough to hurt. In a long one commas and brackets
+    are counted, those in strings too, and exactly only when that count is too high.
+    """
+    if len(text) <= 8 * nodes or _separators(text) <= nodes:
         return True
     return _separators(_STRING.sub("", text)) <= nodes
 
@@ -163,16 +166,3 @@ def printable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-
-
-def leaves(value: Json) -> Iterator[str]:
-    """Every string of a value, for short values whose place does not matter."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)

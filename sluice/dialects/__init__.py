@@ -11,7 +11,19 @@ from collections.abc import Callable
 
 from sluice import decode
 from sluice.config import Limits
-from sluice.dialects import agents, anthropic, envelope, forms, google, google_interactions, opaque, openai, routes
+from sluice.dialects import (
+    agents,
+    anthropic,
+    envelope,
+    files,
+    forms,
+    google,
+    google_interactions,
+    opaque,
+    openai,
+    protobuf,
+    routes,
+)
 from sluice.dialects.collector import Collector
 from sluice.dialects.paths import path_template
 from sluice.errors import Opacity
@@ -73,12 +85,13 @@ def _body(c: Collector, payload: Payload, limits: Limits, route: routes.Route) -
         _json(c, document, route)
         return
     c.operation = route.operation
-    if opaque.is_binary(payload):
+    if isinstance(text, Opacity) and payload.charset is not None:
+        c.unseen("", "text", len(payload.data), text)
+        files.fragments(c, "#runs", protobuf.runs(payload.data))
+    elif opaque.is_binary(payload) or isinstance(text, Opacity):
         opaque.binary(c, payload, limits)
-    elif isinstance(text, Opacity):
-        c.unseen("", "body", len(payload.data), text)
     elif payload.media_type == "application/x-www-form-urlencoded":
-        forms.urlencoded(c, text)
+        forms.urlencoded(c, text, limits)
     else:
         _text(c, text, payload, route, document if isinstance(document, Opacity) else Opacity.BAD_JSON)
 

@@ -5,16 +5,22 @@ Called by the dialects with the collector of the request. A file is known by its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sluice.dialects import media
+from sluice.dialects import media, protobuf
 from sluice.errors import Opacity
 from sluice.json_body import Json
 from sluice.model import Attachment, Role
 
 if TYPE_CHECKING:
     from sluice.dialects.collector import Collector
+
+_SHORT = 512
+"""Base64 up to this length is scanned as it stands too: a key in a file's place decodes to nonsense."""
+_FRAGMENT = 16
+"""Characters from which a piece of text in binary data has a part of its own."""
 
 
 def inline(
@@ -49,7 +55,9 @@ def data_url(
     if url is None:
         return False
     mime, payload, encoded = url
-    label = _Label("inline-dataurl", "#dataurltext", kind, mime, name)
+    if mime not in media.COMMON:
+        c.text(f"{at}#mime", mime, Role.UNKNOWN, past)
+    label = _Label("inline-dataurl", "#dataurltext", kind, mime or None, name)
     if not encoded:
         _bytes(c, at, media.percent_bytes(payload), label, past)
     elif media.is_base64(payload):
@@ -86,6 +94,8 @@ def _base64(c: Collector, at: str, payload: str, label: _Label, past: bool) -> N
         c.text(at, payload, Role.DOCUMENT, past)
     else:
         _bytes(c, at, data, label, past)
+        if len(payload) <= _SHORT or media.plain(data) is None:
+            c.text(at, payload, Role.UNKNOWN, past)  # letters of base64 that are no known file may be a secret's own
 
 
 def _bytes(c: Collector, at: str, data: bytes, label: _Label, past: bool) -> None:
@@ -119,7 +129,21 @@ def content(
         c.text(at + suffix, seen.text, Role.DOCUMENT, past)
         return seen.text
     c.unseen(at, seen.kind, len(data), seen.reason or Opacity.BINARY)
+    if media.magic(data, mime, name) is None:
+        fragments(c, at + suffix, protobuf.runs(data))
     return None
+
+
+def fragments(c: Collector, at: str, found: Iterable[str]) -> None:
+    """Text found in binary data. Short pieces share a part, a line each: there may be thousands of them."""
+    pieces: list[str] = []
+    for index, text in enumerate(found):
+        if len(text) >= _FRAGMENT:
+            c.text(f"{at}/{index}", text, Role.UNKNOWN)
+        elif text:
+            pieces.append(text)
+    if pieces:
+        c.text(f"{at}/#short", "\n".join(pieces), Role.UNKNOWN)
 
 
 def attach(

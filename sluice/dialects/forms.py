@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote_plus
 
 from sluice.config import Limits
+from sluice.decode import read_text
 from sluice.dialects import files, openai
 from sluice.dialects.collector import Collector
 from sluice.errors import Opacity
@@ -49,10 +50,9 @@ def _is_text(part: FormPart) -> bool:
 
 
 def _field(c: Collector, at: str, part: FormPart) -> None:
-    try:
-        value = part.data.decode("utf-8")
-    except UnicodeDecodeError:
-        files.content(c, at, part.data, "multipart", mime=part.media_type, charset=part.charset)
+    value = read_text(part.data, part.charset)
+    if isinstance(value, Opacity):
+        c.unseen(at, "text", len(part.data), value)
         return
     if part.name == "model":
         c.name_model(at, value)
@@ -76,8 +76,12 @@ def _file(c: Collector, at: str, part: FormPart, *, lines: bool) -> None:
             del c.parts[before:after]  # every leaf of it is a part of its own now
 
 
-def urlencoded(c: Collector, text: str) -> None:
+def urlencoded(c: Collector, text: str, limits: Limits) -> None:
     """An `application/x-www-form-urlencoded` body: every name and value, JSON in values opened."""
+    if text.count("&") >= limits.json_nodes:
+        c.unseen("", "form", len(text), Opacity.NODE_LIMIT)
+        c.text("", text, Role.UNKNOWN)
+        return
     for pair in text.split("&"):
         name, _, value = pair.partition("=")
         name, value = unquote_plus(name), unquote_plus(value)

@@ -14,9 +14,32 @@ from sluice.decode import read_text
 from sluice.errors import Opacity
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
-_DATA_URL = re.compile(r"data:([^,;]{0,100})((?:;[^,;]{1,100}){0,8}),", re.IGNORECASE)
+_DATA_URL = re.compile(
+    r"data:([\w.+-]{1,64}/[\w.+-]{1,100}|)(?:;charset=[\w-]{1,16})?(;base64)?,", re.ASCII | re.IGNORECASE
+)
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+COMMON = frozenset(
+    {
+        "",
+        "application/json",
+        "application/octet-stream",
+        "application/pdf",
+        "audio/mpeg",
+        "audio/mp3",
+        "audio/wav",
+        "image/gif",
+        "image/heic",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/csv",
+        "text/html",
+        "text/markdown",
+        "text/plain",
+    }
+)
+"""Media types in `data:` URLs that need no scan."""
 HEAD = 64
 """Bytes that are enough to name any format below."""
 
@@ -119,12 +142,13 @@ def kind_of(mime: str | None) -> str | None:
     return "other" if mime.lower() == "application/octet-stream" else "document"
 
 
-def data_url(text: str) -> tuple[str | None, str, bool] | None:
-    """Media type, payload, whether it is base64; None when `text` is no `data:` URL (RFC 2397)."""
+def data_url(text: str) -> tuple[str, str, bool] | None:
+    """Media type, payload, whether it is base64; None when `text` is no plain `data:` URL (RFC 2397). Parameters other
+    than a charset are free text, so a URL that has any is left whole."""
     found = _DATA_URL.match(text)
     if found is None:
         return None
-    return found[1].lower() or None, text[found.end() :], ";base64" in found[2].lower()
+    return found[1].lower(), text[found.end() :], found[2] is not None
 
 
 def percent_bytes(text: str) -> bytes:
@@ -159,7 +183,12 @@ def base64_text(text: str) -> str | None:
     if len(text) % 4 or not is_base64(text):
         return None
     data = base64_bytes(text)
-    if data is None or _UNPRINTABLE.search(data[:4096]):
+    if data is None:
+        return None
+    if b"\x00" in data[:4]:
+        wide = read_text(data)  # PowerShell's encoded commands are UTF-16
+        return None if isinstance(wide, Opacity) or _CONTROL.search(wide[:4096]) else wide
+    if _UNPRINTABLE.search(data[:4096]):
         return None
     try:
         return data.decode("utf-8")

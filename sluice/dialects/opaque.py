@@ -7,14 +7,15 @@ services serve those shapes under paths of their own.
 from __future__ import annotations
 
 from sluice.config import Limits
-from sluice.dialects import anthropic, google, media, openai, protobuf
+from sluice.dialects import anthropic, files, google, media, openai, protobuf
 from sluice.dialects.collector import Collector
 from sluice.errors import Opacity
 from sluice.json_body import Json
-from sluice.model import Payload, Role
+from sluice.model import Payload
 
 _FRAMED = ("application/grpc", "application/connect+")
 _PROTOBUF = ("application/proto", "application/x-protobuf", "application/vnd.google.protobuf")
+_PACKED = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack", "application/cbor")
 
 
 def read(c: Collector, at: str, body: Json, operation: str) -> None:
@@ -49,28 +50,16 @@ def binary(c: Collector, payload: Payload, limits: Limits) -> None:
     c.unseen("", "body", len(data), Opacity.BINARY)
     if payload.media_type.startswith(_FRAMED):
         for index, message in enumerate(protobuf.envelopes(data, limits)):
-            _texts(c, f"#message/{index}", protobuf.texts(message))
+            files.fragments(c, f"#message/{index}", protobuf.texts(message))
     elif payload.media_type.startswith(_PROTOBUF):
-        _texts(c, "#message/0", protobuf.texts(data))
+        files.fragments(c, "#message/0", protobuf.texts(data))
     else:
-        _texts(c, "#runs", list(protobuf.runs(data)))
-
-
-def _texts(c: Collector, at: str, found: list[str]) -> None:
-    """Short pieces share a part: a binary body has thousands of them. A line each, so that no two run together."""
-    pieces: list[str] = []
-    for index, text in enumerate(found):
-        if len(text) >= 16:
-            c.text(f"{at}/{index}", text, Role.UNKNOWN)
-        elif text:
-            pieces.append(text)
-    if pieces:
-        c.text(f"{at}/#short", "\n".join(pieces), Role.UNKNOWN)
+        files.fragments(c, "#runs", protobuf.runs(data))
 
 
 def is_binary(payload: Payload) -> bool:
     """Whether the body is bytes and not text, by its type or by its bytes."""
-    if payload.media_type.startswith((*_FRAMED, *_PROTOBUF)):
+    if payload.media_type.startswith((*_FRAMED, *_PROTOBUF, *_PACKED)):
         return True
     return (
         media.magic(payload.data, payload.media_type) is not None or media.plain(payload.data, payload.charset) is None

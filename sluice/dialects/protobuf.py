@@ -18,6 +18,7 @@ _RUN = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DEPTH = 24
 _FIELDS = 50_000
+_MESSAGES = 10_000
 
 
 def runs(data: bytes) -> Iterator[str]:
@@ -33,10 +34,10 @@ def envelopes(data: bytes, limits: Limits) -> Iterator[bytes]:
     """
     position = 0
     left = limits.decoded_bytes
-    while position + 5 <= len(data):
+    for _ in range(_MESSAGES):
         size = int.from_bytes(data[position + 1 : position + 5], "big")
         message = data[position + 5 : position + 5 + size]
-        if len(message) < size:
+        if position + 5 > len(data) or len(message) < size:
             break
         if data[position] & 1:
             # No clock: the output bounds the work here, and it was paid for by the size of the body.

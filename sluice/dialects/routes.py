@@ -59,7 +59,7 @@ _OPENAI_ENDPOINTS: tuple[tuple[str, str], ...] = (
     (r"evals(?:/.*)?", "eval"),
     (r"decisions|chatkit/.*|vaults/.*|content_provenance_checks", "other"),
 )
-_OPENAI = tuple((re.compile(r"(?:.*/)?" + pattern), operation) for pattern, operation in _OPENAI_ENDPOINTS)
+_OPENAI = tuple((re.compile(rf"(?:.*/)?(?:{pattern})"), operation) for pattern, operation in _OPENAI_ENDPOINTS)
 _THREAD = re.compile(r"(?:.*/)?threads/(?!runs)([^/]+)/.*")
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
 _ENGINE = re.compile(r"/engines/([^/]+)/completions$")
