@@ -11,19 +11,42 @@ from sluice.model import Action, Decision
 MAX_TEXT = 1200
 MAX_CLASSES = 5
 
+_CLASS = {
+    "secret.ai-key": "an AI provider's API key",
+    "secret.cloud-key": "a cloud access key",
+    "secret.code-key": "a code host's or registry's token",
+    "secret.messaging-key": "a messaging service's key",
+    "secret.payment-key": "a payment service's key",
+    "secret.saas-key": "an API key",
+    "secret.infrastructure-key": "an infrastructure key",
+    "secret.private-key": "a private key",
+    "secret.database-url": "a database address with its password",
+    "secret.url-password": "an address with a password in it",
+    "secret.token": "an access token",
+    "secret.password": "a password",
+    "secret.webhook": "a secret webhook address",
+    "financial.card": "a payment card number",
+    "financial.iban": "a bank account number (IBAN)",
+    "financial.routing": "a bank routing number",
+    "government.ssn": "a US social security or taxpayer number",
+    "government.national-id": "a national identity number",
+    "government.tax-id": "a personal tax number",
+    "government.health-number": "a health insurance number",
+    "government.passport": "a passport number",
+    "business.registration": "a company registration number",
+    "contact.email": "an e-mail address",
+    "contact.phone": "a phone number",
+    "network.ip": "an IP address",
+    "network.mac": "a hardware address",
+}
+"""The classes of the shipped vocabulary; a site's own are told by their names."""
+
 _FAMILY = {
     "secret": "a secret",
     "financial": "financial data",
     "government": "a government identity number",
-    "personal": "personal data",
+    "contact": "contact data",
     "health": "health data",
-    "source": "source code",
-}
-_CLASS = {
-    "financial.card": "a payment card number",
-    "financial.iban": "a bank account number",
-    "personal.email": "an e-mail address",
-    "personal.phone": "a phone number",
 }
 
 _BLOCKED = {

@@ -21,14 +21,15 @@ BLOCK = Decision(
     reason=Reason.SECRET_FOUND,
     rule="secrets",
     message="Take the secret out.",
-    classes=("secret.cloud", "personal.email"),
-    blocked=("secret.cloud",),
+    classes=("secret.cloud-key", "contact.email"),
+    blocked=("secret.cloud-key",),
 )
 REFUSE = Decision(
     action=Action.REFUSE, reason=Reason.SCAN_TIMEOUT, rule="failure.scan_timeout", cause=Cause.SCAN_TIMEOUT
 )
 TEXT = (
-    f"Sluice blocked this request: it contains a secret (cloud). Nothing was sent. Take the secret out. Decision {ID}."
+    "Sluice blocked this request: it contains a cloud access key. Nothing was sent. "
+    f"Take the secret out. Decision {ID}."
 )
 
 REPEATED = frozenset({401, 403, 404, 407, 408, 409, 413, 425, 429, 451, *range(500, 600)})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from sluice.errors import Reason
 from sluice.model import Action, Decision
 from sluice.refusals.words import message, spoken
 
+VOCABULARY = Path(__file__).parents[2] / "signatures" / "vocabulary.toml"
 ID = "01936f2e-0000-7000-8000-00000000abcd"
 BLOCK = Decision(action=Action.BLOCK, reason=Reason.CLASS_BLOCKED, rule="r", classes=("financial.card",))
 REFUSE = Decision(action=Action.REFUSE, reason=Reason.OVERLOAD, rule="r")
@@ -55,9 +58,9 @@ def test_messages(decision: Decision, text: str) -> None:
 @pytest.mark.parametrize(
     ("classes", "text"),
     [
-        (("secret.cloud",), "a secret (cloud)"),
-        (("secret.ai-provider-key",), "a secret (ai provider key)"),
-        (("financial.card", "personal.email"), "a payment card number and an e-mail address"),
+        (("secret.cloud-key",), "a cloud access key"),
+        (("secret.house-key",), "a secret (house key)"),
+        (("financial.card", "contact.email"), "a payment card number and an e-mail address"),
         (
             ("government.us_ssn", "secret", "custom.thing"),
             "a government identity number (us ssn), a secret and data of the class custom.thing",
@@ -72,6 +75,13 @@ def test_messages(decision: Decision, text: str) -> None:
 def test_classes_in_words(classes: tuple[str, ...], text: str) -> None:
     """Data classes are told in words, each once, at most five."""
     assert spoken(classes) == text
+
+
+def test_every_shipped_class_has_words_of_its_own() -> None:
+    """A class of the shipped vocabulary is told in words, not by its name."""
+    for name in tomllib.loads(VOCABULARY.read_text("utf-8"))["classes"]:
+        assert spoken((name,)).split()[0] in ("a", "an"), name
+        assert name.partition(".")[2] not in spoken((name,)).split("("), name
 
 
 def test_every_reason_is_told_in_one_line() -> None:
