@@ -7,6 +7,7 @@ provider no row has, is a mistake that only the combination shows. Nothing is ha
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
             settings.paths.policy or config.shipped_policy(),
             known_classes=frozenset(vocabulary.classes) if vocabulary else None,
             known_providers=table.providers if table else None,
+            today=dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC).date(),
         )
     )
     key = attempt(lambda: keys.fingerprint_key(settings))
