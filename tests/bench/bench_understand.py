@@ -63,7 +63,10 @@ def chat(size: int) -> tuple[str, dict[str, Any]]:
         else:
             messages.append({"role": kind, "content": text})
     tools = [
-        {"type": "function", "function": {"name": t["name"], "description": t["description"], "parameters": t["schema"]}}
+        {
+            "type": "function",
+            "function": {"name": t["name"], "description": t["description"], "parameters": t["schema"]},
+        }
         for t in _TOOLS
     ]
     return "/v1/chat/completions", {"model": "gpt-5.5", "stream": True, "messages": messages, "tools": tools}
@@ -148,7 +151,19 @@ def main() -> None:
             wire = gzip.compress(data) if coding else data
             headers = HEADERS + ((("content-encoding", coding),) if coding else ())
             exchange = Exchange(
-                "id", 0, Client("127.0.0.1"), "POST", "https", "api.example.com", 443, path, "", "HTTP/1.1", headers, (), wire
+                "id",
+                0,
+                Client("127.0.0.1"),
+                "POST",
+                "https",
+                "api.example.com",
+                443,
+                path,
+                "",
+                "HTTP/1.1",
+                headers,
+                (),
+                wire,
             )
 
             def understand(exchange: Exchange = exchange) -> object:
