@@ -41,10 +41,13 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A terminal for tables and colour; plain text when it is not one. Never reads markup or emoji codes in data."""
+    """A terminal for tables and colour; plain text of any width when it is not one. Reads no markup in data."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = 1000  # nothing is cut or folded for a file or a pipe
+    return made
 
 
 def text(value: object, style: str = "") -> Text:
@@ -60,7 +63,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     from rich.table import Table
     from rich.text import Text
 
-    out = Table(*columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    out = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        out.add_column(column, overflow="fold")
     for row in rows:
         out.add_row(*(cell if isinstance(cell, Text) else text("" if cell is None else cell) for cell in row))
     console().print(out)

@@ -77,7 +77,7 @@ def exposed_ca(place: Place) -> None:
 
 
 def bad_rules(place: Place) -> None:
-    (place.path / "policy.toml").write_text('[[rule]]\nid = "x"\naction = "alow"\n')
+    (place.path / "policy.toml").write_text('id = "p"\nversion = "1"\n[[rule]]\nid = "x"\naction = "alow"\n')
     place.settings('[paths]\npolicy = "policy.toml"\n')
 
 
@@ -100,17 +100,17 @@ def var_is_open_to_others(place: Place) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (option("proxy", 'stream_large_bodies = "1m"'), "unknown key `stream_large_bodies`"),
-        (option("proxy", "rawtcp = true"), "unknown key `rawtcp`"),
-        (option("proxy", 'ignore_hosts = [".*"]'), "unknown key `ignore_hosts`"),
-        (variable("SLUICE_PROXY__ALLOW_HOSTS", '["x"]'), "unknown key `allow_hosts`"),
-        (option("upstream", "ssl_insecure = true"), "unknown key `ssl_insecure`"),
-        (option("proxy", "validate_inbound_headers = false"), "unknown key `validate_inbound_headers`"),
+        (option("proxy", 'stream_large_bodies = "1m"'), "unknown key `proxy.stream_large_bodies`"),
+        (option("proxy", "rawtcp = true"), "unknown key `proxy.rawtcp`"),
+        (option("proxy", 'ignore_hosts = [".*"]'), "unknown key `proxy.ignore_hosts`"),
+        (variable("SLUICE_PROXY__ALLOW_HOSTS", '["x"]'), "unknown key `proxy.allow_hosts`"),
+        (option("upstream", "ssl_insecure = true"), "unknown key `upstream.ssl_insecure`"),
+        (option("proxy", "validate_inbound_headers = false"), "unknown key `proxy.validate_inbound_headers`"),
         (variable("SSLKEYLOGFILE", "keys.log"), "$SSLKEYLOGFILE: is set"),
         (variable("MITMPROXY_SSLKEYLOGFILE", "keys.log"), "$MITMPROXY_SSLKEYLOGFILE: is set"),
         (unreadable_ca, "ca.key"),
         (exposed_ca, "ca.key"),
-        (bad_rules, "policy.toml:3: "),
+        (bad_rules, "policy.toml:5: "),
         (bad_pack, "own.toml"),
         (spool_is_a_file, "var/ledger: cannot be written"),
         (var_is_open_to_others, "can be changed by other users"),
@@ -137,7 +137,7 @@ def test_every_problem_is_one_line(place: Place) -> None:
     done, _ = place.start()
     lines = [line for line in done.stderr.splitlines() if line.startswith("sluice-proxy: ")]
     assert done.returncode == 78
-    assert any("policy.toml:3" in line for line in lines)
+    assert any("policy.toml:5" in line for line in lines)
     assert any("ca.key" in line for line in lines)
 
 
