@@ -248,6 +248,7 @@ class Child:
                 pass
         kept = {k: v for k, v in said.items() if v is None or isinstance(v, bool | int | float | str)}
         self.facts |= {logs.safe(k, 60): logs.safe(v) if isinstance(v, str) else v for k, v in kept.items()}
+        self._on_change()
 
     def _become(self, state: State) -> None:
         if self._stopping.is_set() and state is not State.STOPPED:

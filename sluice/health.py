@@ -63,10 +63,12 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the supervisor knows. `missing`: what keeps the appliance from being ready, in words; empty = ready."""
+    """What the supervisor knows. `missing`: what keeps the appliance from being ready, in words; empty = ready.
+    `degraded`: what does not keep it from forwarding, and yet needs somebody."""
 
     missing: tuple[str, ...]
     processes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
 
 
 def app(
@@ -83,7 +85,7 @@ def app(
 
     async def readyz(_: Request) -> Response:
         now = status()
-        body = {"ready": not now.missing, "missing": now.missing, "processes": now.processes}
+        body = {"ready": not now.missing, "missing": now.missing, "degraded": now.degraded, "processes": now.processes}
         return Response(
             json.dumps(body, indent=2) + "\n", status_code=503 if now.missing else 200, media_type="application/json"
         )

@@ -1,7 +1,7 @@
-"""What `sluice-proxy` makes sure of before anything runs: a private place, whole rules, a CA, two free ports.
+"""What `sluice-proxy` makes sure of before anything runs, and what it tells a person once everything does.
 
-Every function raises `Misconfigured` with all the problems it found, and undoes nothing: what was made (directories,
-keys) is what the next start needs too.
+A private place, whole rules, a CA, two free ports. The functions that check raise `Misconfigured` with all the problems
+they found, and undo nothing: what was made (directories, keys) is what the next start needs too.
 """
 
 from __future__ import annotations
@@ -62,24 +62,24 @@ def fresh_metrics(settings: config.Settings) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-def check(settings: config.Settings) -> str:
+def check(settings: config.Settings) -> tuple[str, tuple[Problem, ...]]:
     """Load the rulebook, the fingerprint key and the CA, making key and CA on the first start. Returns the rulebook's
-    digest. Raises `Misconfigured` with the problems of all of them."""
-    from sluice import ca, rulebook  # they import metrics, which must find its directory named
+    digest, and warnings. Raises `Misconfigured` with the problems of all of them."""
+    from sluice import ca, policy, rulebook  # they import metrics, which must find its directory named
 
     problems: list[Problem] = []
-    digest = ""
+    book = None
     try:
-        digest = rulebook.load(settings).digest
+        book = rulebook.load(settings)
     except Misconfigured as e:
         problems += e.problems
     try:
         ca.Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node)
     except Misconfigured as e:
         problems += e.problems
-    if problems:
+    if problems or book is None:
         raise Misconfigured(problems)
-    return digest
+    return book.digest, book.policy.warnings if isinstance(book.policy, policy.PolicySet) else ()
 
 
 def bind(listen: str, backlog: int, setting: str) -> socket.socket:
@@ -97,3 +97,29 @@ def bind(listen: str, backlog: int, setting: str) -> socket.socket:
             raise Misconfigured(Problem(setting, None, f"cannot listen on {listen}: {e.strerror}")) from e
         made.setblocking(False)
         return made
+
+
+EXAMPLE_QUERY = "select * from events order by ts_received desc limit 5"
+
+
+def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
+    """Where everything is, and one command to see it work: a prompt with a card number, which is blocked."""
+    ca = settings.ca_dir / "ca.pem"
+    events = settings.clickhouse_dir
+    where = "the ClickHouse server of `clickhouse.dsn`" if settings.clickhouse.dsn else f"embedded ClickHouse, {events}"
+    return f"""Sluice is ready.
+  proxy    http://{proxy}
+  admin    http://{admin}/
+  events   {where}   (sluice sql "{EXAMPLE_QUERY}")
+  CA       {ca}
+
+Try a prompt that is blocked:
+  curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
+    -H 'content-type: application/json' \\
+    -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
+"""
+
+
+def address(listening: socket.socket) -> str:
+    host, port, *_ = listening.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -73,11 +73,13 @@ def run(file: Path | None, *, worker: Sequence[str] = WORKER, shipper: Sequence[
     claim = instance.claim(settings.paths.var)
     try:
         startup.fresh_metrics(settings)
-        digest = startup.check(settings)
+        digest, warnings = startup.check(settings)
+        for warning in warnings:
+            _say(f"warning: {warning}")
         proxy = startup.bind(settings.proxy.listen, settings.proxy.backlog, "proxy.listen")
         admin = startup.bind(settings.admin.listen, 64, "admin.listen")
         with proxy, admin:
-            instance.publish(settings.run_dir, _address(proxy), _address(admin))
+            instance.publish(settings.run_dir, startup.address(proxy), startup.address(admin))
             appliance = Appliance(
                 settings,
                 file,
@@ -223,11 +225,21 @@ class Appliance:
         found = [child.missing for child in self._children]
         if self._stopping:
             found.insert(0, "stopping")
+        if not self._was_ready and self._shipper.state is State.READY and self._store != "open":
+            found.append(f"the event store is {self._store}")
         for child in self._workers:
             theirs = child.facts.get("rulebook")
             if child.state is State.READY and theirs is not None and theirs != self._digest:
                 found.append(f"{child.name} has another rulebook than the one that was checked")
         return tuple(what for what in found if what)
+
+    @property
+    def _store(self) -> object:
+        return self._shipper.facts.get("store", "being opened")
+
+    def _degraded(self) -> tuple[str, ...]:
+        """What does not touch traffic and yet calls for a person: events wait in the ledger, for longer and longer."""
+        return (f"the event store is {self._store}",) if self._was_ready and self._store != "open" else ()
 
     def _server(self) -> health.Server:
         from sluice import ca, health  # they import metrics
@@ -236,7 +248,7 @@ class Appliance:
             processes = {
                 c.name: {"state": c.state, "pid": c.pid, "starts": c.starts, **c.facts} for c in self._children
             }
-            return health.Status(self.missing(), processes)
+            return health.Status(self.missing(), processes, self._degraded())
 
         application = health.app(
             status=status,
@@ -259,33 +271,7 @@ class Appliance:
                 break
             await self._changed.wait()
         self._was_ready = True
-        _say(welcome(self._settings, _address(self._proxy), _address(self._admin)))
-
-
-EXAMPLE_QUERY = "select * from events order by ts_received desc limit 5"
-
-
-def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
-    """Where everything is, and one command to see it work: a prompt with a card number, which is blocked."""
-    ca = settings.ca_dir / "ca.pem"
-    events = settings.clickhouse_dir
-    where = "the ClickHouse server of `clickhouse.dsn`" if settings.clickhouse.dsn else f"embedded ClickHouse, {events}"
-    return f"""Sluice is ready.
-  proxy    http://{proxy}
-  admin    http://{admin}/
-  events   {where}   (sluice sql "{EXAMPLE_QUERY}")
-  CA       {ca}
-
-Try a prompt that is blocked:
-  curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
-    -H 'content-type: application/json' \\
-    -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
-"""
-
-
-def _address(listening: socket.socket) -> str:
-    host, port, *_ = listening.getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin)))
 
 
 def _say(text: str) -> None:

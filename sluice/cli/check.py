@@ -29,6 +29,8 @@ def command(file: Path | None, as_json: bool) -> int:
 
     Prints every problem with its file and line; warnings do not change the exit code. Writes nothing.
     """
+    from sluice.policy import PolicySet
+
     problems: list[Problem] = []
     warned: list[Problem] = []
     book: Rulebook | None = None
@@ -36,6 +38,7 @@ def command(file: Path | None, as_json: bool) -> int:
         settings = load_settings(file)
         warned += warnings(settings, str(file or "settings"))
         book = load_rulebook(settings)
+        warned += book.policy.warnings if isinstance(book.policy, PolicySet) else ()
     except Misconfigured as e:
         problems += e.problems
     if as_json:

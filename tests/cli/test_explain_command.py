@@ -131,3 +131,12 @@ def test_check_names_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
     for warned in ("admin.listen", "tunnels.non_tls"):
         assert f"warning: sluice.toml: {warned}" in told
     assert "would not start" in told
+
+
+def test_check_warns_of_what_has_run_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A policy whose observing ended long ago is sound, and worth a word with its line."""
+    Path("policy.toml").write_text('id = "p"\nversion = "1"\nmode = "observe"\nobserve_until = 2020-01-31\n')
+    Path("sluice.toml").write_text('[paths]\npolicy = "policy.toml"\n')
+    assert run("check", "--config", "sluice.toml") == 0
+    assert "warning: " in (told := capsys.readouterr().err)
+    assert "policy.toml:4" in told

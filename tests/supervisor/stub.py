@@ -1,8 +1,9 @@
 """A child process that speaks the status protocol and does as it is told: the file `<dir>/<name>` holds its orders.
 
 Orders, one a line: `lag S` before ready, `never` become ready, `fail CODE REASON` before ready, `end CODE S` that many
-seconds after ready, `mute S` after ready (alive, yet silent), `noise` on the status pipe, `slow S` to end on SIGTERM,
-`deaf` to SIGTERM. What happens is appended to `<dir>/events`. A worker answers each connection with its slot and pid.
+seconds after ready, `mute S` after ready (alive, yet silent), `noise` on the status pipe, `store WORD` in heartbeats,
+`slow S` to end on SIGTERM, `deaf` to SIGTERM. What happens is appended to `<dir>/events`. A worker answers each
+connection with its slot and pid.
 """
 
 from __future__ import annotations
@@ -83,4 +84,4 @@ while True:
     if "end" in orders and time.monotonic() - began > float(after):
         sys.exit(int(code))
     if "mute" not in orders or time.monotonic() - began < float(orders["mute"]):
-        say(state="alive", seen=1, nested={"a": 1}, text="a\x1b[31mb")
+        say(state="alive", store=orders.get("store", "open"), seen=1, nested={"a": 1}, text="a\x1b[31mb")

@@ -143,6 +143,23 @@ async def test_ready_when_all_are(rig: Callable[..., Rig], capsys: pytest.Captur
     assert (r.settings.ca_dir / "ca.pem").is_file()
 
 
+async def test_ready_only_with_an_open_store(rig: Callable[..., Rig]) -> None:
+    """Not ready before the shipper has its store open; a store that is lost later is told and touches no traffic."""
+    r = rig()
+    r.orders("shipper", "store closed")
+    await r.start()
+    await r.until(lambda: r.appliance.missing() == ("the event store is closed",))
+    r.orders("shipper", "")
+    os.kill(r.pid("shipper"), signal.SIGKILL)
+    await r.ready()
+    await r.until(lambda: r.appliance._was_ready)
+    r.orders("shipper", "store failing")
+    os.kill(r.pid("shipper"), signal.SIGKILL)
+    await r.until(lambda: r.appliance._degraded() == ("the event store is failing",))
+    answer = await r.get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["the event store is failing"])
+
+
 async def test_both_workers_serve_the_one_socket(rig: Callable[..., Rig]) -> None:
     """The socket is bound once and inherited: any worker takes a connection, and both are seen to."""
     r = rig()
