@@ -209,7 +209,7 @@ class Dispatcher:
                 one.call(data)
             except BaseException as e:
                 self._failed(name, one, data, e)
-                if not isinstance(e, Exception):
+                if _ends_the_process(e):
                     raise
 
     async def run(self, name: str, data: Any) -> None:
@@ -223,11 +223,7 @@ class Dispatcher:
                     one.call(data)
             except BaseException as e:
                 self._failed(name, one, data, e)
-                if isinstance(e, asyncio.CancelledError):
-                    task = asyncio.current_task()
-                    if task is None or not task.cancelling():
-                        continue  # not this task was cancelled but something inside: the client gets its refusal
-                if not isinstance(e, Exception):
+                if _ends_the_process(e) or (isinstance(e, asyncio.CancelledError) and _cancelled()):
                     raise
 
     def _failed(self, name: str, one: _Listener, data: Any, error: BaseException) -> None:
@@ -242,3 +238,13 @@ class Dispatcher:
         facts = {"hook": name, "addon": one.addon}
         log.error("a hook failed; its traffic is refused", exc_info=error, extra={"facts": facts})
         FAIL_CLOSED[name](data)
+
+
+def _ends_the_process(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | SystemExit)
+
+
+def _cancelled() -> bool:
+    """True when this very task is being cancelled, and not only something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

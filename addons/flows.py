@@ -21,6 +21,8 @@ type Strip = Callable[[tuple[tuple[str, str], ...]], Iterable[tuple[str, str]]]
 _HOP_BY_HOP = frozenset((b"proxy-authorization", b"proxy-connection", b"keep-alive", b"te", b"http2-settings"))
 """Fields between the client and this proxy that are none of the upstream's business (RFC 9110, 7.6.1)."""
 
+_WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+
 _VARIANT = 0x8000_0000_0000_0000
 _RANDOM_LOW = (1 << 62) - 1
 
@@ -122,16 +124,23 @@ def bad_exchange(line: Line, http_version: str) -> Exchange:
     )
 
 
-def strip(flow: http.HTTPFlow, identity: Strip) -> None:
-    """Take out what must not leave the house: fields for this proxy, and identity that a client or proxy asserted."""
+def make_ready(flow: http.HTTPFlow, identity: Strip) -> None:
+    """Make a cleared request fit to leave the house: without fields that were for this proxy and without identity
+    that a client or proxy asserted, and with a length that says where its body ends.
+
+    HTTP/2 needs no Content-Length, HTTP/1 does. mitmproxy translates such a request without adding one, and an HTTP/1
+    upstream would read the body as the next request: one that nobody inspected.
+    """
     headers = flow.request.data.headers
     kept = tuple([field for field in headers.fields if field[0].lower() not in _HOP_BY_HOP])
     named = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in kept])
     left = tuple(identity(named))
     if len(left) != len(named):
         kept = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in left)
-    if len(kept) != len(headers.fields):
-        headers.fields = kept
+    body = flow.request.data.content or b""
+    if flow.request.is_http2 and (body or flow.request.data.method in _WITH_BODY):
+        kept = (*(f for f in kept if f[0].lower() != b"content-length"), (b"content-length", b"%d" % len(body)))
+    headers.fields = kept
 
 
 def _fields(headers: http.Headers | None) -> tuple[tuple[str, str], ...]:

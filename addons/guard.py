@@ -126,7 +126,7 @@ class GuardAddon:
             and verdict.decision.action is Action.ALLOW
             and not (line.broken or line.gone)
         ):
-            flows.strip(flow, self._gate.resolver.strip)
+            flows.make_ready(flow, self._gate.resolver.strip)
             flow.request.data.host = exchange.host
             flow.request.data.port = exchange.port
             line.permits.add((exchange.host, exchange.port))

@@ -70,10 +70,12 @@ class GateHandler(ProxyConnectionHandler):
     ) -> None:
         super().__init__(master, reader, writer, options, MODE)  # type: ignore[no-untyped-call]
         self.layer = GateHttpLayer(self.layer.context, HTTPMode.regular)
+        # The tunnels keep their own time; this is for connections that carry requests.
+        self.timeout_watchdog.timeout = max(options.tcp_timeout, int(core.settings.tunnels.idle_seconds) + 60)
         self._dispatcher = dispatcher
         self._core = core
         self._failed = False
-        self.line = Line(client=self.client, close=self.close, idle=self._idle)
+        self.line = Line(client=self.client, close=self.close)
         core.lines.open(self.line)
 
     async def handle_client(self) -> None:
@@ -91,9 +93,6 @@ class GateHandler(ProxyConnectionHandler):
             io.handler.cancel("closed by the gate")
         elif io.writer is not None:
             io.writer.close()
-
-    def _idle(self, seconds: float) -> None:
-        self.timeout_watchdog.timeout = seconds  # type: ignore[assignment]
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
         if isinstance(hook, ServerConnectedHook):

@@ -40,7 +40,7 @@ class Head:
 
 
 NON_HTTP = Fault("non_http", "the bytes are not an HTTP request", Reason.NON_HTTP)
-TOO_SLOW = Fault("head_slow", "the request head did not arrive in time", status=408)
+TOO_SLOW = Fault("head_slow", "the request head did not arrive in time", status=408, recorded=False)
 LINE_END = Fault("line_end", "a line does not end in CRLF")
 FOLDED = Fault("folded", "a header line is folded")
 CONTROL = Fault("control", "the head holds a control character")
@@ -75,13 +75,11 @@ def beginning(data: bytes, limits: Limits) -> Fault | None:
     if len(data) > limits.head_bytes:
         return HEAD_SIZE
     line, found, _ = data.partition(b"\r\n")
-    if found:
+    if found or b"\n" in line:
         return _first_line(line) or _lines(data.removesuffix(b"\r"))
     if len(line) > limits.target_bytes + 64:
         return TARGET_SIZE
-    if not _BEGINNING.fullmatch(line):
-        return LINE_END if b"\n" in line else NON_HTTP
-    return None
+    return None if _BEGINNING.fullmatch(line) else NON_HTTP
 
 
 def complete(head: bytes, limits: Limits) -> Fault | None:
@@ -94,9 +92,10 @@ def complete(head: bytes, limits: Limits) -> Fault | None:
 def _first_line(line: bytes) -> Fault | None:
     if _LINE.fullmatch(line):
         return None
-    if b"\n" in line or b"\r" in line:
-        return LINE_END
-    return REQUEST_LINE if _BEGINNING.fullmatch(line) or b" HTTP/" in line else NON_HTTP
+    begun = line.partition(b"\n")[0].removesuffix(b"\r")
+    if b" HTTP/" not in begun:
+        return NON_HTTP
+    return LINE_END if b"\n" in line or b"\r" in line else REQUEST_LINE
 
 
 def _lines(head: bytes) -> Fault | None:

@@ -27,7 +27,7 @@ from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader
 
 from addons import headcheck
 from addons.fields import Fields
-from addons.headcheck import Fault
+from addons.headcheck import Fault, Head
 from addons.state import core_of
 
 CHUNK_LINE_BYTES = 1024
@@ -51,6 +51,13 @@ class BadRequestHook(commands.StartHook):
     """A request was refused for its form, before anything else looked at it."""
 
     data: BadRequest
+
+
+@dataclass
+class JudgedHeaders(RequestHeaders):
+    """A head that was found sound, and what is notable in it."""
+
+    head: Head | None = None
 
 
 class Handover(commands.Command):
@@ -86,24 +93,58 @@ class _BadBody(Exception):
         self.fault = fault
 
 
+class Arrived(ReceiveBuffer):
+    """h11's receive buffer, which can also be looked into without copying it."""
+
+    def add(self, data: bytes) -> None:
+        self._data += data
+
+    def find(self, what: bytes, start: int = 0, end: int | None = None) -> int:
+        return self._data.find(what, start, end)
+
+    def peek(self, size: int) -> bytes:
+        return bytes(self._data[:size])
+
+    def drop(self, size: int | None = None) -> None:
+        self.maybe_extract_at_most(len(self) if size is None else size)
+
+
 class StrictChunks(ChunkedReader):
-    """h11's chunked reader, without trailers and with bounded lines."""
+    """h11's chunked reader, without trailers, with CRLF alone as a line end, and with bounded lines."""
 
     def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        assert isinstance(buf, Arrived)
         if self._reading_trailer:
             return self._end(buf)
-        at_line = self._bytes_in_chunk == 0 and not self._bytes_to_discard
-        if at_line and len(buf) > CHUNK_LINE_BYTES and b"\r\n" not in bytes(buf)[:CHUNK_LINE_BYTES]:
+        if self._bytes_to_discard and not self._chunk_ended(buf):
+            return None
+        if self._bytes_in_chunk == 0 and not self._line_is_sound(buf):
             raise _BadBody(headcheck.CHUNK)
         try:
-            return super().__call__(buf)
+            return super().__call__(buf)  # which calls this again after the line of the last chunk
         except h11.ProtocolError:
             raise _BadBody(headcheck.CHUNK) from None
 
-    def _end(self, buf: ReceiveBuffer) -> h11.EndOfMessage | None:
-        rest = bytes(buf)[:2]
+    def _chunk_ended(self, buf: Arrived) -> bool:
+        """Take the CRLF behind a chunk; False while it is not all here."""
+        rest = buf.peek(len(self._bytes_to_discard))
+        if not self._bytes_to_discard.startswith(rest):
+            raise _BadBody(headcheck.CHUNK)
+        buf.drop(len(rest))
+        self._bytes_to_discard = self._bytes_to_discard[len(rest) :]
+        return not self._bytes_to_discard
+
+    @staticmethod
+    def _line_is_sound(buf: Arrived) -> bool:
+        end = buf.find(b"\n", 0, CHUNK_LINE_BYTES)
+        if end < 0:
+            return len(buf) <= CHUNK_LINE_BYTES
+        return end > 0 and buf.find(b"\r", end - 1, end) >= 0
+
+    def _end(self, buf: Arrived) -> h11.EndOfMessage | None:
+        rest = buf.peek(2)
         if rest == b"\r\n":
-            buf.maybe_extract_at_most(2)
+            buf.drop(2)
             return h11.EndOfMessage()
         if b"\r\n".startswith(rest):
             return None
@@ -115,10 +156,12 @@ class StrictHttp1Server(Http1Server):
 
     def __init__(self, context: Context, *, tunnelled: bool) -> None:
         super().__init__(context)
+        self.buf: Arrived = Arrived()
         self._tunnelled = tunnelled
         self._limits = core_of(context).limits
         self._alarm: commands.RequestWakeup | None = None
         self._drained = 0
+        self._searched = 0
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, HttpEvent):
@@ -126,38 +169,43 @@ class StrictHttp1Server(Http1Server):
         if isinstance(event, events.Wakeup):
             return self._wake(event)
         if isinstance(event, events.DataReceived):
-            self.buf += event.data
+            self.buf.add(event.data)
         return self.state(event)
 
     def _wake(self, event: events.Wakeup) -> layer.CommandGenerator[None]:
         if event.command is not self._alarm:
             return
         self._alarm = None
-        if self.state == self.done:
-            yield commands.CloseConnection(self.conn)
-        else:
+        if self.state == self.read_headers:
             yield from self._refuse(headcheck.TOO_SLOW)
+        else:
+            yield commands.CloseConnection(self.conn)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """One head: wait for all of it, judge the raw bytes, parse, judge the target, hand it on."""
         if not isinstance(event, events.DataReceived):
             yield commands.CloseConnection(self.conn)
             return
-        while bytes(self.buf)[:2] == b"\r\n":  # RFC 9112 section 2.2: empty lines before a request are ignored
-            self.buf.maybe_extract_at_most(2)
-        data = bytes(self.buf)
-        if not data:
-            return
-        end = data.find(b"\r\n\r\n") + 4
-        fault = headcheck.complete(data[:end], self._limits) if end > 3 else headcheck.beginning(data, self._limits)
-        if fault:
-            yield from self._refuse(fault)
-        elif end > 3:
-            self._alarm = None
-            yield from self._receive(event)
-        elif self._alarm is None:
-            self._alarm = commands.RequestWakeup(self._limits.head_seconds)
-            yield self._alarm
+        while self.buf.peek(2) == b"\r\n":  # RFC 9112 section 2.2: empty lines before a request are ignored
+            self.buf.drop(2)
+            self._searched = 0
+        end = self.buf.find(b"\r\n\r\n", max(0, self._searched - 3)) + 4
+        if end > 3:
+            self._alarm, self._searched = None, 0
+            if fault := headcheck.complete(self.buf.peek(end), self._limits):
+                yield from self._refuse(fault)
+            else:
+                yield from self._receive(event)
+        elif self.buf:
+            # Judged when it begins and when it is whole, and not at each byte that a slow client sends in between.
+            begun, self._searched = self._searched > 0, len(self.buf)
+            if len(self.buf) > self._limits.head_bytes:
+                yield from self._refuse(headcheck.HEAD_SIZE)
+            elif not begun and (fault := headcheck.beginning(self.buf.peek(len(self.buf)), self._limits)):
+                yield from self._refuse(fault)
+            elif self._alarm is None:
+                self._alarm = commands.RequestWakeup(self._limits.head_seconds)
+                yield self._alarm
 
     def _receive(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         lines: Iterable[bytearray] = self.buf.maybe_extract_lines() or ()
@@ -173,8 +221,15 @@ class StrictHttp1Server(Http1Server):
         except ValueError:  # its text quotes the request
             yield from self._refuse(headcheck.REQUEST_LINE if self.request is None else headcheck.FRAMING)
             return
+        data = self.request.data
+        verdict = headcheck.survey(
+            data.headers.fields, http2=False, method=data.method, path=data.path, limits=self._limits
+        )
+        if isinstance(verdict, Fault):
+            yield from self._refuse(verdict)
+            return
         self._drained = 0
-        yield ReceiveHttp(RequestHeaders(self.stream_id, self.request, size == 0))
+        yield ReceiveHttp(JudgedHeaders(self.stream_id, self.request, size == 0, head=verdict))
         self.body_reader = StrictChunks() if size is None else make_body_reader(size)
         self.state = self.read_body
         yield from self.state(event)
@@ -224,33 +279,43 @@ class StrictHttp1Server(Http1Server):
         yield commands.SendData(self.conn, http1.assemble_response(answer))
         yield commands.CloseConnection(self.conn)
 
+    def mark_done(self, *, request: bool = False, response: bool = False) -> layer.CommandGenerator[None]:
+        yield from super().mark_done(request=request, response=response)
+        if self.response_done and not self.request_done and self.response is not None:
+            # Answered before the body was here: the rest of it is drained, unless the answer says goodbye.
+            closes = "close" in self.response.headers.get("connection", "").lower()
+            yield from self._linger() if closes else ()
+
     def make_pipe(self) -> layer.CommandGenerator[None]:
         """The answer to CONNECT is out. (A 101 never comes here: upgrades are refused.)"""
         assert self.request is not None
         if self.request.method != "CONNECT" or self._tunnelled:
             raise AssertionError("only CONNECT makes a tunnel")
         self.state = self.done
-        received = bytes(self.buf)
-        self.buf.maybe_extract_at_most(len(self.buf))
+        received = self.buf.peek(len(self.buf))
+        self.buf.drop()
         yield Handover(self.request.host, self.request.port, received.lstrip(b"\r\n"))
 
     def _refuse(self, fault: Fault) -> layer.CommandGenerator[None]:
         """Answer and close. The record of the refusal is durable before the client sees it."""
         self.state = self.done
         self._alarm = None
-        bad = BadRequest(self.context, fault, fallback(fault))
-        yield BadRequestHook(bad)
-        if self.response is not None:
+        if self.response is not None:  # answered, and so recorded, before its body turned out to be wrong as well
             yield commands.CloseConnection(self.conn)
             return
+        bad = BadRequest(self.context, fault, fallback(fault))
+        yield BadRequestHook(bad)
         yield commands.SendData(self.conn, http1.assemble_response(bad.response))
-        # Closing with bytes unread makes the kernel send a reset, which can overtake the answer.
+        yield from self._linger()
+
+    def _linger(self) -> layer.CommandGenerator[None]:
+        """Close in a moment: closing with bytes unread makes the kernel send a reset, which can overtake the answer."""
         self._alarm = commands.RequestWakeup(LINGER_SECONDS)
         yield self._alarm
 
     def done(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """Refused: nothing that still arrives is looked at."""
-        self.buf.maybe_extract_at_most(len(self.buf))
+        self.buf.drop()
         if isinstance(event, events.ConnectionClosed):
             yield commands.CloseConnection(self.conn)
 

@@ -126,8 +126,6 @@ class Line:
 
     client: connection.Client
     close: Callable[[], None]
-    idle: Callable[[float], None]
-    """Sets after how many seconds without a byte the connection is closed."""
     tunnel: Tunnel = Tunnel.NONE
     connect_host: str | None = None
     connect_port: int = 0

@@ -44,8 +44,8 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHook
 
 from addons import headcheck
-from addons.headcheck import Fault
-from addons.http1 import BadRequest, BadRequestHook, StrictHttp1Server, fallback, nothing
+from addons.headcheck import Fault, Head
+from addons.http1 import BadRequest, BadRequestHook, JudgedHeaders, StrictHttp1Server, fallback, nothing
 from addons.http2 import GuardedHttp2Server
 from addons.state import Objection, Passage, attach, core_of
 from sluice.errors import Cause, Reason
@@ -86,6 +86,7 @@ class GateStream(HttpStream):
         super().__init__(context, stream_id)
         self._core = core_of(context)
         self._passage: Passage | None = None
+        self._head: Head | None = None
 
     # ----------------------------------------------------------------------------------------------------- the head
 
@@ -93,6 +94,7 @@ class GateStream(HttpStream):
         if event.replay_flow is not None:
             self.client_state = self.state_errored
             return
+        self._head = event.head if isinstance(event, JudgedHeaders) else None
         yield from super().state_wait_for_request_headers(event)
         passage = self._passage
         if passage is None or passage.objection is None or self.client_state != self.state_consume_request_body:
@@ -121,17 +123,17 @@ class GateStream(HttpStream):
             return True
         return False
 
-    def _judge(self) -> headcheck.Head | Fault:
+    def _judge(self) -> Head | Fault:
+        """HTTP/1 heads come judged (`http1`), HTTP/2 heads are judged here; mitmproxy's own check runs on both."""
         request = self.flow.request.data
-        http2 = self.flow.request.is_http2
         tunnelled = self.mode is HTTPMode.transparent
-        if http2 and (fault := headcheck.target(request.path, request.method, tunnelled=tunnelled)):
+        if self._head is None and (fault := headcheck.target(request.path, request.method, tunnelled=tunnelled)):
             return fault
         if validate_request(self.mode, self.flow.request, True) is not None:
             return headcheck.FRAMING
-        return headcheck.survey(
+        return self._head or headcheck.survey(
             request.headers.fields,
-            http2=http2,
+            http2=True,
             method=request.method,
             path=request.path,
             limits=self._core.limits,

@@ -167,8 +167,7 @@ class TunnelAddon:
         line.opaque = Opaque(exchange=exchange, clearance=verdict)
         line.permits.add((exchange.host, exchange.port))
         line.arrived()
-        line.idle(self._rules.idle_seconds)
-        nextlayer.layer = OpaqueTunnel(nextlayer.context, line.opaque)
+        nextlayer.layer = OpaqueTunnel(nextlayer.context, line.opaque, self._rules.idle_seconds)
         return fate
 
     def tls_clienthello(self, hello: tls.ClientHelloData) -> None:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import cast
+
 from mitmproxy import options
 from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, events, layer
@@ -37,17 +40,42 @@ def after_connect(client: Client, opts: options.Options, to: Handover) -> layer.
 class OpaqueTunnel(TCPLayer):
     """Bytes to and fro, unread and counted. Made only with the clearance of a durable bypass record in hand."""
 
-    def __init__(self, context: Context, opaque: Opaque) -> None:
+    def __init__(self, context: Context, opaque: Opaque, idle_seconds: float) -> None:
         super().__init__(context, ignore=True)
         self._opaque = opaque
+        self._idle = idle_seconds
+        self._last = time.monotonic()
+
+    def start(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().start(event)
+        yield commands.RequestWakeup(self._idle)
+
+    _handle_event = start
 
     def relay_messages(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Wakeup):
+            return self._look()
         if isinstance(event, events.DataReceived):
+            self._last = time.monotonic()
             if event.connection == self.context.client:
                 self._opaque.up += len(event.data)
             else:
                 self._opaque.down += len(event.data)
-        yield from super().relay_messages(event)
+        return cast("layer.CommandGenerator[None]", super().relay_messages(event))
+
+    def _look(self) -> layer.CommandGenerator[None]:
+        """Close when nothing has passed for too long, else look again when that could be the case."""
+        left = self._last + self._idle - time.monotonic()
+        if left > 0:
+            yield commands.RequestWakeup(left)
+            return
+        self._handle_event = self.done  # type: ignore[method-assign] # how every layer of mitmproxy changes state
+        yield commands.CloseConnection(self.context.server)
+        yield commands.CloseConnection(self.context.client)
+
+    def done(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Closed: what still comes is not passed on."""
+        yield from ()
 
 
 class Refused(layer.Layer):

@@ -60,7 +60,7 @@ class ObedientGate:
     """
 
     def __init__(self, decide: Callable[[ObedientGate, Exchange], Verdict | Awaitable[Verdict]] | None = None) -> None:
-        self.decide = decide or (lambda gate, exchange: gate.allow(exchange))
+        self.decide = decide or _allow
         self.rulebook: Any = SimpleNamespace(targets=shipped_targets(), digest="test")
         self.resolver = Resolver.load(Settings())
         self.refuse_fails: BaseException | None = None
@@ -105,10 +105,14 @@ class ObedientGate:
             assert done, f"{len(self._outcomes)} outcomes instead of {count}"
             return tuple(self._outcomes)
 
-    def clear_log(self) -> None:
+    def reset(self) -> None:
+        """As new: allows everything, remembers nothing."""
         with self._lock:
             self._asked.clear()
             self._outcomes.clear()
+            self.decide = _allow
+            self.refuse_fails = None
+            self.bypass_refuses = False
 
     # what the proxy calls
 
@@ -144,6 +148,10 @@ class ObedientGate:
     def _note(self, asked: Asked) -> None:
         with self._lock:
             self._asked.append(asked)
+
+
+def _allow(gate: ObedientGate, exchange: Exchange) -> Verdict:
+    return gate.allow(exchange)
 
 
 async def hang() -> Verdict:

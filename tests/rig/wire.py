@@ -153,9 +153,10 @@ def read_answer(
                 return Answer(status, headers, body), rest
     if "content-length" in named:
         length = int(named["content-length"])
-        while len(rest) < length:
-            rest += _fill(sock, until)
-        return Answer(status, headers, rest[:length]), rest[length:]
+        body_so_far = bytearray(rest)
+        while len(body_so_far) < length:
+            body_so_far += _fill(sock, until)
+        return Answer(status, headers, bytes(body_so_far[:length])), bytes(body_so_far[length:])
     with contextlib.suppress(Closed):
         while True:
             rest += _fill(sock, until)
