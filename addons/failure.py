@@ -70,6 +70,9 @@ _HANDSHAKE = (
     ("wrong version number", "not_tls"),
     ("unexpected eof", "handshake_closed"),
 )
+_OTHERS = ("certificate_refused", "handshake_closed", "client_gone", "closed", "other", HANDSHAKE_TIMEOUT.detail)
+DETAILS = frozenset((*egress.WORDS, *(word for _, word in _VERIFICATION + _HANDSHAKE), *_OTHERS))
+"""Every detail that a failure can have."""
 
 
 def classify_upstream_error(text: str) -> Failure:

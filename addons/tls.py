@@ -165,16 +165,17 @@ class GateTls:
         late = data.conn.id in self._late
         failure = HANDSHAKE_TIMEOUT if late else classify_upstream_error(data.conn.error or "")
         self._late.discard(data.conn.id)
-        self._failures[data.context.client.id] = failure
+        self._note(data.context.client, failure)
         _forget(data.conn)
 
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
-        self._failures[data.client.id] = classify_upstream_error(data.server.error or "")
+        self._note(data.client, classify_upstream_error(data.server.error or ""))
         _forget(data.server)
 
     def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._disarm(data.server.id)
         self._handlers.pop(data.server.id, None)
+        self._late.discard(data.server.id)
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._failures.pop(client.id, None)
@@ -182,6 +183,10 @@ class GateTls:
     def failure(self, client: connection.Client) -> Failure | None:
         """Why the last upstream connection of this client failed; None when none did. Kept until it disconnects."""
         return self._failures.get(client.id)
+
+    def _note(self, client: connection.Client, failure: Failure) -> None:
+        if client.timestamp_end is None:  # a client that is gone asks no more, and nobody would clear its entry
+            self._failures[client.id] = failure
 
     def _arm(self, server: connection.Server) -> None:
         handler = self._handlers.get(server.id)
@@ -207,9 +212,7 @@ class GateTls:
         """HTTP/3 is not spoken: left without settings, mitmproxy closes the connection."""
         data.settings = None
 
-    def quic_start_server(self, data: quic.QuicTlsData) -> None:
-        """As above."""
-        data.settings = None
+    quic_start_server = quic_start_client
 
 
 def _forget(conn: connection.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,40 @@ def test_the_mapped_address_itself_stays_forbidden(listener: socket.socket) -> N
             run(settings, lambda host=host: dial(host, port))
         assert not isinstance(refused.value, Forbidden) or refused.value.why == "loopback"
     assert accepted(listener) == 0
+
+
+def test_a_mapped_ipv6_address_is_dialled() -> None:
+    """An entry may name an IPv6 address, and it stays forbidden when it is asked for itself."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as six:
+        port = six.getsockname()[1]
+        settings = Settings(upstream=Upstream(hosts={"six.test": f"[::1]:{port}"}), tunnels=Tunnels(ports=(443, port)))
+        assert run(settings, lambda: dial("six.test", 443)) == "::1"
+        with pytest.raises(Forbidden, match="loopback"):
+            run(settings, lambda: dial("::1", port))
+
+
+def test_slow_look_ups_do_not_hold_up_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names whose servers are silent occupy the dialer's own threads, never the loop's default ones."""
+    release = threading.Event()
+    names: list[str] = []
+
+    def silent(*_: object) -> list[object]:
+        names.append(threading.current_thread().name)
+        release.wait(10)
+        return []
+
+    async def main() -> str:
+        tasks = [asyncio.create_task(dial(f"silent{i}.test", 443)) for i in range(16)]
+        await asyncio.sleep(0)
+        busy = await asyncio.to_thread(lambda: threading.current_thread().name)
+        release.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return busy
+
+    monkeypatch.setattr(egress.socket, "getaddrinfo", silent)
+    assert not run(Settings(), main).startswith("dns")
+    assert len(names) == 16
+    assert all(name.startswith("dns") for name in names)
 
 
 @pytest.mark.parametrize("host", ["xapi.openai.com", "api.openai.com.evil.test", "openai.com", "api-openai.com"])

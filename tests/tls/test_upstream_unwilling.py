@@ -24,6 +24,7 @@ from h2.events import ResponseReceived, StreamEnded
 
 from addons.egress import AddressInfo, GuardedLoop
 from addons.failure import Failure
+from addons.tls import GateTls
 from sluice.ca import Authority
 from sluice.config import Ca, Settings, Upstream
 from sluice.errors import Reason
@@ -334,3 +335,26 @@ def test_a_client_that_leaves_takes_the_handshake_with_it(authority: Authority, 
             time.sleep(0.01)
         tls.close()
         assert gone.wait(10)
+
+
+def test_nothing_is_kept_of_connections_that_ended(authority: Authority, files: tuple[Path, Path]) -> None:
+    """Stalls, resets, refused dials and clients that leave in the middle: no timer, task or failure outlives them."""
+    with raw_server(stall) as stalled, MinimalProxy(settings(stalled, files[1]), authority) as proxy:
+        for _ in range(3):
+            assert get(proxy.port, authority, HOST, timeout=PATIENCE)[0] == 502
+            assert get(proxy.port, authority, "127.0.0.1", timeout=PATIENCE)[0] == 502
+        for _ in range(3):
+            raw = connect(proxy.port, f"{HOST}:443")
+            tls = client_context(authority).wrap_socket(raw, server_hostname=HOST)
+            tls.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            tls.close()
+        gate = proxy.witness.gate
+        assert gate is not None
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and any(_kept(gate)):
+            time.sleep(0.02)
+        assert _kept(gate) == [{}, {}, set(), {}]
+
+
+def _kept(gate: GateTls) -> list[object]:
+    return [gate._handlers, gate._deadlines, gate._late, gate._failures]
