@@ -112,7 +112,10 @@ def _json(c: Collector, document: Document, route: routes.Route) -> None:
 
 def _text(c: Collector, text: str, payload: Payload, route: routes.Route, reason: Opacity) -> None:
     """Text that is not JSON. Where JSON was due, a lenient service may read more in it than a scan of the raw text."""
+    if route.operation == "file_upload":
+        c.text("", text, Role.DOCUMENT)
+        return
     due = route.dialect != "opaque" or "json" in payload.media_type or text.lstrip()[:1] in ("{", "[")
     if due or reason is not Opacity.BAD_JSON:
         c.unseen("", "text", len(text), reason)
-    c.text("", text, Role.DOCUMENT if route.operation == "file_upload" else Role.UNKNOWN)
+    c.text("", text, Role.UNKNOWN)

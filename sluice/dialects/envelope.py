@@ -31,7 +31,8 @@ _SECRET_QUERY = listed(
     """
 )
 _SECRET_COOKIES = re.compile(
-    r"""sessionKey|sso(?:-rw)?|abra_sess|__Host-copilot-anon|__Secure-next-auth\.session-token(?:\.\d)?
+    r"""sessionKey|sso(?:-rw)?|abra_sess|__Host-copilot-anon
+    |__(?:Secure|Host)-[\w.-]{0,40}(?:session|auth|token|csrf)[\w.-]{0,40}
     |__Secure-[13]PSID(?:TS|CC)?|S?APISID|HSID|SSID|SID|SIDCC|session(?:id|_id|-id|-token|_token)?|connect\.sid
     |auth(?:_?token|-token)?|access_token|refresh_token|id_token|jwt|csrftoken|_csrf|XSRF-TOKEN|cf_clearance|__cf_bm
     """,

@@ -134,3 +134,12 @@ def test_large_image_costs_no_part() -> None:
     found = read(file(data, "image/png"))
     assert sum(len(p.text) for p in found.parts) < 200
     assert found.files[0].size == len(data)
+
+
+def test_raw_upload_of_text() -> None:
+    """Google's upload sends the file's bytes as the body: text is a document, and need not be JSON."""
+    path = "/upload/v1beta/files"
+    sent = Exchange("id", 0, Client("::1"), "POST", "https", "h", 443, path, "", "HTTP/1.1", (), (), b"a,b\n1,2\n")
+    found = understand(sent, "google")
+    assert [(p.role, p.text) for p in found.parts if p.pointer == ""] == [(Role.DOCUMENT, "a,b\n1,2\n")]
+    assert (found.operation, found.unread) == ("file_upload", ())
