@@ -6,6 +6,7 @@ Called by the dialects with the collector of the request. A file is known by its
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ _SHORT = 512
 """Base64 up to this length is scanned as it stands too: a key in a file's place decodes to nonsense."""
 _FRAGMENT = 16
 """Characters from which a piece of text in binary data has a part of its own."""
+_FRAGMENTS = 200_000
+"""Pieces of text taken from one binary; it counts as unread all the same."""
 
 
 def inline(
@@ -137,7 +140,7 @@ def content(
 def fragments(c: Collector, at: str, found: Iterable[str]) -> None:
     """Text found in binary data. Short pieces share a part, a line each: there may be thousands of them."""
     pieces: list[str] = []
-    for index, text in enumerate(found):
+    for index, text in enumerate(islice(found, _FRAGMENTS)):
         if len(text) >= _FRAGMENT:
             c.text(f"{at}/{index}", text, Role.UNKNOWN)
         elif text:
