@@ -42,7 +42,10 @@ from sluice.model import Credential, Detector, Finding, Part, PartKind, Provenan
 VERSION = 1
 """Part of the digest: raised when a change of this room can change findings."""
 
-JUDGES = frozenset({"password", "token", "url_password", "basic_auth", "pem", "aws_secret", "not_placeholder"})
+JUDGES = frozenset(
+    {"password", "token", "url_password", "connection_password", "user_password", "basic_auth", "pem", "aws_secret"}
+    | {"not_placeholder"}
+)
 """Validators that tell a placeholder themselves, with better knowledge of what the value means."""
 
 CHECKED, FORMATTED, JUDGED = 0.95, 0.90, 0.85
@@ -100,6 +103,10 @@ class _Compiled:
 
 class _Halt(Exception):
     """Not an error: the budget is used up."""
+
+
+class CompileError(ValueError):
+    """hyperscan does not take the detectors. `lint` says which one."""
 
 
 class Engine:
@@ -177,6 +184,24 @@ def scan_text(engine: Engine, text: str) -> Scan:
     return engine.scan((Part("", Role.UNKNOWN, PartKind.TEXT, Provenance.USER, text),))
 
 
+def sightings(engine: Engine, parts: tuple[Part, ...]) -> tuple[list[Sighting], list[Sighting]]:
+    """**P** What stays, and all that was seen, before sealing. For `lint` alone: the values are in it."""
+    scanning = _Scanning(engine, parts)
+    scanning.run()
+    return most_specific(scanning.sightings, engine._yields), scanning.sightings
+
+
+def oracle(engine: Engine, text: str) -> list[tuple[int, int]]:
+    """The spans that `re` and the validators alone find in a text, with no help of hyperscan. For `lint` and tests."""
+    scanning = _Scanning(engine, (Part("", Role.UNKNOWN, PartKind.TEXT, Provenance.USER, text),))
+    for index, c in enumerate(engine._compiled):
+        at = 0
+        while match := c.shape.confirm.search(text, at):
+            done = scanning._judge(c, index, Text(0, text), *match.span(c.shape.group))
+            at = max(done, match.start() + 1)
+    return [(s.start, s.end) for s in scanning.sightings]
+
+
 @dataclass(slots=True)
 class _Scanning:
     """**P** One scan on its way: all state that it has, and none of it outlives the call."""
@@ -191,6 +216,7 @@ class _Scanning:
     limit: int = 0
 
     def run(self) -> tuple[Scan, Work]:
+        """The whole scan, once."""
         budget = self.engine._budget
         layer = Layer(layers.first(self.parts))
         own = sum(b - a for a, b in zip(layer.starts, layer.stops, strict=True))
@@ -306,18 +332,23 @@ class _Scanning:
         if low > high:
             return
         self._spend(c.cost)
-        edge = end + shape.tail + 8
-        while low <= high:
-            if shape.exact:
-                match = shape.confirm.match(text.text, low, edge)
-            else:
-                match = shape.confirm.search(text.text, low, edge)
-            if match is None or match.start() > high:
+        if shape.lead:
+            stop = end - shape.rest
+            run = shape.lead.match(text.text[max(end - shape.back - shape.most, 0) : stop][::-1])
+            if run is None:
                 return
+            low = max(low, stop - run.end())
+        edge = end + shape.tail + 8
+        match_at = shape.confirm.match
+        while low <= high:  # every place where it may begin, and no other: `search` would read on to the edge
+            match = match_at(text.text, low, edge)
+            if match is None:
+                low += 1
+                continue
             if done := self._judge(c, index, text, *match.span(shape.group)):
                 cursors[k, index] = done
                 return
-            low = match.start() + 1
+            low += 1
             self._spend(1)
 
     def _around(self, c: _Compiled, index: int, text: Text, places: list[int]) -> None:
@@ -430,7 +461,10 @@ def _database(compiled: list[_Compiled]) -> tuple[hyperscan.Database, list[tuple
         roles.append((i, keyword))
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     if expressions:
-        database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=flags)
+        try:
+            database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=flags)
+        except hyperscan.error as e:
+            raise CompileError(str(e)) from None
     return database, roles
 
 

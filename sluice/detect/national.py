@@ -166,3 +166,16 @@ def jp_my_number(value: str) -> bool:
         return False
     rest = sum(int(a) * w for a, w in zip(n[:11], (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2), strict=True)) % 11
     return int(n[11]) == (0 if rest <= 1 else 11 - rest)
+
+
+def de_rvnr(value: str) -> bool:
+    """German pension insurance number (VKVV s. 4): area, date (day + 50 for a second holder), letter, serial, check."""
+    n = re.sub(r"[^A-Z0-9]", "", value.upper())
+    if not re.fullmatch(r"\d{8}[A-Z]\d{3}", n):
+        return False
+    day = int(n[2:4])
+    if not day_exists(int(n[4:6]), day - 50 if day > 50 else day):
+        return False
+    figures = n[:8] + f"{ord(n[8]) - 64:02d}" + n[9:11]
+    products = (int(a) * w for a, w in zip(figures, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True))
+    return sum(p // 10 + p % 10 for p in products) % 10 == int(n[11])

@@ -17,7 +17,9 @@ import html
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 VERSION = 1
 """Goes into every record as `normalisation_version`; a change here can change findings."""
@@ -25,6 +27,10 @@ LEVELS = 3
 """Escapes inside escapes that are followed."""
 RUN = 24
 """Shortest base64 run that is decoded: 18 bytes. A shorter one holds no key that a detector knows."""
+
+WHOLE = 65_536
+"""A longer text is viewed only around the places that were undone, `AROUND` characters to either side."""
+AROUND = 2_048
 
 _INVISIBLE = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -41,31 +47,20 @@ _LOOKALIKE = (
     r"\u0f20-\u0f29\u1040-\u1049\u17e0-\u17e9\u1810-\u1819"  # digits of other scripts
     r"\U0001d400-\U0001d7ff\U0001f100-\U0001f10a\U0001f130-\U0001f149\ufb00-\ufb06"
 )
-_ASCII = "!-~"
+_ODD = re.compile(f"[{_INVISIBLE}{_SPACES}{_DASHES}{_LOOKALIKE}]")
+"""Every character that may be undone. One class and nothing else: the fastest thing that `re` can look for."""
 
-# What is looked for in text that is not ASCII. Exotic spaces and dashes count between digits or capitals only: in
-# prose they are typography. Invisible characters count beside visible ASCII only: in emoji they are spelling.
-_FOLD = re.compile(
-    f"[{_LOOKALIKE}]"
-    f"|(?<=[{_ASCII}])[{_INVISIBLE}]+|[{_INVISIBLE}]+(?=[{_ASCII}])"
-    f"|(?<=[0-9A-Z])[{_SPACES}{_DASHES}](?=[0-9A-Z])"
-)
-_ESCAPE = re.compile(
-    r"\\(?:[uU](?:([0-9a-fA-F]{4})|\{([0-9a-fA-F]{1,6})\})|x([0-9a-fA-F]{2})|([\"'/\\nrt]))"
-    r"|&(#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,31};)"
-    r"|((?:%[0-9a-fA-F]{2})+)"
-)
-_BACKSLASH = re.compile(r"\\(?:[uU](?:[0-9a-fA-F]{4}|\{[0-9a-fA-F])|x[0-9a-fA-F]{2})")
-_ENTITY = re.compile(r"&(?:#[0-9xX]|[A-Za-z]{2,31};)")
-_PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
-_SIMPLE = {"n": "\n", "r": "\r", "t": "\t"}
+# Each begins with a literal character, so that `re` skips to the next one by memory search.
+_BACKSLASH = re.compile(r"\\+(?:[uU](?:([0-9a-fA-F]{4})|\{([0-9a-fA-F]{1,6})\})|x([0-9a-fA-F]{2}))")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,31};)")
+_PERCENT = re.compile(r"%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*")
+_MARKS = (("\\", _BACKSLASH), ("&", _ENTITY), ("%", _PERCENT))
 
-# Base64 alphabet -> `1`, anything else -> `0`: one table look-up per byte, then a search for a run of ones. A regular
-# expression, or hyperscan, costs five times as much for the same question.
+# Base64 alphabet -> `1`, anything else -> `0`: one table look-up per byte, then a memory search for a run of ones. A
+# regular expression, or hyperscan, costs five times as much for the same question.
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _TABLE = bytes(0x31 if b in _BASE64 else 0x30 for b in range(256))
 _ONES = b"1" * RUN
-_RUNS = re.compile(b"1{%d,}" % RUN)
 _IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "AAAA", "JVBERi0", "UEsDB", "T2dnUw", "SUkq", "TU0AK")
 """How base64 of PNG, JPEG, GIF, WebP, WAV, BMP, MP4, PDF, zip, Ogg and TIFF begins: not text, skipped unread."""
 _SAMPLE = 96
@@ -116,12 +111,9 @@ class View:
 
 
 def suspicious(text: str) -> bool:
-    """True when `unescape` might find something. Costs a few memory searches; run on many texts joined."""
-    return (
-        (not text.isascii() and _FOLD.search(text) is not None)
-        or ("\\" in text and _BACKSLASH.search(text) is not None)
-        or ("&" in text and _ENTITY.search(text) is not None)
-        or ("%" in text and _PERCENT.search(text) is not None)
+    """True when `unescape` would find something. Costs a few memory searches; run it on many texts joined."""
+    return any(mark in text and pattern.search(text) for mark, pattern in _MARKS) or (
+        not text.isascii() and next(_folds(text), None) is not None
     )
 
 
@@ -130,66 +122,84 @@ def unescape(text: str, limit: int) -> tuple[View | None, bool]:
 
     Undoes at most `limit` places; the second value is False when there were more.
     """
-    escapes = (
-        ("\\" in text and _BACKSLASH.search(text) is not None)
-        or ("&" in text and _ENTITY.search(text) is not None)
-        or ("%" in text and _PERCENT.search(text) is not None)
-    )
+    found = _replacements(text)
+    if not found:
+        return None, True
+    return _view(text, found[:limit]), len(found) <= limit
+
+
+def _view(text: str, found: list[tuple[int, int, str]]) -> View:
+    """Put the replacements in, leaving out of a long text what is far from any of them."""
     out: list[str] = []
-    at: list[int] = [0]
-    origin: list[int] = [0]
-    kept: list[bool] = [True]
-    size = done = places = 0
-    complete = True
-    for begin, end, new in _replacements(text, escapes=escapes):
-        if places >= limit:
-            complete = False
-            break
-        places += 1
-        if begin > done:
-            out.append(text[done:begin])
-            size += begin - done
+    at: list[int] = []
+    origin: list[int] = []
+    kept: list[bool] = []
+    size = 0
+
+    def piece(new: str, place: int, *, copied: bool) -> None:
+        nonlocal size
         at.append(size)
-        origin.append(begin)
-        kept.append(False)
+        origin.append(place)
+        kept.append(copied)
         out.append(new)
         size += len(new)
-        at.append(size)
-        origin.append(end)
-        kept.append(True)
-        done = end
-    if not places:
-        return None, complete
-    out.append(text[done:])
-    return View("".join(out), Spans(tuple(at), tuple(origin), tuple(kept))), complete
+
+    for low, high, inside in _windows(found, len(text)):
+        if out:
+            piece("\n", low, copied=False)  # something was left out here: no value may reach across it
+        done = low
+        for begin, end, new in inside:
+            piece(text[done:begin], done, copied=True)
+            piece(new, begin, copied=False)
+            done = end
+        piece(text[done:high], done, copied=True)
+    at.append(size)
+    origin.append(len(text))
+    kept.append(True)
+    return View("".join(out), Spans(tuple(at), tuple(origin), tuple(kept)))
 
 
-def _replacements(text: str, *, escapes: bool) -> list[tuple[int, int, str]]:
+def _windows(found: list[tuple[int, int, str]], length: int) -> list[tuple[int, int, list[tuple[int, int, str]]]]:
+    """(low, high, replacements inside) of the stretches of the text that a view shows."""
+    if length <= WHOLE:
+        return [(0, length, found)]
+    out: list[tuple[int, int, list[tuple[int, int, str]]]] = []
+    for item in found:
+        low, high = max(item[0] - AROUND, 0), min(item[1] + AROUND, length)
+        if out and low <= out[-1][1]:
+            out[-1][2].append(item)
+            out[-1] = (out[-1][0], high, out[-1][2])
+        else:
+            out.append((low, high, [item]))
+    return out
+
+
+def _replacements(text: str) -> list[tuple[int, int, str]]:
     """(start, end, new) for everything to undo, in order, without overlap."""
     found: list[tuple[int, int, str]] = []
-    if escapes:
-        for m in _ESCAPE.finditer(text):
-            new = _undo(m)
-            if new is not None:
-                found.append((m.start(), m.end(), new))
-        found = _join_surrogates(found)
+    if "\\" in text:
+        found += _join_surrogates([(m.start(), m.end(), _backslash(m)) for m in _BACKSLASH.finditer(text)])
+    if "&" in text:
+        found += [(m.start(), m.end(), new) for m in _ENTITY.finditer(text) if (new := html.unescape(m[0])) != m[0]]
+    if "%" in text:
+        plain = ((m.start(), m.end(), _percent(m[0])) for m in _PERCENT.finditer(text))
+        found += [(begin, end, new) for begin, end, new in plain if new is not None]
     if not text.isascii():
-        folds = [(m.start(), m.end(), _fold(m[0])) for m in _FOLD.finditer(text)]
-        found = sorted(found + folds) if found else folds
+        found += list(_folds(text))
+    found.sort()
     return found
 
 
-def _undo(m: re.Match[str]) -> str | None:
-    """What one escape stands for; None when it stands for nothing."""
-    if code := m[1] or m[2] or m[3]:
-        number = int(code, 16)
-        return chr(number) if number <= 0x10FFFF else None
-    if m[4]:
-        return _SIMPLE.get(m[4], m[4])
-    if m[5]:
-        new = html.unescape(f"&{m[5]}")
-        return new if new != m[0] else None
-    return bytes.fromhex(m[6].replace("%", "")).decode("utf-8", "replace")
+def _backslash(m: re.Match[str]) -> str:
+    number = int(m[1] or m[2] or m[3], 16)
+    return chr(number) if number <= 0x10FFFF else m[0]
+
+
+def _percent(text: str) -> str | None:
+    try:
+        return bytes.fromhex(text.replace("%", "")).decode("utf-8")
+    except UnicodeDecodeError:
+        return None  # `%DB_PASS%` is a variable of a Windows shell, not an escape
 
 
 def _join_surrogates(found: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
@@ -205,24 +215,53 @@ def _join_surrogates(found: list[tuple[int, int, str]]) -> list[tuple[int, int, 
     return out
 
 
-def _fold(piece: str) -> str:
-    """What a look-alike stands for in ASCII; nothing for what nobody sees."""
-    out: list[str] = []
-    for char in piece:
-        if (digit := unicodedata.decimal(char, None)) is not None:
-            out.append(str(digit))
-        elif unicodedata.category(char) == "Zs":
-            out.append(" ")
-        elif unicodedata.category(char) == "Pd" or char == "\u2212":
-            out.append("-")
-        elif 0xE0020 <= ord(char) <= 0xE007E:
-            out.append(chr(ord(char) - 0xE0000))  # tag characters: ASCII that no screen shows
-        elif unicodedata.category(char) in {"Cf", "Mn", "Lo"} or 0xE0000 <= ord(char) <= 0xE0FFF:
-            continue
-        else:
-            new = unicodedata.normalize("NFKC", char)
-            out.append(new if new.isascii() else char)
-    return "".join(out)
+def _folds(text: str) -> Iterator[tuple[int, int, str]]:
+    """What to undo of characters that only look different, or are not seen at all.
+
+    Prose is full of such characters for good reasons, so the neighbours decide: something invisible counts beside
+    visible ASCII, a space, dash or sign between two letters or digits that are ASCII capitals, digits or look-alikes.
+    """
+    for m in _ODD.finditer(text):
+        i = m.start()
+        kind, new = _odd(m[0])
+        before, after = text[i - 1 : i], text[i + 1 : i + 2]
+        if kind == "letter" or (kind == "gone" and (_visible(before) or _visible(after))):
+            yield i, i + 1, new
+        elif kind == "raised":
+            if before.isdigit() or after.isdigit():
+                yield i, i + 1, new
+        elif kind == "sign" and _solid(before) and _solid(after):
+            yield i, i + 1, new
+
+
+@cache
+def _odd(char: str) -> tuple[str, str]:
+    """(`letter`, `raised`, `sign` or `gone`, what it stands for in ASCII)."""
+    code, category = ord(char), unicodedata.category(char)
+    if (digit := unicodedata.decimal(char, None)) is not None:
+        return "letter", str(digit)
+    if category == "Zs":
+        return "sign", " "
+    if category == "Pd" or char == "\u2212":
+        return "sign", "-"
+    if 0xE0020 <= code <= 0xE007E:
+        return "letter", chr(code - 0xE0000)  # tag characters: ASCII that no screen shows
+    plain = unicodedata.normalize("NFKC", char)
+    if not plain.isascii() or not plain.strip():
+        return "gone", ""
+    if 0x2070 <= code <= 0x209C or code in {0xB2, 0xB3, 0xB9}:
+        return "raised", plain
+    return ("letter" if plain.isalnum() else "sign"), plain
+
+
+def _visible(char: str) -> bool:
+    return "!" <= char <= "~"
+
+
+def _solid(char: str) -> bool:
+    if char.isascii():
+        return char.isdigit() or char.isupper()
+    return bool(char) and _ODD.match(char) is not None and _odd(char)[0] == "letter"
 
 
 def has_runs(data: bytes) -> bool:
@@ -235,49 +274,38 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
 
     The second value is False when the limit left some unread.
     """
-    data = text.encode("latin-1", "replace") if text.isascii() else _one_byte_each(text)
+    flags = text.encode("ascii", "replace").translate(_TABLE)  # one byte a code point, so that offsets agree
     views: list[View] = []
     spent = 0
-    for m in _RUNS.finditer(data.translate(_TABLE)):
-        start, end = m.span()
-        run = text[start:end]
-        if run.startswith(_IMAGE) or not _plausible(run):
-            continue
-        if spent + (end - start) > limit:
-            return views, False
-        spent += end - start
-        if view := _decode(run, start):
-            views.append(view)
+    start = flags.find(_ONES)
+    while start >= 0:
+        end = flags.find(b"0", start)
+        if end < 0:
+            end = len(flags)
+        if not text.startswith(_IMAGE, start) and _readable(text[start : min(end, start + _SAMPLE)]):
+            if spent + (end - start) > limit:
+                return views, False
+            spent += end - start
+            if view := _decode(text[start:end], start):
+                views.append(view)
+        start = flags.find(_ONES, end)
     return views, True
 
 
-def _one_byte_each(text: str) -> bytes:
-    """One byte a code point, so that offsets agree; anything outside ASCII becomes one that is not base64."""
-    return text.encode("ascii", "replace")
-
-
-def _plausible(run: str) -> bool:
-    """False for what cannot be base64 of text: words, paths and identifiers, long hexadecimal digests."""
-    head = run[:_SAMPLE]
-    if "/" in head and head.count("/") > len(head) // 6:
-        return False
-    kinds = (not head.islower()) + (not head.isupper()) + any(c.isdigit() for c in head)
-    return kinds == 3 or len(run) > _SAMPLE
+def _readable(sample: str) -> bool:
+    """True when the beginning of a run decodes to text. Identifiers and digests decode to noise."""
+    raw = _bytes(sample[: len(sample) // 4 * 4])
+    return raw is not None and len(raw.translate(None, _PRINTABLE)) * 10 <= len(raw)
 
 
 def _decode(run: str, start: int) -> View | None:
-    usable = len(run) - (1 if len(run) % 4 == 1 else 0)
-    sample = _bytes(run[: min(_SAMPLE, usable) // 4 * 4])
-    if sample is None or len(sample.translate(None, _PRINTABLE)) > len(sample) // 10:
-        return None
-    raw = _bytes(run[:usable])
+    raw = _bytes(run[: len(run) - (1 if len(run) % 4 == 1 else 0)])
     if raw is None:
         return None
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-        return View(text, Coded(start, start + len(run), wide=False))
+        return View(raw.decode("latin-1"), Coded(start, start + len(run), wide=False))
     return View(text, Coded(start, start + len(run), wide=not text.isascii()))
 
 

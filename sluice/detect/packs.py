@@ -129,7 +129,7 @@ def read(
                 sources[entry.id] = Source(file, tomlfile.line_of(text, where))
     for detector in found.values():
         for other_id in detector.overlaps:
-            if other_id not in found:
+            if other_id != "*" and other_id not in found:
                 source = sources[detector.id]
                 what = f"{detector.id}: overlaps: there is no detector `{other_id}`"
                 problems.append(Problem(str(source.file), source.line, what))

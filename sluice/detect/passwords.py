@@ -18,18 +18,19 @@ _PLACEHOLDER = re.compile(
     | (?:^|[^a-z])your[_-]?[a-z] | (?:^|[^a-z])my[_-](?:secret|password|token|api|key) | [_-]here$ | fixme | todo
     | redacted | dummy | (?:^|[_-])sample | lorem | foo[_-]?bar | (?:^|[_-])fake(?:[_-]|$)
     | x{6,} | \*{3,} | \.{3,} | •{3,} | _{6,} | \#{6,}
-    | ^<[^<>]*>?$ | ^\[[a-z _-]+\]$ | ^(?:abc|123){2,}
+    | ^\[[a-z _-]+\]$ | ^(?:abc|123){2,}
     """
 )
 """What nobody would take for a value. Runs of other letters are not in it: `AAAA...` may be somebody's key."""
 
 _REFERENCE = re.compile(
     r"""(?x)
-    ^\$ | ^%[A-Za-z_({] | \$\{ | \{\{ | <%= | ^\{[A-Za-z_][\w.]*\}?$ | ^@[A-Za-z_] | ^&[A-Za-z_] | ^!\w+$ | \#\{
+    ^<[^<>]*>?$ | ^\$ | ^%[A-Za-z_({] | \$\{ | \{\{ | <%= | \#\{ | ^\{[A-Za-z_][\w.]*\}?$ | ^[@&][A-Za-z_] | ^!\w+$
     | ^(?:os|process|env|ENV|environ|config|settings|self|this|args|opts|options|params|request|req|ctx|data|secrets
         |vars?|local|module|vault|System|std|http|https|ftp|file|ssm|kv|op)[.:\[(/]
     | getenv | environ\b | ^\w+\( | ^(?:new|await|return|lambda|function|async|const|let|def)\b
-    | ^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[\[(;,)]*$ | ^[A-Za-z_]\w*\[ | ^[A-Za-z_]\w*(?:->|::) | \(\)$
+    | ^(?:[A-Za-z_]+\d?\.)+[A-Za-z_]+\d?[\[(;,)]*$
+    | ^[A-Za-z_]\w*\[ | ^[A-Za-z_]\w*(?:->|::) | \(\)$
     | ^[a-z]+://[^:@/\s]*(?:/|$) | ^(?:\.{0,2}/|[A-Z]:\\|~/)
     """
 )
@@ -45,6 +46,7 @@ _WORDS = frozenset(
 )
 _SUBSTRINGS = re.compile(r"(?i)passw|secret|token|credential|api_?key|username|_key\b|placeholder|undefined|required")
 _IDENTIFIER = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[0-9]?|[a-z]+(?:[A-Z][a-z]+)+[0-9]?|(?:[A-Z][a-z]+)+[0-9]?")
+_CONSTANT = re.compile(r"(?=.*[A-Z]{3})[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _VERSIONISH = re.compile(r"v?\d+(?:[.\-:/]\d+)*[a-z]?\d*")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
@@ -92,6 +94,8 @@ def password(value: str) -> bool:
         return False
     if _SUBSTRINGS.search(value) and kinds(value) < 3:
         return False
+    if value.count(":") > 1 or value.count("/") > 1:
+        return False  # a line of /etc/passwd, a path, a time
     if " " in value and not digits:
         return False
     symbols = [c for c in value if not c.isalnum() and c not in "_-."]
@@ -104,7 +108,7 @@ def token(value: str) -> bool:
     """True when the value of an `api_key = ...` was made by a machine: long, mixed, and without words in it."""
     if len(value) < 16 or reference(value) or (_UUID.fullmatch(value) and len(set(value)) < 10):
         return False
-    if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _SUBSTRINGS.search(value):
+    if any(shape.fullmatch(value) for shape in (_IDENTIFIER, _VERSIONISH, _CONSTANT)) or _SUBSTRINGS.search(value):
         return False
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
@@ -120,5 +124,5 @@ def token(value: str) -> bool:
 def wordlike(value: str) -> bool:
     """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key."""
     pieces = re.findall(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}", value)
-    vowels = [p for p in pieces if re.search(r"(?i)[aeiouy]", p) and len(p) >= 4]
-    return sum(map(len, vowels)) > len(value) * 0.6
+    words = [p for p in pieces if len(p) >= 4 and 4 * sum(c in "aeiouAEIOU" for c in p) >= len(p)]
+    return sum(map(len, words)) > len(value) * 0.7

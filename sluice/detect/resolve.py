@@ -1,6 +1,7 @@
 """Several detectors over one place: the most specific one stays.
 
-First what the packs say outright: a detector that names another in `overlaps` gives way to it. Then by rank: a real
+First what the packs say outright: a detector that names another in `overlaps` gives way to it, and one that names `*`
+(the generic ones do) to every detector of its own kind (`secret.`, `government.`) that does not. Then by rank: a real
 value before an example, the more severe, the validated, the longer, and at last the id, so that the order is total
 and every process picks the same.
 """
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 
 from sluice.model import Detector
 
+ANY = "*"
+"""In `overlaps`: gives way to anything more specific of the same kind."""
 SIGHT = 64
 """Neighbours looked at on either side for one that a sighting gives way to."""
 
@@ -70,10 +73,7 @@ def _touching(sightings: list[Sighting]) -> list[list[Sighting]]:
 
 
 def _settle(group: list[Sighting], yields: Mapping[str, frozenset[str]]) -> list[Sighting]:
-    present = {s.detector.id for s in group}
-    standing = [
-        s for i, s in enumerate(group) if not (yields[s.detector.id] & present and _gives_way(i, group, yields))
-    ]
+    standing = [s for i, s in enumerate(group) if not (yields[s.detector.id] and _gives_way(i, group, yields))]
     taken: list[tuple[int, int]] = []
     kept: list[Sighting] = []
     for s in sorted(standing, key=_rank):
@@ -92,5 +92,14 @@ def _gives_way(at: int, group: list[Sighting], yields: Mapping[str, frozenset[st
     """
     s = group[at]
     names = yields[s.detector.id]
+    kind = s.detector.data_class.partition(".")[0] if ANY in names else None
     near = group[max(at - SIGHT, 0) : at + SIGHT]
-    return any(o.detector.id in names and o.start < s.end and s.start < o.end for o in near)
+    return any(
+        o.start < s.end
+        and s.start < o.end
+        and (
+            o.detector.id in names
+            or (ANY not in yields[o.detector.id] and o.detector.data_class.partition(".")[0] == kind)
+        )
+        for o in near
+    )

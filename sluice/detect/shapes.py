@@ -59,7 +59,9 @@ class Unusable(ValueError):
 class Shape:
     """How one pattern is found. Widths are code points.
 
-    A match whose head ends at `e` starts in `[e - back - most, e - least]`, and ends at most `tail` after `e`.
+    A match whose head ends at `e` starts in `[e - back - most, e - least]`, and ends at most `tail` after `e`. When the
+    pattern begins with a repeat of a class, `lead` matches that repeat and ends `rest` before `e`, so that the start is
+    found by one walk backwards instead of a search from every place where it might be.
     """
 
     head: str
@@ -72,6 +74,8 @@ class Shape:
     utf8: bool
     caseless: bool
     literal: int
+    lead: re.Pattern[str] | None = None
+    rest: int = 0
 
     @property
     def exact(self) -> bool:
@@ -114,6 +118,8 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
         utf8=bool(re.search(r"\[\^|\\[DWS]|[^\x00-\x7f]", text)),
         caseless=caseless,
         literal=draft.literal,
+        lead=re.compile(draft.lead, flags) if draft.lead else None,
+        rest=draft.rest,
     )
 
 
@@ -212,6 +218,8 @@ class _Draft:
     back: int = 0
     literal: int = 0
     whole: bool = True
+    lead: str = ""
+    rest: int = 0
 
 
 def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
@@ -241,7 +249,9 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
             if top and draft.most == 0 and single and high > LEADING and _literal_after(items[i + 1 :]):
                 # A leading repeat: one character of it in the head, the rest of it lies before.
                 draft.text += _emit_all(inner)
-                draft.least, draft.most, draft.back = max(low, 1), max(low, 1), high - max(low, 1)
+                draft.least = draft.most = max(low, 1)
+                draft.back = high - max(low, 1)
+                draft.lead = _repeat(_group(inner), 1, high)
                 continue
             capped = draft.literal >= ANCHOR and low * a > LONGEST and single
             spread = high * b - low * a
@@ -279,7 +289,17 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
         draft.most += 1
         run = run + 1 if name == "LITERAL" else 0
         draft.literal = max(draft.literal, run)
+    if draft.lead:
+        if draft.least == draft.most:
+            draft.rest = draft.least - max(int(items[_first(items)][1][0]), 1)
+        else:
+            draft.lead = ""  # where the repeat ends is not known, so it cannot be walked back
     return draft
+
+
+def _first(items: list[Any]) -> int:
+    """The index of the first item that consumes anything."""
+    return next(i for i, item in enumerate(items) if _width(item)[1] > 0)
 
 
 def _literal_after(items: list[Any]) -> bool:

@@ -58,7 +58,7 @@ type Validator = Callable[[Candidate], Verdict]
 
 CHECKSUMS = frozenset(
     {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
-    | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "aba", "bip39", "jwt"}
+    | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "aba", "jwt"}
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
 
@@ -204,15 +204,24 @@ def _not_placeholder(c: Candidate) -> Verdict:
     return EXAMPLE if passwords.placeholder(c.value) else PASS
 
 
+_PREFIX = re.compile(r"(?:[A-Za-z]{1,10}\d{0,2}[-_.])+")
+
+
 def _keylike(c: Candidate) -> Verdict:
     """A key of random characters: letters and digits mixed, no words. For formats known by their prefix alone."""
-    body = c.value
+    prefix = _PREFIX.match(c.value)
+    body = c.value[prefix.end() :] if prefix else c.value
     mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
-    return PASS if mixed and not passwords.wordlike(body) and len(set(body)) >= 6 else FAIL
+    return PASS if mixed and len(set(body)) >= 6 and not passwords.wordlike(body) else FAIL
+
+
+def _called(c: Candidate) -> bool:
+    """True when the value goes on as a call or a subscript: it is code, not a value."""
+    return c.text[c.end : c.end + 1] in {"(", "["}
 
 
 def _password(c: Candidate) -> Verdict:
-    if passwords.reference(c.value):
+    if passwords.reference(c.value) or _called(c):
         return FAIL
     if passwords.placeholder(c.value):
         return EXAMPLE
@@ -220,7 +229,7 @@ def _password(c: Candidate) -> Verdict:
 
 
 def _token(c: Candidate) -> Verdict:
-    if passwords.reference(c.value):
+    if passwords.reference(c.value) or _called(c):
         return FAIL
     if passwords.placeholder(c.value):
         return EXAMPLE
@@ -230,12 +239,24 @@ def _token(c: Candidate) -> Verdict:
 def _url_password(c: Candidate) -> Verdict:
     """The password inside `scheme://user:password@host`: a reference is none, a placeholder is an example."""
     secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")[2] if "://" in c.value else c.value
-    if not secret or secret[0] in "$<{[%(*" or "{" in secret or "$" in secret[:2]:
+    if not secret or secret[0] in "$<{[(*" or "{" in secret or "$" in secret[:2] or re.fullmatch(r"%\w+%?", secret):
         return FAIL
     lowered = secret.lower()
     if lowered in {"password", "pass", "passwd", "pwd", "secret", "user", "pw", "xxx", "***"}:
         return EXAMPLE
     return EXAMPLE if passwords.placeholder(secret) else PASS
+
+
+def _connection_password(c: Candidate) -> Verdict:
+    """The password inside `...;Password=...` or `...&password=...`, judged as `url_password` does."""
+    _, _, secret = c.value.rpartition("=")
+    return _url_password(Candidate(secret, c.text, c.end - len(secret), c.end))
+
+
+def _user_password(c: Candidate) -> Verdict:
+    """The password behind the colon of `user:password`."""
+    _, _, secret = c.value.partition(":")
+    return _password(Candidate(secret, c.text, c.end - len(secret), c.end))
 
 
 def _basic_auth(c: Candidate) -> Verdict:
@@ -372,6 +393,10 @@ _PLAIN: dict[str, Validator] = {
     "sg_nric": _simple(national.sg_nric),
     "tw_id": _simple(national.tw_id),
     "jp_my_number": _simple(national.jp_my_number),
+    "de_rvnr": _simple(national.de_rvnr),
+    "has_digit": _simple(lambda value: any(c.isdigit() for c in value)),
+    "connection_password": _connection_password,
+    "user_password": _user_password,
 }
 
 
