@@ -20,6 +20,7 @@ from typing import Any
 
 from mitmproxy import connection, flow, hooks, http, tls
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.layers import quic
 
 from addons.http1 import BadRequest
 from addons.state import Lines, passage_of
@@ -85,6 +86,10 @@ def _refuse_handshake(d: tls.TlsData) -> None:
     d.ssl_conn = None
 
 
+def _refuse_quic(d: quic.QuicTlsData) -> None:
+    d.settings = None
+
+
 def _refuse_hello(d: tls.ClientHelloData) -> None:
     d.ignore_connection = False
 
@@ -120,8 +125,8 @@ FAIL_CLOSED: Mapping[str, Callable[[Any], None]] = {
     "tls_established_server": _nothing,
     "tls_failed_client": _nothing,
     "tls_failed_server": _nothing,
-    "quic_start_client": _nothing,
-    "quic_start_server": _nothing,
+    "quic_start_client": _refuse_quic,
+    "quic_start_server": _refuse_quic,
     "websocket_start": _kill,
     "websocket_message": _kill,
     "websocket_end": _nothing,

@@ -241,6 +241,7 @@ class GateStream(HttpStream):
             )
         else:
             yield from self.send_response()
+            self.server_state = self.state_errored  # what the upstream still says is not listened to
 
 
 class GateHttpLayer(HttpLayer):

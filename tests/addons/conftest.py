@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -62,12 +63,13 @@ def make_proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Callable[..., Pro
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     """Logged errors are expected here; what they may say is tested in test_silence.py."""
-    logging.getLogger("sluice").setLevel(logging.CRITICAL)
+    logging.getLogger("sluice").setLevel(os.environ.get("SLUICE_TEST_LOG", "CRITICAL"))
 
 
 @pytest.fixture
 def raw_upstream(upstream: Upstream) -> Iterator[Callable[[Proxy, str, bytes], None]]:
-    """Points one host of a proxy at a TLS server that answers every read with the same bytes, whatever they are."""
+    """Points one host of a proxy at a TLS server that answers every read with the same bytes, whatever they are; with
+    none it hangs up."""
     stop = threading.Event()
     sockets: list[socket.socket] = []
 
@@ -87,7 +89,7 @@ def raw_upstream(upstream: Upstream) -> Iterator[Callable[[Proxy, str, bytes], N
         def answer(sock: socket.socket) -> None:
             try:
                 with context.wrap_socket(sock, server_side=True) as tls:
-                    while tls.recv(65536):
+                    while tls.recv(65536) and reply:
                         tls.sendall(reply)
             except OSError:
                 return
