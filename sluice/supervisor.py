@@ -227,10 +227,6 @@ class Appliance:
             found.insert(0, "stopping")
         if not self._was_ready and self._shipper.state is State.READY and self._store != "open":
             found.append(f"the event store is {self._store}")
-        for child in self._workers:
-            theirs = child.facts.get("rulebook")
-            if child.state is State.READY and theirs is not None and theirs != self._digest:
-                found.append(f"{child.name} has another rulebook than the one that was checked")
         return tuple(what for what in found if what)
 
     @property
@@ -238,8 +234,13 @@ class Appliance:
         return self._shipper.facts.get("store", "being opened")
 
     def _degraded(self) -> tuple[str, ...]:
-        """What does not touch traffic and yet calls for a person: events wait in the ledger, for longer and longer."""
-        return (f"the event store is {self._store}",) if self._was_ready and self._store != "open" else ()
+        """What keeps nothing from being decided and recorded, and yet calls for a person."""
+        found = []
+        if self._was_ready and self._store != "open":
+            found.append(f"the event store is {self._store}: events wait in the ledger")
+        others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]
+        found += [f"{name} follows other rules than were checked: files changed since the start" for name in others]
+        return tuple(found)
 
     def _server(self) -> health.Server:
         from sluice import ca, health  # they import metrics
