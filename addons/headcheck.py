@@ -153,10 +153,15 @@ def survey(fields: Fields, *, http2: bool, method: bytes, path: bytes, limits: L
     return _head(seen, http2=http2, method=method)
 
 
+def sound_values(fields: Fields) -> bool:
+    """True when no value holds a control character. Answers of upstreams are held to this as well."""
+    return not b"".join([value for _, value in fields]).translate(None, _SOUND)
+
+
 def _characters(fields: Fields, path: bytes) -> Fault | None:
     if b" " in path or b"\t" in path or path.translate(None, _SOUND):
         return CONTROL
-    return CONTROL if b"".join(value for _, value in fields).translate(None, _SOUND) else None
+    return None if sound_values(fields) else CONTROL
 
 
 def _head(seen: dict[bytes, bytes], *, http2: bool, method: bytes) -> Head | Fault:

@@ -15,14 +15,19 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
     ResponseHeaders,
+    ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client
 
 from addons.fields import Fields
+
+ANSWER_HEAD_BYTES = 256 * 1024
+"""Longest head of an upstream's answer. mitmproxy would collect one without end."""
 
 
 class SilentChunks(ChunkedReader):
@@ -68,6 +73,11 @@ class LenientHttp1Client(Http1Client):
             yield from super().send(event)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        if len(self.buf) > ANSWER_HEAD_BYTES and b"\r\n\r\n" not in bytes(self.buf) and self.stream_id is not None:
+            yield commands.CloseConnection(self.conn)
+            fault = ResponseProtocolError(self.stream_id, "closed", ErrorCode.GENERIC_SERVER_ERROR)
+            yield ReceiveHttp(fault)
+            return
         for command in super().read_headers(event):
             if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
                 data = command.event.response.data

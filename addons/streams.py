@@ -113,15 +113,20 @@ class GateStream(HttpStream):
             self._passage = Passage(head=verdict, received_at=time.time_ns() // 1000)
             attach(self.flow, self._passage)
             return False
+        if self._answer_is_sound():
+            return False
+        yield commands.CloseConnection(self.flow.server_conn)
+        self.flow.response = None
+        yield from self._fail(INVALID_ANSWER)
+        return True
+
+    def _answer_is_sound(self) -> bool:
         assert self.flow.response is not None
         try:
             validate_headers(self.flow.response)
         except ValueError:  # its text quotes the answer
-            yield commands.CloseConnection(self.flow.server_conn)
-            self.flow.response = None
-            yield from self._fail(INVALID_ANSWER)
-            return True
-        return False
+            return False
+        return headcheck.sound_values(self.flow.response.headers.fields)
 
     def _judge(self) -> Head | Fault:
         """HTTP/1 heads come judged (`http1`), HTTP/2 heads are judged here; mitmproxy's own check runs on both."""

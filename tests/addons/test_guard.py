@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -49,6 +50,26 @@ def test_blocked_request_opens_no_upstream_connection(proxy: Proxy, upstream: Up
     assert upstream.journal.connections == 0
     outcomes = proxy.gate.wait_outcomes(3)
     assert {(o.forwarded, o.client_status, o.reason) for o in outcomes} == {(False, 400, Reason.SECRET_FOUND)}
+
+
+CONNECTS: list[object] = []
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "socket.connect" and threading.current_thread().name == "proxy":
+        CONNECTS.append(arguments[1])
+
+
+def test_blocked_request_makes_no_connect_call(proxy: Proxy, upstream: Upstream) -> None:
+    """T09: seen from inside the worker as well: not one connect() for a refused request, one for an allowed one."""
+    sys.addaudithook(_note)
+    proxy.gate.decide = lambda gate, e: gate.block(e) if b"secret" in e.body else gate.allow(e)
+    with proxy.tunnel("api.openai.com") as client:
+        CONNECTS.clear()
+        assert client.request("POST", "/_/echo", b"secret").status == 400
+        assert CONNECTS == []
+        assert client.request("POST", "/_/echo", b"plain").status == 200
+        assert [("127.0.0.1", upstream.port)] == CONNECTS
 
 
 def test_refusal_between_two_allowed_requests(proxy: Proxy, upstream: Upstream) -> None:

@@ -110,6 +110,9 @@ ANSWERS = {
     "no version": b"200 OK\r\n\r\n",
     "CL and TE": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "bad name": b"HTTP/1.1 200 OK\r\nX secret: 1\r\nContent-Length: 0\r\n\r\n",
+    "endless head": b"HTTP/1.1 200 OK\r\n" + b"X-A: secret\r\n" * 30_000,
+    "NUL in a value": b"HTTP/1.1 200 OK\r\nX-A: secret\x00\r\nContent-Length: 0\r\n\r\n",
+    "folded": b"HTTP/1.1 200 OK\r\nX-A: secret\r\n more\r\nContent-Length: 0\r\n\r\n",
     "bad length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 }
 
