@@ -218,11 +218,15 @@ def test_begin_refused_holds_in_stock(tmp_path: Path, quiet: None) -> None:
 
 
 def test_streamed_bodies_leave_before_the_request_hook(tmp_path: Path) -> None:
-    """F6, the reason for `stream_large_bodies` to be refused: the body is upstream when `request` runs."""
+    """F6, the reason for `stream_large_bodies` to be refused: the body is upstream before `request` returns."""
     seen: list[int] = []
 
     class Looks:
-        def request(self, _: http.HTTPFlow) -> None:
+        async def request(self, _: http.HTTPFlow) -> None:
+            for _ in range(500):
+                if sum(map(len, stock.received)) > 100_000:
+                    break
+                await asyncio.sleep(0.01)
             seen.append(sum(map(len, stock.received)))
 
     with Stock(tmp_path, Looks(), stream_large_bodies="1k") as stock:
