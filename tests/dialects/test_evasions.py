@@ -240,9 +240,10 @@ def test_number_as_text() -> None:
     """A card number sent as a JSON number is text to the detectors, in arguments and anywhere else."""
     arguments = json.dumps({"card": 4111111111111111, "other": 5500005555555559.0})
     call = {"function": {"name": "pay", "arguments": arguments}}
-    sent = chat(messages=[{"role": "assistant", "tool_calls": [call]}], note=[378282246310005])
+    messages = [{"role": "assistant", "tool_calls": [call]}, {"role": "user", "content": 6011111111111117}]
+    sent = chat(messages=messages, note=[378282246310005])
     texts = [part.text for part in understand(sent, "openai").parts]
-    assert {"4111111111111111", "5500005555555559.0", "378282246310005"} <= set(texts)
+    assert {"4111111111111111", "5500005555555559.0", "378282246310005", "6011111111111117"} <= set(texts)
 
 
 def test_long_text_is_never_cut() -> None:
