@@ -48,7 +48,8 @@ STRUCTURAL = sorted(
 INNER = sorted(
     listed(
         """
-        args arguments authentication authorization bytesBase64Encoded content context data encrypted_content file_data file_id fileUri
+        args arguments authentication authorization bytesBase64Encoded content context data encrypted_content
+        file_data file_id fileUri
         file_url filename function headers image_url input key name output parts response text title tool_calls type
         uri url user_id variables brand_new streamableHttpTransport
         """
