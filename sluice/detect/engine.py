@@ -64,9 +64,12 @@ class Budget:
     floor: int = 100_000
     """Candidates and units of confirmation that any text may cost, however short."""
     share: int = 8
-    """One more of each for every so many bytes."""
-    per_detector: int = 5_000
-    """Sightings of one detector: ten thousand addresses must not displace the key behind them."""
+    """One more of each for every so many bytes ..."""
+    ceiling: int = 400_000
+    """... up to this: about two seconds of work at worst, however long the text. A scan cannot be interrupted."""
+    per_detector: int = 1_000
+    """Sightings of one detector in text of one provenance; then it is not run there any more. Nothing can hide behind
+    them, for a thousand of a kind are reported; but ten thousand addresses must not displace the key behind them."""
     findings: int = 10_000
     view_floor: int = 262_144
     """Characters of derived texts that any request may cost."""
@@ -89,7 +92,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A detector ready to run. `cost` is what one confirmation counts against the budget."""
+    """A detector ready to run. `cost` and `weight` are what a confirmation and a validation count against the budget:
+    a unit is a few microseconds."""
 
     detector: Detector
     shape: shapes.Shape
@@ -99,6 +103,7 @@ class _Compiled:
     screened: bool
     confidence: float
     cost: int
+    weight: int
 
 
 class _Halt(Exception):
@@ -193,7 +198,7 @@ def sightings(engine: Engine, parts: tuple[Part, ...]) -> tuple[list[Sighting], 
 
 def oracle(engine: Engine, text: str) -> list[tuple[int, int]]:
     """The spans that `re` and the validators alone find in a text, with no help of hyperscan. For `lint` and tests."""
-    scanning = _Scanning(engine, (Part("", Role.UNKNOWN, PartKind.TEXT, Provenance.USER, text),))
+    scanning = _Scanning(engine, (Part("", Role.UNKNOWN, PartKind.TEXT, Provenance.USER, text),), limit=1 << 40)
     for index, c in enumerate(engine._compiled):
         at = 0
         while match := c.shape.confirm.search(text, at):
@@ -211,7 +216,7 @@ class _Scanning:
     work: Work = field(default_factory=Work)
     sightings: list[Sighting] = field(default_factory=list, repr=False)
     seen: set[tuple[int, int, int, int]] = field(default_factory=set, repr=False)
-    counts: dict[int, int] = field(default_factory=dict)
+    counts: dict[tuple[int, Provenance, bool], int] = field(default_factory=dict)
     partial: set[int] = field(default_factory=set)
     limit: int = 0
 
@@ -220,7 +225,7 @@ class _Scanning:
         budget = self.engine._budget
         layer = Layer(layers.first(self.parts))
         own = sum(b - a for a, b in zip(layer.starts, layer.stops, strict=True))
-        self.limit = budget.floor + own // budget.share
+        self.limit = min(budget.floor + own // budget.share, budget.ceiling)
         allowance = Allowance(max(budget.view_floor, budget.view_ratio * own), budget.places)
         for level in range(normalise.LEVELS + 1):
             if not layer.texts:
@@ -290,6 +295,8 @@ class _Scanning:
                     known_byte = offset
                     offset = known_char
                 index, keyword = roles[ident]
+                if self.counts and self._saturated(index, layer.texts[k].part):
+                    continue
                 if keyword:
                     keywords.setdefault((k, index), []).append(offset)
                 else:
@@ -316,6 +323,10 @@ class _Scanning:
         self.work.candidates += len(hits)
         hits.sort()
         return hits
+
+    def _saturated(self, index: int, part: int) -> bool:
+        """True when a detector has been seen so often in text of this provenance that more would say nothing new."""
+        return self.counts.get((index, self.parts[part].provenance, False), 0) >= self.engine._budget.per_detector
 
     def _spend(self, units: int) -> None:
         self.work.units += units
@@ -358,6 +369,8 @@ class _Scanning:
         for low, high in _merged(places, before, after):
             self._spend(c.cost + (high - low) // 256)
             while match := c.shape.confirm.search(text.text, low, high + 8):
+                if self._saturated(index, text.part):
+                    return
                 start, end = match.span(c.shape.group)
                 done = 0
                 if _near(places, start, end, within, c.longest):
@@ -370,6 +383,7 @@ class _Scanning:
         value = text.text[start:end]
         example = c.screened and passwords.placeholder(value)
         if not example and c.validators:
+            self._spend(c.weight + len(value) // 8)
             candidate = validators.Candidate(value, text.text, start, end)
             for validator in c.validators:
                 verdict = validator(candidate)
@@ -386,9 +400,9 @@ class _Scanning:
         key = (text.part, index, first, last)
         if key in self.seen:
             return end
-        count = self.counts[index] = self.counts.get(index, 0) + 1
+        tally = (index, self.parts[text.part].provenance, example)
+        count = self.counts[tally] = self.counts.get(tally, 0) + 1
         if count > self.engine._budget.per_detector:
-            self.partial.add(text.part)
             return end
         self.seen.add(key)
         self.work.sightings += 1
@@ -429,6 +443,7 @@ def _compile(detector: Detector) -> _Compiled:
         screened=detector.data_class.startswith("secret.") and not kinds & JUDGES,
         confidence=confidence,
         cost=1 + (shape.tail + shape.most) // 256,
+        weight=16 if "phone" in kinds else 2,
     )
 
 

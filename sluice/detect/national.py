@@ -46,6 +46,13 @@ def us_itin(value: str) -> bool:
     return len(n) == 9 and n[0] == "9" and any(a <= group <= b for a, b in ranges)
 
 
+def ca_sin(value: str) -> bool:
+    """Canadian social insurance number: Luhn. First digits 0 and 8 were never issued; 0 is what examples begin with,
+    and counts, as a published card number does."""
+    n = digits(value)
+    return len(n) == 9 and n[0] != "8" and len(set(n)) > 1 and luhn(n)
+
+
 def gb_nino(value: str) -> bool:
     """United Kingdom national insurance number: prefixes never allocated (HMRC NIM39110)."""
     n = re.sub(r"[^A-Z0-9]", "", value.upper())

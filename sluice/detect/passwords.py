@@ -44,10 +44,14 @@ _WORDS = frozenset(
     number integer boolean object array file path env environment variable prompt interactive basic bearer digest oauth
     """.split()  # noqa: SIM905 - words read better as words
 )
-_SUBSTRINGS = re.compile(r"(?i)passw|secret|token|credential|api_?key|username|_key\b|placeholder|undefined|required")
-_IDENTIFIER = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[0-9]?|[a-z]+(?:[A-Z][a-z]+)+[0-9]?|(?:[A-Z][a-z]+)+[0-9]?")
+_SUBSTRINGS = re.compile(
+    r"(?i)passw|secret|token|credential|api_?key|username|_key\b|(?:private|public)key|placeholder|undefined|required"
+)
+_IDENTIFIER = re.compile(r"[A-Za-z]+|[A-Za-z]+(?:[_-][A-Za-z]+)+[0-9]?|[a-z]+(?:[A-Z][a-z]+)+[0-9]?")
 _CONSTANT = re.compile(r"(?=.*[A-Z]{3})[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _VERSIONISH = re.compile(r"v?\d+(?:[.\-:/]\d+)*[a-z]?\d*")
+_PIECE = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z][a-z]{3}|[A-Z]{4,}")
+_VOWELS = str.maketrans("", "", "aeiouAEIOU")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
 
@@ -122,7 +126,14 @@ def token(value: str) -> bool:
 
 
 def wordlike(value: str) -> bool:
-    """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key."""
-    pieces = re.findall(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}", value)
-    words = [p for p in pieces if len(p) >= 4 and 4 * sum(c in "aeiouAEIOU" for c in p) >= len(p)]
-    return sum(map(len, words)) > len(value) * 0.7
+    """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key.
+
+    A word is four letters or more of one case (a capital in front), at least every fourth a vowel.
+    """
+    head = value[:64]
+    letters = 0
+    for word in _PIECE.findall(head):
+        consonants = len(word.translate(_VOWELS))
+        if 4 * (len(word) - consonants) >= len(word):
+            letters += len(word)
+    return letters > len(head) * 0.7

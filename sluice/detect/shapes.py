@@ -35,6 +35,10 @@ ANCHOR = 4
 REACH = 16_384
 """Longest match a pattern may ask for. Bounds what one confirmation can cost."""
 
+REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
+"""Greedy, lazy and possessive (`{7,128}+`, which keeps `re` from trying every shorter value): one and the same to
+hyperscan, which knows no difference between them."""
+
 _FRONT = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf])|(?<=\\u00[0-9a-fA-F]{2})|(?<=%[0-9A-F]{2}))"
 _FRONT_NUMBER = r"(?:(?<![A-Za-z0-9_])(?<![0-9][.\-])|(?<=\\[nrtbf])|(?<=\\u00[0-9a-fA-F]{2}))"
 _BACK = r"(?![A-Za-z0-9_])"
@@ -151,9 +155,9 @@ def _flatten(items: list[Any]) -> list[Any]:
 def _refuse(items: list[Any]) -> None:
     for op, argument in items:
         name = _name(op)
-        if name in {"GROUPREF", "GROUPREF_EXISTS", "ATOMIC_GROUP", "POSSESSIVE_REPEAT"}:
+        if name in {"GROUPREF", "GROUPREF_EXISTS", "ATOMIC_GROUP"}:
             raise Unusable("uses a back-reference or an atomic group, which hyperscan does not have")
-        if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+        if name in REPEATS:
             _refuse(list(argument[2]))
         elif name == "SUBPATTERN":
             _refuse(list(argument[3]))
@@ -169,7 +173,7 @@ def _width(item: Any) -> tuple[int, int]:
         return 1, 1
     if name in {"AT", "ASSERT", "ASSERT_NOT"}:
         return 0, 0
-    if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+    if name in REPEATS:
         low, high, inner = argument
         a, b = _widths(list(inner))
         return low * a, min(int(high), REACH + 1) * b
@@ -199,7 +203,7 @@ def _digits(item: Any) -> bool:
             or (_name(o) == "CATEGORY" and _name(a) == "CATEGORY_DIGIT")
             for o, a in argument
         )
-    if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+    if name in REPEATS:
         inner = _flatten(list(argument[2]))
         return bool(inner) and _digits(inner[-1])
     if name == "SUBPATTERN":
@@ -242,7 +246,7 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
         if final and i > last:
             draft.whole = False  # optional things behind the last required one
             break
-        if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+        if name in REPEATS:
             low, high, inner = int(argument[0]), min(int(argument[1]), REACH + 1), list(argument[2])
             a, b = _widths(inner)
             single = b == 1
@@ -308,7 +312,7 @@ def _literal_after(items: list[Any]) -> bool:
         name = _name(op)
         if name == "LITERAL":
             return True
-        if name in {"MAX_REPEAT", "MIN_REPEAT", "BRANCH"}:
+        if name in {*REPEATS, "BRANCH"}:
             return False
     return False
 
@@ -351,7 +355,7 @@ def _emit(item: Any) -> str:
         return {"AT_BOUNDARY": r"\b", "AT_NON_BOUNDARY": r"\B", "AT_BEGINNING": "^", "AT_END": "$"}[_name(argument)]
     if name in {"ASSERT", "ASSERT_NOT"}:
         return ""
-    if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+    if name in REPEATS:
         low, high, inner = argument
         if int(high) > REACH:
             raise Unusable("has a repeat without an upper bound")

@@ -58,13 +58,13 @@ type Validator = Callable[[Candidate], Verdict]
 
 CHECKSUMS = frozenset(
     {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
-    | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "aba", "jwt"}
+    | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "ca_sin", "aba", "jwt"}
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
 
 STDNUM = frozenset(
     """
-    ar.cuit au.tfn bg.egn br.cnpj br.cpf ca.sin ch.ssn cl.rut cn.ric co.nit cz.rc de.idnr do.cedula ec.ci ee.ik es.dni
+    ar.cuit au.tfn bg.egn br.cnpj br.cpf ch.ssn cl.rut cn.ric co.nit cz.rc de.idnr do.cedula ec.ci ee.ik es.dni
     es.nie es.cif fi.hetu fr.nir fr.nif gb.nhs gr.amka hr.oib ie.pps il.idnr in_.aadhaar is_.kennitala
     it.codicefiscale kr.rrn lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip
     pt.nif ro.cnp ru.inn si.emso sk.rc th.pin tr.tckimlik ua.rntrc us.rtn uy.rut ve.rif za.tin id.nik
@@ -237,12 +237,27 @@ def _token(c: Candidate) -> Verdict:
 
 
 def _url_password(c: Candidate) -> Verdict:
-    """The password inside `scheme://user:password@host`: a reference is none, a placeholder is an example."""
-    secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")[2] if "://" in c.value else c.value
+    """The password inside `scheme://user:password@host`: a reference is none, a placeholder is an example.
+
+    `postgres:postgres`, a password that is the user's name, is the default of a container image: an example too.
+    """
+    user, secret = "", c.value
+    if "://" in c.value:
+        user, _, secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")
     if not secret or secret[0] in "$<{[(*" or "{" in secret or "$" in secret[:2] or re.fullmatch(r"%\w+%?", secret):
         return FAIL
     lowered = secret.lower()
-    if lowered in {"password", "pass", "passwd", "pwd", "secret", "user", "pw", "xxx", "***"}:
+    if lowered == user.lower() or lowered in {
+        "password",
+        "pass",
+        "passwd",
+        "pwd",
+        "secret",
+        "user",
+        "pw",
+        "xxx",
+        "***",
+    }:
         return EXAMPLE
     return EXAMPLE if passwords.placeholder(secret) else PASS
 
@@ -268,7 +283,8 @@ def _basic_auth(c: Candidate) -> Verdict:
     user, colon, secret = decoded.partition(":")
     if not colon or not secret or not decoded.isprintable() or not user:
         return FAIL
-    return EXAMPLE if passwords.placeholder(decoded) or secret.lower() in {"password", "pass"} else PASS
+    published = decoded == "Aladdin:open sesame"  # RFC 7617's own
+    return EXAMPLE if published or passwords.placeholder(decoded) or secret.lower() in {"password", "pass"} else PASS
 
 
 def _email(c: Candidate) -> Verdict:
@@ -381,6 +397,7 @@ _PLAIN: dict[str, Validator] = {
     "us_ssn": _simple(national.us_ssn),
     "us_itin": _simple(national.us_itin),
     "gb_nino": _simple(national.gb_nino),
+    "ca_sin": _simple(national.ca_sin),
     "be_nn": _simple(national.be_nn),
     "se_personnummer": _simple(national.se_personnummer),
     "no_fodselsnummer": _simple(national.no_fodselsnummer),
