@@ -1,0 +1,204 @@
+"""The shipper's process: tails the ledgers, fills ClickHouse, answers questions. `python -m sluice.ship.shipper`.
+
+It owns the embedded engine. Traffic never waits for it: without a store it keeps trying, and the ledgers keep.
+SIGTERM: the batch in hand is finished, what waits is shipped once more, the store is closed, exit 0.
+Exit 78: the settings cannot work. When the supervisor goes away, so does this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sluice import config, logs
+from sluice.config import Settings
+from sluice.errors import Misconfigured
+from sluice.ship.answers import Answers
+from sluice.ship.clickhouse import Store, StoreError, open_store
+from sluice.ship.delivery import Delivery
+from sluice.ship.query import NOT_OPEN, bind
+from sluice.ship.sqlgate import SqlError
+
+log = logging.getLogger("sluice.ship")
+
+POLL_SECONDS = 0.1
+BEAT_SECONDS = 1.0
+STUCK_SECONDS = 120.0
+"""A round that takes longer than this, and than the insert's own time limit, is a hang: the heartbeat stops."""
+LAST_ROUND_SECONDS = 3.0
+ANSWER_SECONDS = 3.0
+MISCONFIGURED = 78
+
+
+class Status:
+    """The pipe to the supervisor: one JSON object a line."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    def say(self, state: str, **facts: object) -> bool:
+        """False when nobody listens any more."""
+        if self._fd is None:
+            return True
+        try:
+            os.write(self._fd, json.dumps({"state": state, **facts}).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+
+class Shipper:
+    """Delivery, questions and heartbeat of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        status: Status,
+        *,
+        open_store: Callable[[Settings], Store] = open_store,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._open_store = open_store
+        self._store: Store | None = None
+        self._trouble = "it is being opened"
+        self.stopping = threading.Event()
+        self._moved = time.monotonic()
+        self.delivery = Delivery(
+            settings.ledger_dir,
+            directory(settings),
+            batch_rows=settings.clickhouse.batch_rows,
+            batch_seconds=settings.clickhouse.batch_seconds,
+            step=step,
+        )
+
+    def run(self) -> None:
+        """Until `stopping` is set. Raises `Misconfigured`."""
+        self._status.say("starting")
+        tempfile.tempdir = str(_scratch(self._settings))  # the client library hands rows to the engine in files
+        self._open()
+        answers = Answers(bind(self._settings.run_dir), self._select)
+        answers.start()
+        self._status.say("ready")
+        beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        beating.start()
+        try:
+            self._ship()
+        finally:
+            self.stopping.set()
+            self._close(answers)
+
+    def _ship(self) -> None:
+        retry_at, wait = 0.0, 1.0
+        while not self.stopping.is_set():
+            self._moved = time.monotonic()
+            if self._store is None:
+                self.delivery.observe()
+                if time.monotonic() >= retry_at and not self._open():
+                    retry_at, wait = time.monotonic() + wait, min(30.0, wait * 2)
+                self.stopping.wait(POLL_SECONDS)
+            elif not self.delivery.round(self._store):
+                self.stopping.wait(POLL_SECONDS)
+        until = time.monotonic() + LAST_ROUND_SECONDS
+        while self._store is not None and time.monotonic() < until and self.delivery.round(self._store, flush=True):
+            self._moved = time.monotonic()
+
+    def _open(self) -> bool:
+        """Open the store and bring its schema up to date. False when it cannot be had now."""
+        try:
+            store = self._open_store(self._settings)
+            try:
+                applied = store.migrate()
+            except BaseException:
+                store.close()
+                raise
+        except StoreError as e:
+            self._trouble = str(e)
+            log.warning("the event store cannot be opened", extra={"facts": {"code": e.code, "error": str(e)}})
+            return False
+        if applied:
+            log.info("the event store's schema was brought up to date", extra={"facts": {"migrations": len(applied)}})
+        self._store = store
+        return True
+
+    def _select(self, sql: str, form: str) -> bytes:
+        store = self._store
+        if store is None:
+            raise SqlError(NOT_OPEN, f"the event store is not open: {self._trouble}")
+        return store.select(sql, form)
+
+    def _beat(self) -> None:
+        patience = max(STUCK_SECONDS, 2 * self._settings.clickhouse.insert_timeout_seconds)
+        while not self.stopping.wait(BEAT_SECONDS):
+            standing = self.delivery.standing
+            alive = time.monotonic() - self._moved < patience
+            facts = {
+                "store": "closed" if self._store is None else ("failing" if standing.failures else "open"),
+                "pending": standing.pending,
+                "lag_seconds": round(standing.lag_seconds, 3),
+                "rows": standing.rows,
+            }
+            if alive and not self._status.say("alive", **facts):
+                log.warning("the supervisor is gone; the shipper ends")
+                self.stopping.set()
+
+    def _close(self, answers: Answers) -> None:
+        """Close the engine while nobody uses it: it must not be open when the interpreter ends."""
+        if self._store is None:
+            answers.close(ANSWER_SECONDS)
+            return
+        self._store.interrupt()
+        if answers.close(ANSWER_SECONDS):
+            self._store.close()
+            return
+        log.warning("a question would not end; the store is left to its own recovery")
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def directory(settings: Settings) -> Path:
+    """Where cursors and dead letters lie."""
+    return settings.paths.var / "ship"
+
+
+def _scratch(settings: Settings) -> Path:
+    """An empty directory for files that live as long as one insert."""
+    path = directory(settings) / "scratch"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for leftover in path.iterdir():
+        leftover.unlink()
+    return path
+
+
+def main() -> int:
+    """The process. Its exit code."""
+    parser = argparse.ArgumentParser(prog="sluice.ship.shipper", description=__doc__.splitlines()[0])
+    parser.add_argument("--status-fd", type=int, help="pipe to the supervisor")
+    parser.add_argument("--config", type=Path, help="settings file")
+    arguments = parser.parse_args()
+    logs.setup("shipper")
+    status = Status(arguments.status_fd)
+    try:
+        shipper = Shipper(config.load(arguments.config), status)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: shipper.stopping.set())
+        shipper.run()
+    except Misconfigured as e:
+        status.say("failed", reason=str(e))
+        log.error("the settings cannot work", extra={"facts": {"problems": str(e)}})
+        return MISCONFIGURED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""A shipper that kills itself with SIGKILL at the nth time it reaches a step of delivery.
+
+    python -m tests.ship.deadly_shipper VAR STEP NTH
+
+Prints `drained` when nothing waits any more, and then goes on until it is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from sluice.ship.shipper import Shipper, Status
+from tests.ship.ship_rig import settings_in
+
+
+def main(var: Path, step: str, nth: int) -> None:
+    left = nth
+
+    def at(name: str) -> None:
+        nonlocal left
+        if name == step:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    shipper = Shipper(settings_in(var, batch_rows=20, batch_seconds=0.05), Status(None), step=at)
+    signal.signal(signal.SIGTERM, lambda *_: shipper.stopping.set())
+
+    def watch() -> None:
+        while not shipper.stopping.is_set():
+            time.sleep(0.05)
+            if shipper.delivery.standing.rows and shipper.delivery.standing.pending == 0:
+                os.write(1, b"drained\n")
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    shipper.run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,120 @@
+"""What the shipper's tests share: records, a ledger filled with them, settings, a store that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sluice.config import ClickHouse, Evidence, Paths, Settings
+from sluice.ledger import writer
+from sluice.model import Match, Record, RecordType
+from sluice.ship.clickhouse import StoreError
+from sluice.ship.rows import Event
+
+NOVEMBER = 1_795_000_000_000_000
+"""2026-11-18, in microseconds."""
+MONTH = 30 * 86_400 * 1_000_000
+
+
+def decision(n: int, **more: object) -> Record:
+    """A decision that can be told from every other by its id."""
+    given: dict[str, object] = {
+        "record_type": RecordType.DECISION,
+        "decision_id": str(uuid.UUID(int=n + 1)),
+        "ts_received": NOVEMBER + n,
+        "provider_id": "openai",
+        "host": "api.openai.com",
+        "decision": "allow",
+        "reason_code": "NO_FINDINGS",
+        "subject_id": "a1",
+    }
+    return Record(**(given | more))  # type: ignore[arg-type]
+
+
+def outcome(n: int, **more: object) -> Record:
+    """The outcome of that decision."""
+    given: dict[str, object] = {
+        "record_type": RecordType.OUTCOME,
+        "decision_id": str(uuid.UUID(int=n + 1)),
+        "ts_received": NOVEMBER + n,
+        "provider_id": "openai",
+        "forwarded": True,
+        "upstream_status": 200,
+    }
+    return Record(**(given | more))  # type: ignore[arg-type]
+
+
+def match(**more: object) -> Match:
+    given: dict[str, object] = {
+        "detector": "secret.aws",
+        "rev": 2,
+        "data_class": "secret.cloud",
+        "severity": "critical",
+        "count": 3,
+        "validated": True,
+        "confidence": 0.9,
+        "offset_bucket": 1,
+        "fingerprint": "ab" * 16,
+    }
+    return Match(**(given | more))  # type: ignore[arg-type]
+
+
+def write(ledger: Path, records: Iterable[Record], *, slot: int = 0) -> None:
+    """Commit records to a stream in one epoch of its own."""
+
+    async def run() -> None:
+        opened = writer.open_stream(
+            ledger, node="n", slot=slot, segment_bytes=writer.SMALLEST_SEGMENT, disk_low_bytes=0
+        )
+        await asyncio.gather(*map(opened.commit, records))
+        opened.close()
+
+    asyncio.run(run())
+
+
+def settings_in(var: Path, *, batch_rows: int = 50, batch_seconds: float = 0.1) -> Settings:
+    return Settings(
+        paths=Paths(var=var),
+        evidence=Evidence(node="n"),
+        clickhouse=ClickHouse(batch_rows=batch_rows, batch_seconds=batch_seconds),
+    )
+
+
+class Memory:
+    """A store in memory that knows tokens as ClickHouse does. `refuse` and `fail` say what goes wrong."""
+
+    def __init__(self) -> None:
+        self.rows: list[Event] = []
+        self.tokens: list[str] = []
+        self.attempts: list[tuple[str, tuple[int, ...]]] = []
+        self.fail: Callable[[list[Event]], StoreError | None] = lambda _: None
+        self.answer_lost = False
+
+    def migrate(self) -> list[str]:
+        return []
+
+    def insert(self, events: list[Event], token: str) -> None:
+        self.attempts.append((token, tuple(e["seq"] for e in events)))
+        if error := self.fail(events):
+            raise error
+        if token not in self.tokens:
+            self.tokens.append(token)
+            self.rows.extend(events)
+        if self.answer_lost:
+            self.answer_lost = False
+            raise StoreError(0, "connection reset")
+
+    def select(self, sql: str, form: str) -> bytes:
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def seqs(self) -> list[int]:
+        return [r["seq"] for r in self.rows]
