@@ -57,7 +57,13 @@ class _Lazy(click.Group):
         return command
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+EXIT_CODES = """Exit codes: 0 as hoped; 1 found, or broken; 2 used wrongly or misconfigured; 3 the appliance does not run;
+70 a fault of ours; 130 interrupted."""
+
+
+@click.group(
+    cls=_Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 def group() -> None:
     """Sluice: what leaves for AI services, inspected, decided and recorded.
 

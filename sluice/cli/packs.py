@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import SEVERITY_STYLE, complain, config_option, console, print_json, progress, table, text
+from sluice.cli.terminal import (
+    SEVERITY_STYLE,
+    complain,
+    config_option,
+    console,
+    note,
+    print_json,
+    progress,
+    table,
+    text,
+)
 from sluice.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -38,22 +48,19 @@ def _check(settings: Settings, paths: Sequence[Path], as_json: bool) -> int:
     signatures = config.signatures_dir()
     directories = [signatures / "packs", *settings.paths.packs, *paths]
     with progress() as shown:
-        bar = shown.add_task("checking detectors", total=None)
-        result = lint.check(
-            directories,
-            signatures / "vocabulary.toml",
-            progress=lambda done, total: shown.update(bar, completed=done, total=total),
-        )
+        shown.add_task("proving detectors, half a minute", total=None)
+        problems = lint.check(directories, signatures / "vocabulary.toml")
     if as_json:
-        plain = [{"file": p.file, "line": p.line, "what": p.what} for p in result.problems]
-        print_json({"ok": not plain, "detectors": result.detectors, "problems": plain})
-    else:
-        for problem in result.problems:
+        print_json(
+            {"ok": not problems, "problems": [{"file": p.file, "line": p.line, "what": p.what} for p in problems]}
+        )
+    elif problems:
+        for problem in problems:
             complain(str(problem))
-        many = len(result.problems)
-        verdict = f"{many} problem{'s' if many > 1 else ''}" if many else "all proved"
-        click.echo(f"{result.detectors} detectors, {verdict}")
-    return BROKEN if result.problems else SOUND
+        note(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    else:
+        click.echo(f"{len(_load(settings))} detectors, all proved")
+    return BROKEN if problems else SOUND
 
 
 @command.command("list")
@@ -133,7 +140,7 @@ keywords    = ["acme"]
 keyword_use = "boost"   # or "require": without a keyword near by it is no match
 validators  = []   # names of checks, all must pass
 severity    = "high"
-class       = "secret.vendor"   # one of signatures/vocabulary.toml
+class       = "secret.saas-key"   # one of signatures/vocabulary.toml
 regulations = []
 status      = "test"   # observed, never blocks; "stable" once it has proved itself
 references  = ["https://example.com/where-the-format-is-documented"]

@@ -181,7 +181,8 @@ LOADS = {
     "sluice/targets/file.py": "reads the destination table and the site's layer once, at start",
     "sluice/detect/packs.py": "reads packs once, at start",
     "sluice/policy/file.py": "reads the policy once, at start",
-    "sluice/detect/lint.py": "a tool of the operator: reads packs and the benign corpus",
+    "sluice/detect/lint.py": "a tool of the operator: reads packs, never runs beside traffic",
+    "sluice/detect/benign.py": "the lint's corpus of clean text",
 }
 """Rooms that are pure but for one file that loads their data."""
 
