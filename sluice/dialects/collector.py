@@ -45,6 +45,8 @@ _PAST = {
     for role, (kind, provenance) in _HERE.items()
 }
 _WORDY = frozenset({Role.UNKNOWN, Role.TOOL_DEFINITION})
+_FILED = frozenset({Role.UNKNOWN, Role.DOCUMENT})
+"""Roles in which a `data:` URL is a file. In what someone says it is text, and the model reads it as text."""
 
 _NESTED = 3
 """Levels of JSON inside strings of JSON that are opened; deeper text is scanned as it stands."""
@@ -134,7 +136,7 @@ class Collector:
         if isinstance(value, str):
             if len(value) <= LONGEST and value in WORDS and role in _WORDY:
                 return
-            if value[:5].lower() == "data:" and files.data_url(self, at, value, past=past):
+            if role in _FILED and value[:5].lower() == "data:" and files.data_url(self, at, value, past=past):
                 return
             self.text(at, value, role, past)
             if role is Role.UNKNOWN and len(value) >= _LONG_BASE64:

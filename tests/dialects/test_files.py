@@ -120,6 +120,14 @@ def test_text_between_the_letters_of_an_image() -> None:
     assert any("secret" in p.text for p in found.parts)
 
 
+def test_image_in_words_is_text() -> None:
+    """A `data:` URL in a text part is read by the model as text, letter by letter, and so it is scanned."""
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}/AKIAIOSFODNN7EXAMPLE/AAAA"
+    found = read({"type": "text", "text": url})
+    assert [(p.role, p.text) for p in found.parts] == [(Role.USER, url)]
+    assert found.files == ()
+
+
 def test_folded_base64_is_a_file() -> None:
     """Base64 in lines of 76 letters is base64."""
     folded = base64.encodebytes(PNG).decode()
