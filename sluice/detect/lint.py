@@ -192,7 +192,9 @@ def _revisions(detectors: Sequence[Detector], sources: dict[str, Source], lock: 
     out: list[Problem] = []
     for d in detectors:
         if d.id not in recorded:
-            out.append(_problem(sources[d.id], d, f"is not in {lock.name}: record it (`sluice packs check --record`)"))
+            out.append(
+                _problem(sources[d.id], d, f"is not in {lock.name}: record it (`python -m sluice.detect.record`)")
+            )
             continue
         rev, digest = recorded[d.id]
         if d.rev < rev:
@@ -229,6 +231,6 @@ def record_revisions(directory: Path, vocabulary: Path) -> list[Problem]:
     if problems:
         return problems
     lines = [f'"{i}" = {{ rev = {rev}, digest = "{digest}" }}' for i, (rev, digest) in sorted(recorded.items())]
-    head = "# Written by `sluice packs check --record`: the reviewed content of each revision. Ids stay for ever."
+    head = "# Written by `python -m sluice.detect.record`: the reviewed content of each revision. Ids stay for ever."
     lock.write_text("\n".join([head, "", "[detectors]", *lines, ""]), "utf-8")
     return []
