@@ -239,7 +239,7 @@ class Gate:
         if outcome.upstream_status:
             metrics.UPSTREAM_RESPONSES.labels(f"{outcome.upstream_status // 100}xx").inc()
         try:
-            await self._ledger.commit(recording.outcome_record(outcome))
+            await self._ledger.note(recording.outcome_record(outcome))
         except Unavailable:
             log.error("outcome not recorded", extra={"facts": {"decision_id": outcome.exchange_id}})
 
@@ -270,7 +270,6 @@ class Gate:
     ) -> Clearance | Refusal:
         """Make the decision durable, then say it. The only place where a `Clearance` is made."""
         decision, receipt = seen.decision, None
-        began = time.perf_counter()
         try:
             record = recording.decision_record(
                 exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
@@ -282,7 +281,6 @@ class Gate:
         except Exception as e:  # noqa: BLE001 - a record that cannot be built is evidence that cannot be given
             log.error("record not built", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
             decision = _refused(Cause.INTERNAL, Reason.INTERNAL)
-        metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
         _count(seen, decision)
         if decision.action is Action.ALLOW and receipt is not None:
             return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt)

@@ -761,6 +761,10 @@ class Ledger(Protocol):
         """Append and flush. Raises `errors.Unavailable` when the record is not known to be durable."""
         ...
 
+    async def note(self, record: Record) -> Receipt:
+        """Like `commit`, for a record that no traffic waits for: it may wait a little to share another's flush."""
+        ...
+
 
 class Policy(Protocol):
     """What the gate needs of policy: two pure functions and its name."""

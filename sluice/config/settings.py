@@ -44,7 +44,7 @@ class Upstream(Section, frozen=True):
     reach an address that is loopback, private, link-local or a metadata service."""
     trusted_ca: Path | None = None
     """PEM bundle trusted in addition to the public roots, for the hosts in `hosts` alone."""
-    connect_seconds: float = 10.0
+    connect_seconds: float = 4.5
     """Time to reach an upstream and finish its TLS handshake."""
 
 

@@ -42,6 +42,10 @@ FLUSH_BYTES = 1024 * 1024
 """A flush takes no further record above this size (or a quarter of a segment)."""
 CLOSE_SECONDS = 10.0
 """How long closing waits for the disk."""
+NOTE_SECONDS = 0.02
+"""How long a record that nobody waits for looks for a flush to share."""
+NOTE_RECORDS = 64
+"""So many of them have a flush of their own at once."""
 CHECK_COMMITS = 64
 CHECK_SECONDS = 0.25
 """Free space is looked at after this many commits or this long, whichever is first."""
@@ -53,7 +57,7 @@ _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 class _Waiting:
     """A record on its way to the disk, and who waits for it."""
 
-    __slots__ = ("began", "body", "future", "kind", "leaf", "loop", "seq")
+    __slots__ = ("began", "body", "future", "hurry", "kind", "leaf", "loop", "seq")
 
     def __init__(
         self,
@@ -63,7 +67,9 @@ class _Waiting:
         kind: RecordType,
         loop: asyncio.AbstractEventLoop | None,
         future: asyncio.Future[Receipt] | None,
+        hurry: bool,
     ) -> None:
+        self.hurry = hurry
         self.seq = seq
         self.body = body
         self.leaf = leaf
@@ -146,8 +152,10 @@ class Writer:
         self._unchecked = 0
         self._next_check = 0.0
         self._low = False
+        self._held: list[_Waiting] = []
+        """Placed by `note` and not yet handed over: they go with the next record that somebody waits for."""
         # The committer's own.
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._flush_bytes = min(FLUSH_BYTES, segment_bytes // 4)
         self._files = Appender(stream, segment_bytes=segment_bytes, disk_low_bytes=disk_low_bytes, clock=clock)
         self._thread = threading.Thread(target=self._run, name=f"ledger-w{slot}", daemon=True)
@@ -159,12 +167,21 @@ class Writer:
         self._append(record, loop, future)
         return await future
 
+    async def note(self, record: Record) -> Receipt:
+        """Like `commit`, without hurry: the record shares the next flush, or has its own after `NOTE_SECONDS`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        if self._append(record, loop, future, hurry=False):
+            loop.call_later(NOTE_SECONDS, self._release)
+        return await future
+
     def close(self) -> None:
         """Flush what waits, write the `stop` record, give the stream free. Safe to call twice. Never raises."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
         self._thread.join(timeout=CLOSE_SECONDS)
         if self._thread.is_alive():
@@ -180,8 +197,14 @@ class Writer:
     # ------------------------------------------------------------------------------------------------ the order
 
     def _append(
-        self, record: Record, loop: asyncio.AbstractEventLoop | None, future: asyncio.Future[Receipt] | None
-    ) -> None:
+        self,
+        record: Record,
+        loop: asyncio.AbstractEventLoop | None,
+        future: asyncio.Future[Receipt] | None,
+        *,
+        hurry: bool = True,
+    ) -> bool:
+        """Place a record behind all others. True when it is the first of those that nobody hands over yet."""
         with self._lock:
             if self.failed is not None or self._closed:
                 metrics.LEDGER_FAILURES.labels(reason="failed" if self.failed else "closed").inc()
@@ -190,13 +213,29 @@ class Writer:
             if not self._has_room():
                 metrics.LEDGER_FAILURES.labels(reason="disk_low").inc()
                 raise Unavailable(Cause.AUDIT_UNAVAILABLE, "too little free disk space for the ledger")
-            self._queue.put(self._place(record, loop, future))
+            self._held.append(self._place(record, loop, future, hurry=hurry))
+            if hurry or len(self._held) >= NOTE_RECORDS:
+                self._hand_over()
+            return len(self._held) == 1
+
+    def _release(self) -> None:
+        """Hand over what `note` left, for nobody came by."""
+        with self._lock:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give what is placed to the committer, in order. The caller holds the lock."""
+        if self._held:
+            self._queue.put(self._held)
+            self._held = []
 
     def _place(
         self,
         record: Record,
         loop: asyncio.AbstractEventLoop | None = None,
         future: asyncio.Future[Receipt] | None = None,
+        *,
+        hurry: bool = True,
     ) -> _Waiting:
         """Give a record its place in the stream: from here on it will be written, or the writer fails."""
         seq = self._seq
@@ -205,7 +244,7 @@ class Writer:
         )
         self._prev = leaf_hash(body)
         self._seq = seq + 1
-        return _Waiting(seq, body, self._prev, record.record_type, loop, future)
+        return _Waiting(seq, body, self._prev, record.record_type, loop, future, hurry)
 
     def _has_room(self) -> bool:
         self._unchecked += 1
@@ -252,8 +291,8 @@ class Writer:
             waiting = self._queue.get()
             if waiting is None:
                 return batch, True
-            batch.append(waiting)
-            size += len(waiting.body)
+            batch += waiting
+            size += sum(len(w.body) for w in waiting)
         return batch, False
 
     def _flush(self, batch: list[_Waiting]) -> None:
@@ -266,7 +305,8 @@ class Writer:
         for loop in {w.loop for w in batch if w.loop is not None}:
             _call(loop, self._deliver, [w for w in batch if w.loop is loop], now)
         for w in batch:
-            metrics.COMMIT_SECONDS.observe(done - w.began)
+            if w.hurry:
+                metrics.COMMIT_SECONDS.observe(done - w.began)
             _RECORDS[w.kind].inc()
 
     def _deliver(self, batch: list[_Waiting], durable_at: int) -> None:
@@ -280,8 +320,9 @@ class Writer:
             self.failed = error
             lost = list(batch)
             while not self._queue.empty():
-                if waiting := self._queue.get():
-                    lost.append(waiting)
+                lost += self._queue.get() or []
+            lost += self._held
+            self._held = []
         metrics.LEDGER_FAILURES.labels(reason="io").inc()
         number = error.errno if isinstance(error, OSError) else None
         log.critical(

@@ -313,3 +313,50 @@ def test_module_constants_hold_a_flush() -> None:
     frames = writer.FLUSH_RECORDS * segment.FRAME_HEAD.size
     most = writer.SMALLEST_SEGMENT // 4 + segment.MAX_BYTES + frames + segment.HEADER_BYTES
     assert most < writer.SMALLEST_SEGMENT < SEGMENT_BYTES
+
+
+async def test_noted_records_share_the_flush_of_the_next_commit(
+    open_writer: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that nobody waits for costs no flush of its own when another is committed soon after."""
+    ledger = open_writer()
+    flushes = 0
+    sync = os.fdatasync
+
+    def counting(fd: int) -> None:
+        nonlocal flushes
+        flushes += 1
+        sync(fd)
+
+    monkeypatch.setattr("sluice.ledger.appender.os.fdatasync", counting)
+    noted = [asyncio.create_task(ledger.note(make_record(i))) for i in range(3)]
+    await asyncio.sleep(0)
+    receipt = await ledger.commit(make_record(3))
+    assert [(await t).seq for t in noted] == [receipt.seq - 3, receipt.seq - 2, receipt.seq - 1]
+    assert flushes == 1
+
+
+async def test_a_noted_record_is_durable_without_company(tmp_path: Path, open_writer: Open) -> None:
+    """A noted record is flushed soon although no commit comes by, and a close does not forget one."""
+    ledger = open_writer()
+    alone = await asyncio.wait_for(ledger.note(make_record(1)), 5)
+    last = asyncio.create_task(ledger.note(make_record(2)))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(ledger.close)
+    assert (await last).seq == alone.seq + 1
+    assert reader.verify(tmp_path).sound
+
+
+async def test_noted_records_fail_with_the_writer(open_writer: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk fails, records that were only noted are answered with the failure too."""
+    ledger = open_writer()
+
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sluice.ledger.appender.os.fdatasync", failing)
+    noted = asyncio.create_task(ledger.note(make_record(1)))
+    await asyncio.sleep(0)
+    for waiting in (ledger.commit(make_record(2)), noted):
+        with pytest.raises(Unavailable):
+            await waiting
