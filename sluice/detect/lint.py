@@ -192,9 +192,7 @@ def _revisions(detectors: Sequence[Detector], sources: dict[str, Source], lock: 
     out: list[Problem] = []
     for d in detectors:
         if d.id not in recorded:
-            out.append(
-                _problem(sources[d.id], d, f"is not in {lock.name}: record it (`python -m sluice.detect.record`)")
-            )
+            out.append(_problem(sources[d.id], d, f"is not in {lock.name}: run `python -m sluice.detect.record`"))
             continue
         rev, digest = recorded[d.id]
         if d.rev < rev:

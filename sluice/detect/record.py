@@ -1,4 +1,4 @@
-"""`python -m sluice.detect.record`: note the content of the shipped detectors' revisions in `signatures/revisions.toml`.
+"""`python -m sluice.detect.record`: note the content of each detector's revision in `signatures/revisions.toml`.
 
 Run after a detector was added or its `rev` was raised; refuses where content changed under the same `rev`.
 """
