@@ -1,18 +1,22 @@
 """The one place where mitmproxy itself is changed, each change with its reason. Held by contract tests.
 
-Everything else in this package subclasses or is called. These two names are module globals that mitmproxy resolves
-when it runs, so there is nothing to subclass from.
+Everything else in this package subclasses or is called. These names are resolved by mitmproxy when it
+runs, so there is nothing to subclass from.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
+from mitmproxy.proxy.layers import tls
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -23,11 +27,17 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client
+from OpenSSL import SSL
+from OpenSSL._util import ffi, lib
 
 from addons.fields import Fields
 
 ANSWER_HEAD_BYTES = 256 * 1024
 """Longest head of an upstream's answer. mitmproxy would collect one without end."""
+
+JOINED_BYTES = 32 * 1024
+"""A body up to this size leaves with its head; a larger one is not copied for it."""
+BIO_BYTES = 65535
 
 
 class SilentChunks(ChunkedReader):
@@ -63,8 +73,11 @@ class LenientHttp1Client(Http1Client):
         if isinstance(event, RequestData | RequestEndOfMessage):
             head, self._head = self._head, b""
             for command in super().send(event):
-                if head and isinstance(command, commands.SendData):
+                if head and isinstance(command, commands.SendData) and len(command.data) <= JOINED_BYTES:
                     command.data, head = head + command.data, b""
+                elif head:
+                    yield commands.SendData(self.conn, head)
+                    head = b""
                 yield command
             if head:
                 yield commands.SendData(self.conn, head)
@@ -90,6 +103,54 @@ class LenientHttp1Client(Http1Client):
         return super().read_body(event)
 
 
+def send_what_waits(self: tls.TLSLayer) -> layer.CommandGenerator[None]:
+    """`TLSLayer.tls_interact`. A memory BIO gives all it has, so a short read needs no second one to find it empty."""
+    while True:
+        try:
+            data = self.tls.bio_read(BIO_BYTES)
+        except SSL.WantReadError:
+            return
+        yield commands.SendData(self.conn, data)
+        if len(data) < BIO_BYTES:
+            return
+
+
+def receive_data(self: tls.TLSLayer, data: bytes) -> layer.CommandGenerator[None]:
+    """`TLSLayer.receive_data`. Asks the buffers whether there is more instead of running into "want read" each time."""
+    session = self.tls
+    if data:
+        session.bio_write(data)
+    plaintext = bytearray()
+    close = False
+    while True:
+        try:
+            plaintext += session.recv(BIO_BYTES)
+        except SSL.WantReadError:
+            break
+        except SSL.ZeroReturnError:
+            close = True
+            break
+        except SSL.Error:
+            break  # an alert of the other side; what it leads to comes as the end of the connection
+        if not lib.SSL_pending(session._ssl) and not _held(session._into_ssl):
+            break
+    if _held(session._from_ssl):
+        yield from self.tls_interact()
+    if plaintext:
+        yield from self.event_to_child(events.DataReceived(self.conn, bytes(plaintext)))
+    if close:
+        self.conn.state &= ~ConnectionState.CAN_READ
+        yield from self.event_to_child(events.ConnectionClosed(self.conn))
+
+
+_AT = ffi.new("char **")
+
+
+def _held(bio: Any) -> int:
+    """How many bytes a memory BIO holds."""
+    return int(lib.BIO_get_mem_data(bio, _AT))
+
+
 def install() -> None:
     """Apply the changes. Idempotent."""
     # HttpClient names its HTTP/1 class by this global. Stock raises NotImplementedError on an answer with trailers.
@@ -97,6 +158,10 @@ def install() -> None:
     # Debug builds check the type of each field of each message, by reflection: 8 % of a request's CPU. We build
     # messages from mitmproxy's own parsers and from typed code.
     setattr(http.MessageData, "__post_init__", _unchecked)  # noqa: B010
+
+    # Each "want read" is a Python exception; stock raises seven of them for a request.
+    setattr(tls.TLSLayer, "tls_interact", send_what_waits)  # noqa: B010
+    setattr(tls.TLSLayer, "receive_data", receive_data)  # noqa: B010
 
 
 def _unchecked(_: http.MessageData) -> None:

@@ -23,9 +23,11 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
+    HttpClient,
     HttpLayer,
     HTTPMode,
     HttpStream,
+    RegisterHttpConnection,
     SendHttp,
     validate_request,
 )
@@ -42,6 +44,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHook
+from mitmproxy.proxy.layers.tls import TLSLayer
 
 from addons import headcheck
 from addons.headcheck import Fault, Head
@@ -287,6 +290,14 @@ class GateHttpLayer(HttpLayer):
             ):
                 del self.connections[known]
         yield from super().get_connection(event, reuse=reuse)
+
+    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
+        """As the base class. `HttpClient` has nothing more to do once connected, and steps out of the way."""
+        outer = self.connections[command.connection]
+        inner = getattr(outer, "child_layer", None)
+        if command.err is None and isinstance(outer, TLSLayer) and isinstance(inner, HttpClient):
+            outer.child_layer = inner.child_layer
+        return super().register_connection(command)
 
 
 def _fork(context: Context) -> Context:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
 import contextlib
+import cProfile
 import gc
 import signal
 import socket
