@@ -5,19 +5,30 @@ They are the clients that punish a wrong status: a 403 is read as a failed login
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.agents.agents import AGENTS, CLAUDE_CODE, CODEX, Agent
 from tests.clients import planted
-from tests.clients.watch import DECISION_ID, Watch, said
+from tests.clients.watch import Row, Watch, said
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
 agents = pytest.mark.parametrize("agent", AGENTS, ids=str)
 
 QUESTIONS = {CLAUDE_CODE.name: 2}
 """Requests that carry the prompt: Claude Code sends a second one to get a title for the session. Others send one."""
+
+
+def _prompts(rows: Sequence[Row], decision: str) -> list[Row]:
+    """The rows of requests to a model that were decided so."""
+    return [r for r in rows if r["method"] == "POST" and r["model_requested"] and r["decision"] == decision]
+
+
+def _shown(rows: Sequence[Row], output: str) -> list[Row]:
+    """The rows whose decision id an agent printed."""
+    return [r for r in rows if f"Decision {r['decision_id']}" in output]
 
 
 @agents
@@ -28,8 +39,8 @@ def test_agent_completes_a_prompt(agent: Agent, watch: Watch, tmp_path: Path) ->
     assert watch.upstream.answer in run.stdout
     prompts = watch.upstream.journal.posts(agent.path)
     assert prompts
-    decisions = [r for r in watch.decisions(agent.host) if r["method"] == "POST" and r["decision"] == "allow"]
-    assert len([r for r in decisions if r["model_requested"]]) >= len(prompts)
+    rows = watch.decisions(agent.host, lambda rows: len(_prompts(rows, "allow")) >= len(prompts))
+    assert len(_prompts(rows, "allow")) == len(prompts)
 
 
 @agents
@@ -39,12 +50,10 @@ def test_agent_is_refused_with_our_message(agent: Agent, watch: Watch, tmp_path:
     prompt = f"Explain this log line to me please: customer ssn {number} was updated by the nightly job"
     run = agent.run(prompt, tmp_path, watch.appliance.environment)
     assert run.status != 0
-    shown = DECISION_ID.search(run.output)
-    assert shown, f"no decision id in what it printed: {run.output}"
-    blocked = [r for r in watch.decisions(agent.host) if r["decision"] == "block" and r["model_requested"]]
-    assert shown[0] in {r["decision_id"] for r in blocked}
+    rows = watch.decisions(agent.host, lambda rows: bool(_shown(_prompts(rows, "block"), run.output)))
+    blocked = _prompts(rows, "block")
     assert len(blocked) <= QUESTIONS.get(agent.name, 1), "it sent the same prompt again"
-    assert said(blocked[0]["data_classes"], run.output)
+    assert said(_shown(blocked, run.output)[0]["data_classes"], run.output)
     assert not [r for r in watch.upstream.journal if number.encode() in r.body]
 
 
@@ -52,8 +61,8 @@ def test_codex_falls_back_from_websocket(watch: Watch, tmp_path: Path) -> None:
     """Codex asks for a WebSocket first; the gate answers 426, records it, and Codex posts its prompt at once."""
     run = CODEX.run("Say hello to the upstream", tmp_path, watch.appliance.environment)
     assert run.status == 0, run.output
-    asked = [r for r in watch.decisions(CODEX.host, 2) if r["path_template"] == CODEX.path]
-    upgrade, *posts = asked
+    rows = watch.decisions(CODEX.host, lambda rows: bool(_prompts(rows, "allow")))
+    upgrade, *posts = [r for r in rows if r["path_template"] == CODEX.path]
     assert (upgrade["method"], upgrade["decision"], upgrade["reason_code"]) == ("GET", "refuse", "WEBSOCKET")
     assert watch.outcome(upgrade)["client_status"] == 426
     assert [(r["method"], r["decision"]) for r in posts] == [("POST", "allow")]

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ class Appliance:
         lines = self.sluice("sql", "--format", "JSONEachRow", query).splitlines()
         return [json.loads(line) for line in lines if line]
 
-    def rows_when(self, query: str, enough: Callable[[Sequence[Mapping[str, Any]]], bool]) -> list[dict[str, Any]]:
+    def rows_when(self, query: str, enough: Callable[[Sequence[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """The rows of a query once `enough` of them are there. Raises AssertionError when they never come."""
         deadline = time.monotonic() + SHIP_SECONDS
         while True:

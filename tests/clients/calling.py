@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+type Ask = Callable[[str, bool, Sent], Iterator[str]]
+"""prompt, stream, sent -> pieces of the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -14,7 +17,7 @@ class Client:
 
     name: str
     host: str
-    ask: Callable[[str, bool, Sent], Iterator[str]]
+    ask: Ask
 
     def __str__(self) -> str:
         return self.name

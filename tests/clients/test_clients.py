@@ -5,10 +5,12 @@ Nothing in them is adapted to the gate but the proxy address and the CA.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.clients import curl, node_sdks, planted, python_sdks
-from tests.clients.calling import Client, Refused, Sent
+from tests.clients.calling import Ask, Client, Refused, Sent
 from tests.clients.watch import Watch
 
 CLIENTS = (*python_sdks.CLIENTS, *node_sdks.CLIENTS, *curl.CLIENTS)
@@ -66,17 +68,20 @@ def test_blocked_call_is_refused_once_and_readably(client: Client, stream: bool,
     watch.refusal(refused.message, client.host, key, secret)
 
 
-@pytest.mark.parametrize("kind", ["card", "ssn", "private-key", "token"])
-@pytest.mark.parametrize("client", python_sdks.CLIENTS, ids=str)
-def test_shipped_policy_blocks_each_kind(client: Client, kind: str, watch: Watch) -> None:
-    """Payment cards, government identifiers, private keys and tokens are refused to every provider as shipped."""
-    value = {
-        "card": planted.card_number,
-        "ssn": planted.ssn,
-        "private-key": planted.private_key,
-        "token": planted.github_token,
-    }[kind]()
-    prompt = f"Please check this customer record: card or ssn or key {value} thanks"
+@pytest.mark.parametrize(
+    ("client", "plant"),
+    [
+        (python_sdks.openai_chat, planted.card_number),
+        (python_sdks.openai_responses, planted.github_token),
+        (python_sdks.anthropic_messages, planted.private_key),
+        (python_sdks.google_genai, planted.ssn),
+    ],
+    ids=["card", "token", "private-key", "ssn"],
+)
+def test_shipped_policy_blocks_each_kind(client: Ask, plant: Callable[[], str], watch: Watch) -> None:
+    """Payment cards, tokens, private keys and government identifiers are refused by the policy as shipped."""
+    value = plant()
     with pytest.raises(Refused) as caught:
-        list(client.ask(prompt, False, Sent()))
-    watch.refusal(caught.value.message, client.host, *[line for line in value.splitlines() if "-----" not in line])
+        list(client(f"Please check this record: customer 4711, card, key or ssn {value} thanks", False, Sent()))
+    (host,) = {c.host for c in python_sdks.CLIENTS if c.ask is client}
+    watch.refusal(caught.value.message, host, *[line for line in value.splitlines() if "-----" not in line])

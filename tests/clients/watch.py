@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from sluice.refusals.words import spoken
 from tests.clients.appliance import Appliance
 from tests.upstream import Upstream
 
 DECISION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A decision id: UUID version 7 (RFC 9562)."""
 
-SPOKEN = {
-    "secret": "a secret",
-    "financial.card": "a payment card number",
-    "government": "a government identity number",
-}
-"""How a refusal names a class of data (by the longest prefix that is here) to the person who reads it."""
+
+type Row = dict[str, Any]
 
 
 def said(classes: list[str], message: str) -> bool:
-    """Whether a message names one of the classes in words."""
-    prefixes = [name.rsplit(".", n)[0] for name in classes for n in range(name.count(".") + 1)]
-    return any(SPOKEN[prefix] in message for prefix in prefixes if prefix in SPOKEN)
+    """Whether a message names one of the classes in the words that people are told."""
+    return any(spoken([name]) in message for name in classes)
 
 
 class Watch:
@@ -37,15 +33,15 @@ class Watch:
         self._since = time.time_ns() // 1000
         upstream.journal.clear()
 
-    def decisions(self, host: str, count: int = 1) -> list[dict[str, Any]]:
-        """Decision rows for one host, in order, once there are `count` of them."""
+    def decisions(self, host: str, enough: Callable[[Sequence[Row]], bool] = bool) -> list[Row]:
+        """Decision rows for one host, in order, once there are `enough` of them; any will do unless told otherwise."""
         query = (
             f"select * from sluice.events where record_type = 'decision' and host = '{host}' "
             f"and ts_received >= fromUnixTimestamp64Micro({self._since}) order by epoch, seq"
         )
-        return self.appliance.rows_when(query, lambda rows: len(rows) >= count)
+        return self.appliance.rows_when(query, enough)
 
-    def outcome(self, decision: Mapping[str, Any]) -> dict[str, Any]:
+    def outcome(self, decision: Row) -> Row:
         """The outcome row of one decision."""
         query = (
             f"select * from sluice.events where record_type = 'outcome' and decision_id = '{decision['decision_id']}'"
@@ -53,7 +49,7 @@ class Watch:
         (row,) = self.appliance.rows_when(query, bool)
         return row
 
-    def refusal(self, message: str, host: str, *planted: str) -> dict[str, Any]:
+    def refusal(self, message: str, host: str, *planted: str) -> Row:
         """The one decision row behind a refusal, after checking the promises that hold for every refusal:
 
         the message names the decision and what was found, never the value; it was decided once (the client did not
