@@ -41,6 +41,7 @@ INSERT_SETTINGS: dict[str, Any] = {
     "input_format_skip_unknown_fields": 0,
     "input_format_null_as_default": 1,
     "input_format_parallel_parsing": 0,
+    "precise_float_parsing": 1,
     "max_insert_block_size": 1_048_576,
 }
 """With `insert_deduplication_token`, what makes an insert synchronous, one block, and repeatable."""

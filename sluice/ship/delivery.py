@@ -58,6 +58,8 @@ POISON = {
 """Errors of a value: the same row fails for ever, so it is set aside. Every other error is the store's (it is down,
 full, read-only, lacks a table or a column): the batch waits and is tried again, for as long as it takes."""
 
+TURN_SECONDS = 5.0
+"""Longest time that a batch fills for the sake of other streams."""
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 
@@ -156,7 +158,7 @@ class Delivery:
             if not outbox.waiting:
                 return 0
             waited = self._monotonic() - self._since.setdefault(outbox.stream.name, self._monotonic())
-            if len(outbox.waiting) < self._batch_rows and waited < self._batch_seconds and not flush:
+            if len(outbox.waiting) < self._batch_rows and waited < self._patience() and not flush:
                 return 0
             batch = outbox.freeze(self._batch_rows)
             self._step("frozen")
@@ -168,6 +170,13 @@ class Delivery:
         self._since.pop(outbox.stream.name, None)
         self._step("advanced")
         return len(entries)
+
+    def _patience(self) -> float:
+        """How long a batch may fill. An insert costs the store the same for one row as for hundreds, so several busy
+        streams take turns, at one insert per `batch_seconds` together, as long as nobody waits more than a few seconds.
+        """
+        busy = sum(1 for o in self._outboxes.values() if o.waiting)
+        return max(self._batch_seconds, min(self._batch_seconds * busy, TURN_SECONDS))
 
     def _token(self, outbox: Outbox, batch: Batch, part: str) -> str:
         frozen = batch.tokens.get(part)

@@ -97,6 +97,21 @@ def test_a_batch_waits_until_it_is_full_or_old(rig: Rig) -> None:
     assert rig.delivery.round(rig.store) == 10
 
 
+def test_busy_streams_take_turns(rig: Rig) -> None:
+    """Many workers do not mean many small inserts, and none of them waits longer than a few seconds."""
+    for slot in range(8):
+        write(rig.ledger, [decision(slot)], slot=slot)
+    rig.delivery.round(rig.store)
+    for _ in range(40):
+        rig.now += 0.1
+        rig.delivery.round(rig.store)
+    assert rig.store.attempts == []
+    for _ in range(12):
+        rig.now += 0.1
+        rig.delivery.round(rig.store)
+    assert len(rig.store.rows) == 8 * 3
+
+
 def test_what_waits_is_shipped_at_the_end(rig: Rig) -> None:
     """A stop ships what is there without waiting for a batch to fill."""
     write(rig.ledger, [decision(1)])
