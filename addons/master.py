@@ -19,12 +19,16 @@ from addons.guard import GuardAddon
 from addons.handler import GateHandler
 from addons.options import apply, declare, frozen, refuse_unsafe
 from addons.outcome import Outcomes
-from addons.state import Core
+from addons.state import Core, Line
 from addons.tls import GateTls
 from sluice.config import Settings
 from sluice.gate import Gate
 
 log = logging.getLogger("sluice.proxy")
+
+POLL_SECONDS = 0.05
+QUIET_SECONDS = 2.0
+"""An opaque tunnel without a byte for this long counts as idle while the worker drains."""
 
 
 class GateMaster(master.Master):
@@ -85,21 +89,30 @@ class Listener:
     async def drain(self, seconds: float) -> None:
         """Stop accepting; close each connection when it has nothing under way; cut the rest after `seconds`."""
         self.refuse()
-        until = asyncio.get_running_loop().time() + seconds
+        clock = asyncio.get_running_loop().time
+        lines = self._master.core.lines
+        until = clock() + seconds
         idle: set[str] = set()
-        while self._handlers and asyncio.get_running_loop().time() < until:
-            now_idle = {line.client.id for line in self._master.core.lines if not line.passages and not line.opaque}
-            for line in self._master.core.lines:
+        while self._handlers and clock() < until:
+            now_idle = {line.client.id for line in lines if _idle(line, clock())}
+            for line in lines:
                 if line.client.id in idle & now_idle:  # twice in a row: the last answer is out of the buffers
                     line.close()
             idle = now_idle
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
         if self._handlers:
             log.warning("connections were cut at the end of the drain", extra={"facts": {"open": len(self._handlers)}})
-        for line in self._master.core.lines:
+        for line in lines:
             line.close()
-        for _ in range(40):
+        for _ in range(int(2 / POLL_SECONDS)):
             if not self._handlers:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
         await self._master.outcomes.settle()
+
+
+def _idle(line: Line, now: float) -> bool:
+    """Whether a connection can be closed without cutting anything off, as far as can be seen from outside."""
+    if line.opaque is not None:
+        return now - line.opaque.last_at > QUIET_SECONDS
+    return not line.passages

@@ -113,6 +113,8 @@ class Opaque:
 
     exchange: Exchange
     clearance: Clearance
+    last_at: float
+    """When a byte last passed, on the event loop's clock."""
     up: int = 0
     down: int = 0
     server: connection.Server | None = None

@@ -162,8 +162,16 @@ class GateStream(HttpStream):
         self.flow.live = False
         yield from self._send(self.flow.response)
 
+    def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
+        """As the base class, which would send the body of our own answer to a HEAD request as well."""
+        if self.flow.request.method == "HEAD" and self.flow.response is not None and self.flow.response.raw_content:
+            self.flow.response = _without_body(self.flow.response)
+        return cast("layer.CommandGenerator[None]", super().send_response(already_streamed))
+
     def _send(self, response: http.Response) -> layer.CommandGenerator[None]:
         client = self.context.client
+        if self.flow.request.method == "HEAD":
+            response = _without_body(response)
         yield SendHttp(ResponseHeaders(self.stream_id, response, not response.raw_content), client)
         if response.raw_content:
             yield SendHttp(ResponseData(self.stream_id, response.raw_content), client)
@@ -305,6 +313,13 @@ def _fork(context: Context) -> Context:
     made = Context.__new__(Context)
     made.client, made.server, made.options = context.client, context.server, context.options
     made.layers = context.layers.copy()
+    return made
+
+
+def _without_body(response: http.Response) -> http.Response:
+    """The answer to a HEAD request: every field as for GET, and no content."""
+    made = response.copy()
+    made.raw_content = b""
     return made
 
 

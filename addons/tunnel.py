@@ -164,7 +164,7 @@ class TunnelAddon:
         if not isinstance(verdict, Clearance) or verdict.exchange_id != exchange.id:
             nextlayer.layer = Refused(nextlayer.context, tls=tls)
             return Fate(Tunnel.REFUSED)
-        line.opaque = Opaque(exchange=exchange, clearance=verdict)
+        line.opaque = Opaque(exchange=exchange, clearance=verdict, last_at=time.monotonic())
         line.permits.add((exchange.host, exchange.port))
         line.arrived()
         nextlayer.layer = OpaqueTunnel(nextlayer.context, line.opaque, self._rules.idle_seconds)

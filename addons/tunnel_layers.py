@@ -44,7 +44,6 @@ class OpaqueTunnel(TCPLayer):
         super().__init__(context, ignore=True)
         self._opaque = opaque
         self._idle = idle_seconds
-        self._last = time.monotonic()
 
     def start(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().start(event)
@@ -56,7 +55,7 @@ class OpaqueTunnel(TCPLayer):
         if isinstance(event, events.Wakeup):
             return self._look()
         if isinstance(event, events.DataReceived):
-            self._last = time.monotonic()
+            self._opaque.last_at = time.monotonic()
             if event.connection == self.context.client:
                 self._opaque.up += len(event.data)
             else:
@@ -65,7 +64,7 @@ class OpaqueTunnel(TCPLayer):
 
     def _look(self) -> layer.CommandGenerator[None]:
         """Close when nothing has passed for too long, else look again when that could be the case."""
-        left = self._last + self._idle - time.monotonic()
+        left = self._opaque.last_at + self._idle - time.monotonic()
         if left > 0:
             yield commands.RequestWakeup(left)
             return

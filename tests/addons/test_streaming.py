@@ -7,8 +7,8 @@ import json
 import time
 from collections.abc import Callable
 
-from sluice.model import Outcome
-from tests.rig import Http2Client, Proxy
+from sluice.model import Clearance, Exchange, Outcome, Refusal
+from tests.rig import Http2Client, ObedientGate, Proxy
 from tests.upstream import Reply, Upstream
 
 AI = "api.openai.com"
@@ -141,6 +141,28 @@ def test_head_and_empty_answers(proxy: Proxy, upstream: Upstream) -> None:
         upstream.override = None
         assert client.request("GET", "/_/echo").status == 200
     assert len(outcomes(proxy, 4)) == 4
+
+
+def test_a_refused_head_request_gets_no_body(proxy: Proxy, upstream: Upstream) -> None:
+    """A refusal of HEAD, by the gate or by its failure, has no content: the next answer is read as itself."""
+
+    def decide(gate: ObedientGate, e: Exchange) -> Clearance | Refusal:
+        if e.query == "broken":
+            raise BaseException
+        return gate.block(e) if e.query == "no" else gate.allow(e)
+
+    proxy.gate.decide = decide
+    with proxy.tunnel(AI) as client:
+        for query, status in (("no", 400), ("broken", 503)):
+            refused = client.request("HEAD", f"/_/echo?{query}")
+            assert (refused.status, refused.body) == (status, b"")
+            assert client.request("GET", "/_/echo?yes").status == 200
+        assert client.request("HEAD", "/", host="example.com").status == 400
+        assert client.request("GET", "/_/echo?yes").status == 200
+    h2 = Http2Client(proxy.tunnel(AI, alpn="h2").sock, AI)
+    for query, status in (("no", 400), ("broken", 503)):
+        (stream,) = h2.wait(h2.start("HEAD", f"/_/echo?{query}", end=True))
+        assert (stream.status, stream.body) == (status, b"")
 
 
 def test_large_answer_is_not_kept(proxy: Proxy, upstream: Upstream) -> None:

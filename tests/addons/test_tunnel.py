@@ -201,6 +201,25 @@ def test_idle_tunnel_is_closed(make_proxy: Callable[..., Proxy], upstream: Upstr
     assert proxy.gate.wait_outcomes(1)[0].tunnel_bytes_up
 
 
+def test_draining(make_proxy: Callable[..., Proxy], upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draining worker closes idle connections and quiet tunnels at once, cuts the rest at its deadline, and writes
+    every outcome."""
+    monkeypatch.setattr("addons.master.QUIET_SECONDS", 0.3)
+    proxy = make_proxy()
+    idle, quiet, busy = proxy.tunnel(AI), opaque(proxy, upstream), proxy.tunnel(AI)
+    assert idle.request("GET", "/_/echo").status == 200
+    assert quiet.request("GET", "/_/echo").status == 200
+    busy.send(busy.message("GET", "/_/silence"))
+    time.sleep(0.1)
+    started = time.monotonic()
+    proxy.call(lambda: proxy.listener.drain(1.5))
+    assert 1.4 < time.monotonic() - started < 3.5
+    assert idle.closed(0.5) and quiet.closed(0.5) and busy.closed(0.5)
+    assert {o.tunnel_bytes_up is not None for o in proxy.gate.wait_outcomes(3)} == {True, False}
+    with pytest.raises(OSError):
+        proxy.plain()
+
+
 def test_tunnel_to_nowhere(make_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
     """A destination that cannot be reached closes the tunnel and says so in its outcome."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
