@@ -1,9 +1,12 @@
 """Evidence: one append-only stream per worker, flushed before anything is forwarded.
 
-    record    a `model.Record` as canonical bytes, and its leaf hash. Pure.
-    segment   the file format: header, frames, and how a broken file is read. Shared by writer and reader.
-    writer    appends: group commit, hash chain, recovery. The only maker of a `Receipt`.
-    reader    reads: from a position, live, and as an auditor (`verify`).
+    record    a `model.Record` as canonical bytes, and its leaf hash. Pure
+    segment   the file format: header, frames, and how a broken file is read
+    appender  the files of an open stream: lock, preallocation, flush
+    recovery  what an opening writer does with what the last one left
+    writer    order, group commit, hash chain. The only maker of a `Receipt`
+    reader    records from a position, live beside the writer
+    audit     `verify`: is a ledger what its writers left
 
 A stream is a directory `<node>-w<slot>`; it holds segments named `<epoch>-<first seq>.seg`, so that names sort in
 the order of writing, a `lock` (one writer), and `durable` (how many records are flushed, for readers on this machine).

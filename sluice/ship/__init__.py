@@ -1,11 +1,15 @@
 """Delivery: the ledger is the outbox, ClickHouse the copy that people query.
 
-    rows        a record as a flat row; one table of columns that the SQL schema is held to
-    sqlgate     which SQL an analyst may run on the embedded engine
-    clickhouse  the one door to ClickHouse, embedded or server
-    batches     what is being shipped, frozen on disk, so that a retry repeats it exactly
-    shipper     the process: tails the ledgers, inserts, answers SQL on a socket
-    query       the asking side of that socket
+    columns      the columns of the `events` table, which the SQL schema is held to
+    rows         a record as a flat row, and back. Pure
+    sqlgate      which SQL an analyst may run on the embedded engine
+    clickhouse   the one door to ClickHouse, embedded or server
+    batches      what is on its way, frozen on disk, so that a retry repeats it exactly
+    deadletters  what ClickHouse will never take
+    delivery     one round: wait, freeze, insert, advance
+    answers      questions on a socket, each in a thread of its own
+    shipper      the process
+    query        the asking side
 
 An outage here costs freshness, never evidence and never traffic.
 """
