@@ -28,7 +28,7 @@ WORDS = tuple(
 )
 
 
-class _Source:
+class Source:
     """Numbers and strings in a fixed order: SHA-256 in counter mode, so nothing depends on a random module."""
 
     def __init__(self, name: str) -> None:
@@ -62,13 +62,13 @@ def documents(written: Path) -> Iterator[tuple[str, str]]:
         yield file.name, file.read_text("utf-8")
     for round_ in range(ROUNDS):
         for kind, line in LINE.items():
-            source = _Source(f"{kind}/{round_}")
+            source = Source(f"{kind}/{round_}")
             yield f"{kind}-{round_}", "\n".join(line(source) for _ in range(LINES))
 
 
 def prose(size: int, name: str = "prose") -> str:
     """Plain English-looking text of about `size` characters: what the speed goals are measured on."""
-    source = _Source(name)
+    source = Source(name)
     out: list[str] = []
     total = 0
     while total < size:
@@ -78,7 +78,7 @@ def prose(size: int, name: str = "prose") -> str:
     return "".join(out)[:size]
 
 
-def _log(s: _Source) -> str:
+def _log(s: Source) -> str:
     return (
         f"{s.time()} INFO [worker-{s.number(1, 64)}] trace={s.text('hex', 32)} span={s.text('hex', 16)}"
         f" user_id={s.number(1000, 99999999)} took={s.number(1, 9999)}ms bytes={s.number(100, 999999999)}"
@@ -86,7 +86,7 @@ def _log(s: _Source) -> str:
     )
 
 
-def _record(s: _Source) -> str:
+def _record(s: Source) -> str:
     return (
         f'{{"id":"{s.uuid()}","order":{s.text("digit", s.number(8, 15))},"epoch":17{s.text("digit", 8)},'
         f'"ms":17{s.text("digit", 11)},"score":0.{s.text("digit", 16)},"etag":"{s.text("hex", 40)}",'
@@ -94,7 +94,7 @@ def _record(s: _Source) -> str:
     )
 
 
-def _lock(s: _Source) -> str:
+def _lock(s: Source) -> str:
     name = "-".join(s.words(2).split())
     return (
         f'"node_modules/{name}": {{"version": "{s.number(0, 30)}.{s.number(0, 30)}.{s.number(0, 30)}",'
@@ -103,11 +103,11 @@ def _lock(s: _Source) -> str:
     )
 
 
-def _commit(s: _Source) -> str:
+def _commit(s: Source) -> str:
     return f"{s.text('hex', 40)} {s.text('hex', 7)}..{s.text('hex', 7)} {s.words(7)} (#{s.number(1, 9999)})"
 
 
-def _code(s: _Source) -> str:
+def _code(s: Source) -> str:
     a, b, c = s.words(3).split()
     return (
         f"    {a}_{b} = self.{c}_{a}(token={b}_token, password={c}.password, api_key=settings.{a}_api_key,"
@@ -115,7 +115,7 @@ def _code(s: _Source) -> str:
     )
 
 
-def _table(s: _Source) -> str:
+def _table(s: Source) -> str:
     return ",".join(
         [
             s.text("digit", s.number(3, 8)),
@@ -128,7 +128,7 @@ def _table(s: _Source) -> str:
     )
 
 
-def _mail(s: _Source) -> str:
+def _mail(s: Source) -> str:
     return (
         f"{s.words(12).capitalize()}. Order {s.text('digit', 10)}, ticket #{s.number(10000, 999999)}: {s.words(9)}."
         f" The password {s.words(3)}; the token {s.words(4)}."
@@ -136,7 +136,7 @@ def _mail(s: _Source) -> str:
     )
 
 
-def _minified(s: _Source) -> str:
+def _minified(s: Source) -> str:
     a, b = s.text("alpha", 2), s.text("alpha", 2)
     return (
         f'function {a}({b}){{var t={b}.password,n="{s.words(1)}",r={s.number(1, 99999)};return t&&t.length>8?'
@@ -144,7 +144,7 @@ def _minified(s: _Source) -> str:
     )
 
 
-def _image(s: _Source) -> str:
+def _image(s: Source) -> str:
     return f"![figure](data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA{s.text('b64', 320)}==)"
 
 

@@ -350,16 +350,19 @@ class _Scanning:
                 return
             low = max(low, stop - run.end())
         edge = end + shape.tail + 8
+        places: Iterable[int] = range(low, high + 1)
+        if shape.opening and high - low > 6:
+            places = [
+                m.start() for m in shape.opening.finditer(text.text, low, min(high + 4, end)) if m.start() <= high
+            ]
         match_at = shape.confirm.match
-        while low <= high:  # every place where it may begin, and no other: `search` would read on to the edge
-            match = match_at(text.text, low, edge)
+        for place in places:  # where it may begin, and nowhere else: `search` would read on to the edge
+            match = match_at(text.text, place, edge)
             if match is None:
-                low += 1
                 continue
             if done := self._judge(c, index, text, *match.span(shape.group)):
                 cursors[k, index] = done
                 return
-            low += 1
             self._spend(1)
 
     def _around(self, c: _Compiled, index: int, text: Text, places: list[int]) -> None:

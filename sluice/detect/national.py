@@ -12,7 +12,8 @@ _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def digits(value: str) -> str:
-    return "".join(c for c in value if c.isdigit())
+    """The ASCII digits of a text, in order."""
+    return "".join(c for c in value if "0" <= c <= "9")
 
 
 def day_exists(month: int, day: int) -> bool:

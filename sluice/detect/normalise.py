@@ -11,7 +11,6 @@ Not undone here: look-alike letters of other scripts, quoted-printable, gzip ins
 
 from __future__ import annotations
 
-import base64
 import binascii
 import html
 import re
@@ -65,6 +64,7 @@ _IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "AAAA", "JVBERi0", "U
 """How base64 of PNG, JPEG, GIF, WebP, WAV, BMP, MP4, PDF, zip, Ogg and TIFF begins: not text, skipped unread."""
 _SAMPLE = 96
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
+_HIGH = bytes(range(0x80, 0x100))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +294,17 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
 
 def _readable(sample: str) -> bool:
     """True when the beginning of a run decodes to text. Identifiers and digests decode to noise."""
+    if sample.islower() or sample.isupper() or sample.isdigit():
+        return False  # base64 of text has capitals and small letters; hexadecimal, words and constants have not
     raw = _bytes(sample[: len(sample) // 4 * 4])
-    return raw is not None and len(raw.translate(None, _PRINTABLE)) * 10 <= len(raw)
+    if raw is None:
+        return False
+    odd = raw.translate(None, _PRINTABLE)
+    if len(odd) * 10 <= len(raw):
+        return True
+    if not odd.isascii() and len(odd.translate(None, _HIGH)) * 10 <= len(raw):
+        return len(raw.decode("utf-8", "ignore").encode()) >= len(raw) - 3  # the sample may end within a character
+    return False
 
 
 def _decode(run: str, start: int) -> View | None:
@@ -310,7 +319,9 @@ def _decode(run: str, start: int) -> View | None:
 
 
 def _bytes(run: str) -> bytes | None:
+    if "-" in run or "_" in run:
+        run = run.replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(run + "=" * (-len(run) % 4), altchars=b"-_" if "-" in run or "_" in run else None)
-    except (ValueError, binascii.Error):
+        return binascii.a2b_base64(run + "=" * (-len(run) % 4))
+    except ValueError:
         return None

@@ -128,12 +128,12 @@ def token(value: str) -> bool:
 def wordlike(value: str) -> bool:
     """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key.
 
-    A word is four letters or more of one case (a capital in front), at least every fourth a vowel.
+    A word is four letters or more of one case (a capital in front), at least every fifth a vowel.
     """
     head = value[:64]
     letters = 0
     for word in _PIECE.findall(head):
         consonants = len(word.translate(_VOWELS))
-        if 4 * (len(word) - consonants) >= len(word):
+        if 5 * (len(word) - consonants) >= len(word):
             letters += len(word)
     return letters > len(head) * 0.7

@@ -65,7 +65,8 @@ class Shape:
 
     A match whose head ends at `e` starts in `[e - back - most, e - least]`, and ends at most `tail` after `e`. When the
     pattern begins with a repeat of a class, `lead` matches that repeat and ends `rest` before `e`, so that the start is
-    found by one walk backwards instead of a search from every place where it might be.
+    found by one walk backwards. When the head has no one width, `opening` holds (without taking anything) wherever the
+    first characters of a match may stand, so that few of the possible places are tried.
     """
 
     head: str
@@ -80,6 +81,7 @@ class Shape:
     literal: int
     lead: re.Pattern[str] | None = None
     rest: int = 0
+    opening: re.Pattern[str] | None = None
 
     @property
     def exact(self) -> bool:
@@ -124,6 +126,7 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
         literal=draft.literal,
         lead=re.compile(draft.lead, flags) if draft.lead else None,
         rest=draft.rest,
+        opening=_opening(items, flags) if draft.least != draft.most and not draft.back else None,
     )
 
 
@@ -299,6 +302,30 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
         else:
             draft.lead = ""  # where the repeat ends is not known, so it cannot be walked back
     return draft
+
+
+def _opening(items: list[Any], flags: int) -> re.Pattern[str] | None:
+    """Where a match may begin, judged by its first three characters at most; None when anything may stand there."""
+    text = _first_characters(items, 3)
+    return re.compile(f"(?={text})", flags) if text else None
+
+
+def _first_characters(items: list[Any], count: int) -> str:
+    out = ""
+    for item in items:
+        op, argument = item
+        name = _name(op)
+        if name in {"AT", "ASSERT", "ASSERT_NOT"} and not out:
+            continue
+        if name in {"LITERAL", "IN"} and count:
+            out += _emit(item)
+            count -= 1
+            continue
+        if name == "BRANCH" and count:
+            branches = [_first_characters(_flatten(list(b)), count) for b in argument[1]]
+            return out + "(?:" + "|".join(branches) + ")" if all(branches) else out
+        break
+    return out
 
 
 def _first(items: list[Any]) -> int:

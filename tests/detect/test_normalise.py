@@ -1,0 +1,164 @@
+"""Taking disguise off, and finding the way back."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.detect import normalise
+from sluice.detect.normalise import decode_runs, has_runs, suspicious, unescape
+
+LIMIT = 10_000
+
+
+def view(text: str) -> str:
+    """The text with one level of disguise off, or itself."""
+    found, complete = unescape(text, LIMIT)
+    assert complete
+    return found.text if found else text
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        (r"\u0041\u004bIA", "AKIA"),
+        (r"\x41KIA", "AKIA"),
+        (r"\u{41}KIA", "AKIA"),
+        (r"\\u0041KIA", "AKIA"),
+        (r"\ud83d\ude00!", "😀!"),
+        ("&#65;KIA", "AKIA"),
+        ("&#x41;KIA", "AKIA"),
+        ("a&amp;b", "a&b"),
+        ("%41KIA", "AKIA"),
+        ("p%C3%A4ss", "päss"),
+        ("ＡＫＩＡ", "AKIA"),
+        ("４１１１", "4111"),
+        ("٤١١١", "4111"),
+        ("𝟒𝟏𝟏𝟏", "4111"),
+        ("4\u200b1\u200b1", "411"),
+        ("A\u00adK\u2060IA", "AKIA"),
+        ("4111\u00a01111", "4111 1111"),
+        ("4111\u20131111", "4111-1111"),
+        ("\U000e0041\U000e0042", "AB"),
+    ],
+)
+def test_one_level_is_undone(text: str, plain: str) -> None:
+    """Each way of writing a character otherwise gives the character."""
+    assert suspicious(text)
+    assert view(text) == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain text, 100% of it & more",
+        "Zürich — “quoted” – and so on…",
+        "这是一段中文，有标点。",
+        "👩‍💻 ❤️ fine",
+        "10 m², 5 km",
+        r"C:\users\name and \n and \t",
+        "%DB_PASS%",
+        "R&D; AT&T",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    """Typography, emoji and paths are no disguise, and cost no second scan."""
+    assert view(text) == text
+
+
+@given(
+    st.lists(
+        st.sampled_from(["abc", " ", r"\u0041", "&lt;", "%20", "１２", "x\u200by", "😀", "é", "\\n", "~"]), max_size=12
+    )
+)
+def test_spans_lead_back(pieces: list[str]) -> None:
+    """Every stretch of a view maps into the source, in order, and copied characters map to themselves."""
+    text = "".join(pieces)
+    found, _ = unescape(text, LIMIT)
+    if found is None:
+        return
+    last = 0
+    for i in range(len(found.text)):
+        start, end = found.spans.back(i, i + 1)
+        assert 0 <= start <= end <= len(text)
+        assert start >= last or text[start:end] == text[last:end]
+        last = max(last, start)
+    if found.text:
+        start, end = found.spans.back(0, len(found.text))
+        assert start == 0 or not text[:start].strip(" ")
+        assert end <= len(text)
+
+
+def test_escape_covers_its_whole_source() -> None:
+    """A value that was written in escapes spans all of them, not only the last character of each."""
+    text = r"key \u0041\u0042 end"
+    found, _ = unescape(text, LIMIT)
+    assert found is not None
+    at = found.text.index("AB")
+    assert text[slice(*found.spans.back(at, at + 2))] == r"\u0041\u0042"
+
+
+def test_long_text_is_viewed_in_windows() -> None:
+    """Two escapes in a megabyte do not make a second megabyte."""
+    text = "a" * 500_000 + r"\u0041" + "b" * 500_000 + r"\u0042"
+    found, _ = unescape(text, LIMIT)
+    assert found is not None
+    assert len(found.text) < 4 * normalise.AROUND + 100
+    at = found.text.index("B", found.text.index("\n"))
+    start, end = found.spans.back(at, at + 1)
+    assert text[start:end] == r"\u0042"
+
+
+def test_places_are_limited_and_said_so() -> None:
+    """More places than allowed: the rest is left, and the caller is told."""
+    found, complete = unescape("%41" * 3 + "x" + "%42 %43", 2)
+    assert found is not None
+    assert not complete
+
+
+@pytest.mark.parametrize("text", ["password=Sup3r.S3cret", "grüße aus Köln, 12345"])
+@pytest.mark.parametrize("urlsafe", [False, True])
+def test_base64_of_text_is_read(text: str, urlsafe: bool) -> None:
+    """A base64 run that holds text becomes a view, whose span leads back into the run."""
+    code = (base64.urlsafe_b64encode if urlsafe else base64.b64encode)(text.encode()).decode()
+    source = f'data: "{code}" end'
+    assert has_runs(source.encode())
+    views, complete = decode_runs(source, LIMIT)
+    assert complete
+    assert [v.text for v in views] == [text]
+    start, end = views[0].spans.back(0, len(text))
+    assert source[start:end].startswith(code[:16])
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+        "9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "some_quite_long_identifier_in_snake_case",
+        "org/springframework/boot/autoconfigure/web",
+        "x" * 200,
+    ],
+)
+def test_what_is_not_base64_of_text_makes_no_view(run: str) -> None:
+    """Images, digests, identifiers and paths are not decoded."""
+    assert decode_runs(run, LIMIT)[0] == []
+
+
+@given(st.text(min_size=18, max_size=60))
+def test_round_trip_of_percent_and_base64(text: str) -> None:
+    """What the encoders of the standard library hide is found again."""
+    assert view(quote(text, safe="")) in (text, view(text)) or "%" in text or not text.isprintable()
+    assert isinstance(decode_runs(base64.b64encode(text.encode()).decode(), LIMIT)[0], list)
+
+
+@given(st.text(max_size=200))
+def test_never_raises(text: str) -> None:
+    """No text is too strange."""
+    suspicious(text)
+    unescape(text, LIMIT)
+    decode_runs(text, LIMIT)

@@ -1,0 +1,105 @@
+"""From a pattern to a head for hyperscan and an `re` that confirms."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sluice.detect.shapes import REACH, Unusable, analyse
+
+
+def test_head_ends_at_the_first_wide_repeat() -> None:
+    """A key of any length makes one hit, at a place that fixes where it begins."""
+    shape = analyse(r"\b(sk-ant-api\d{2}-[A-Za-z0-9_-]{24,200})\b")
+    assert shape.exact
+    assert shape.least == shape.most == len("sk-ant-api00-") + 16
+    assert re.fullmatch(shape.head, "sk-ant-api03-" + "a" * 16)
+    assert not re.fullmatch(shape.head, "sk-ant-api03-" + "a" * 17)
+
+
+def test_optional_end_is_left_out() -> None:
+    """What may be missing at the end is not asked of hyperscan."""
+    assert analyse(r"(abcd)(?:[ -]\d{4})?").head == "abcd"
+
+
+def test_leading_repeat_becomes_a_walk_back() -> None:
+    """An address is found by its sign: one character before it in the head, the rest behind one walk backwards."""
+    shape = analyse(r"\b([A-Za-z0-9._%+-]{1,64}@[a-z]{1,63}\.[a-z]{2})\b")
+    assert shape.back == 63
+    assert shape.lead is not None
+    assert shape.head.count("{") == 0
+
+
+def test_boundary_stays_where_there_is_no_literal() -> None:
+    """A row of digits without its left boundary would fire at every digit of a longer row."""
+    assert r"\b" in analyse(r"\b(\d{13,19})\b").head
+    assert not analyse(r"\b(AKIA[A-Z0-9]{16})\b").head.startswith(r"(?:\b")
+
+
+def test_look_around_is_hidden_from_hyperscan() -> None:
+    """hyperscan has none; `re` honours it."""
+    shape = analyse(r"(?<![a-z])(foo-\d{4})(?!\d)")
+    assert "?<" not in shape.head
+    assert "?!" not in shape.head
+    assert shape.confirm.search("xfoo-1234") is None
+    assert shape.confirm.search("foo-12345") is None
+    assert shape.confirm.search("foo-1234x") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("AKIAABCDEFGHIJKLMNOP", True),
+        ("xAKIAABCDEFGHIJKLMNOP", False),
+        (r"\nAKIAABCDEFGHIJKLMNOP", True),
+        (r"\u0022AKIAABCDEFGHIJKLMNOP", True),
+        ("%22AKIAABCDEFGHIJKLMNOP", True),
+        ("AKIAABCDEFGHIJKLMNOPQ", False),
+    ],
+)
+def test_front_boundary_knows_escapes(text: str, found: bool) -> None:
+    """In text of text a key stands right behind an escape, whose last letter is no part of a word."""
+    assert bool(analyse(r"\b(AKIA[A-Z0-9]{16})\b").confirm.search(text)) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("123-45-6789", True), ("0.123-45-6789", True), ("9-123-45-6789", False), ("123-45-6789-1", False)],
+)
+def test_boundary_beside_digits_sees_longer_numbers(text: str, found: bool) -> None:
+    """A part of a longer number is not the number."""
+    expected = found and not text.startswith("0.")
+    assert bool(analyse(r"\b(\d{3}-\d{2}-\d{4})\b").confirm.search(text)) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "complaint"),
+    [
+        (r"(a)(b)", "capture groups"),
+        (r"(abc)\1", "back-reference"),
+        (r"abc.*", "upper bound"),
+        (rf"abc[a-z]{{1,{REACH + 5}}}", "upper bound"),
+        (r"(?:abc)?", "no required beginning"),
+        (r"(abc", "not a regular expression"),
+        (r"(?s)abc", "inline flag"),
+    ],
+)
+def test_unusable_patterns_say_why(pattern: str, complaint: str) -> None:
+    """Whoever writes a pattern reads what is wrong with it."""
+    with pytest.raises(Unusable, match=complaint):
+        analyse(pattern)
+
+
+def test_branches_keep_their_required_parts() -> None:
+    """An alternation in the middle is kept whole; one at the end is cut in each branch."""
+    shape = analyse(r"((?:postgres(?:ql)?|mysql)://[^\s:@]{1,64}:x)")
+    assert re.fullmatch(shape.head, "postgresql://u")
+    assert re.fullmatch(shape.head, "mysql://u")
+    assert not re.fullmatch(shape.head, "mysql")
+
+
+def test_negated_classes_are_read_as_characters() -> None:
+    """A class that excludes may match outside ASCII, so hyperscan must read UTF-8 for it."""
+    assert analyse(r"key=([^\s]{6})").utf8
+    assert not analyse(r"key=([a-z]{6})").utf8
