@@ -30,6 +30,7 @@ from sluice.model import (
     Decision,
     Exchange,
     Facts,
+    Finding,
     Ledger,
     Mode,
     Outcome,
@@ -75,7 +76,9 @@ def inspect(
     t1 = clock()
     prompt = dialects.parse(target, exchange, payload, limits)
     t2 = clock()
-    scan = rulebook.detectors.scan(prompt.parts)
+    scan = rulebook.detectors.scan((*prompt.parts, recording.labels(exchange, prompt, payload)))
+    withhold = recording.tells(scan.findings)
+    scan = replace(scan, findings=_once(scan.findings))
     credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
     t3 = clock()
     coverage = measure(payload, prompt, scan)
@@ -105,7 +108,15 @@ def inspect(
         scan_us=(t3 - t2) // 1000,
         decide_us=(t4 - t3) // 1000,
     )
-    return Inspection(target, decision, subject, payload, prompt, scan, coverage, credential, timings)
+    return Inspection(target, decision, subject, payload, prompt, scan, coverage, credential, timings, withhold)
+
+
+def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Findings in the request's labels count only where no part of the request had the same value already."""
+    if not findings or findings[-1].pointer != recording.LABELS:
+        return findings
+    known = {f.fingerprint for f in findings if f.pointer != recording.LABELS}
+    return tuple(f for f in findings if f.pointer != recording.LABELS or f.fingerprint not in known)
 
 
 def decide(rulebook: Rulebook, facts: Facts, payload: Payload, prompt: Prompt, scan: Scan) -> Decision:
@@ -270,6 +281,8 @@ class Gate:
     ) -> Clearance | Refusal:
         """Make the decision durable, then say it. The only place where a `Clearance` is made."""
         decision, receipt = seen.decision, None
+        if seen.scan is None:
+            seen = replace(seen, withhold=_suspicious(exchange, rulebook))
         try:
             record = recording.decision_record(
                 exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
@@ -285,6 +298,14 @@ class Gate:
         if decision.action is Action.ALLOW and receipt is not None:
             return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt)
         return Refusal(exchange_id=exchange.id, decision=decision, target=seen.target, receipt=receipt)
+
+
+def _suspicious(exchange: Exchange, rulebook: Rulebook) -> bool:
+    """Whether the labels of a request that was not inspected hold something; yes, when that cannot be told."""
+    try:
+        return recording.tells(rulebook.detectors.scan((recording.labels(exchange),)).findings)
+    except Exception:  # noqa: BLE001 - the record is poorer then, and still says who, when and why
+        return True
 
 
 def _refused(cause: Cause, reason: Reason) -> Decision:

@@ -21,11 +21,15 @@ from sluice.model import (
     Finding,
     Match,
     Outcome,
+    Part,
     PartFact,
+    PartKind,
     Payload,
     Prompt,
+    Provenance,
     Record,
     RecordType,
+    Role,
     Rulebook,
     Scan,
     Severity,
@@ -38,6 +42,10 @@ MAX_TEXT = 256
 MAX_LIST = 64
 MAX_MATCHES = 200
 MAX_PARTS = 100
+LABELS = "request"
+"""Pointer of the part that `labels` makes."""
+WITHHELD = "(withheld)"
+"""Stands in a record for a text in which the detectors found something."""
 OFFSET_BUCKET = 1024
 """Offsets are kept in kilobytes: enough to find the place again, too coarse to reconstruct a text's layout."""
 
@@ -60,6 +68,36 @@ def clip_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
     if len(listed) > limit:
         return (*listed[: limit - 1], f"(+{len(listed) - limit + 1} more)")
     return tuple(listed)
+
+
+def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | None = None) -> Part:
+    """**P** Every text of a client's choosing that a record would keep, as one part for the detectors.
+
+    A key pasted into a model name, a tool's name or the User-Agent is a leak like any other, and must not become one
+    in the evidence: when the detectors find something here, the record keeps none of these texts.
+    """
+    texts: list[str | None] = [
+        exchange.method,
+        exchange.host,
+        exchange.sni,
+        exchange.http_version,
+        exchange.header("user-agent"),
+        exchange.path,
+    ]
+    if prompt is not None:
+        texts += [prompt.model, prompt.agent, prompt.tool_choice]
+        texts += prompt.tools
+        texts += [s.label for s in prompt.mcp_servers]
+        texts += [f.mime for f in prompt.files]
+    if payload is not None:
+        texts.append(payload.media_type)
+        texts += payload.encodings
+    return Part(LABELS, Role.METADATA, PartKind.TEXT, Provenance.REQUEST, "\n".join(t for t in texts if t))
+
+
+def tells(findings: Iterable[Finding]) -> bool:
+    """Whether findings in `labels` forbid to keep them. An address as host name is what a record is for."""
+    return any(f.pointer == LABELS and not f.data_class.startswith("network.") for f in findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +126,8 @@ class Inspection:
     coverage: CoverageFact | None = None
     credential: Credential | None = None
     timings: Timings = Timings()
+    withhold: bool = False
+    """The client's own texts (model, tools, user agent, host ...) hold something that no record may keep."""
 
 
 def decision_record(
@@ -103,6 +143,8 @@ def decision_record(
     target, decision, prompt, payload = seen.target, seen.decision, seen.prompt, seen.payload
     coverage, credential, subject, times = seen.coverage, seen.credential, seen.subject, seen.timings
     sealed = rulebook.detectors
+    said = _withheld if seen.withhold else clip
+    said_all = _withheld_all if seen.withhold else clip_all
     findings = seen.scan.findings if seen.scan else ()
     severities = [f.severity for f in findings if not f.example]
     return Record(
@@ -122,7 +164,7 @@ def decision_record(
         session_id=sealed.fingerprint("session", prompt.session) if prompt and prompt.session else None,
         src_ip=address(exchange.client.address, evidence.address),
         src_port=exchange.client.port or None,
-        user_agent=clip(exchange.header("user-agent")) if evidence.user_agent else None,
+        user_agent=said(exchange.header("user-agent")) if evidence.user_agent else None,
         key_fp=credential.fingerprint if credential else None,
         key_hint=credential.hint if credential else None,
         key_kind=credential.kind if credential else None,
@@ -130,29 +172,29 @@ def decision_record(
         provider_status=str(target.status) if target else None,
         product=target.product if target else None,
         target_row=target.row if target else None,
-        host=clip(exchange.host, 253),
-        sni=clip(exchange.sni, 253),
+        host=said(exchange.host, 253),
+        sni=said(exchange.sni, 253),
         dst_port=exchange.port,
-        http_version=clip(exchange.http_version, 16),
+        http_version=said(exchange.http_version, 16),
         tls_version_client=exchange.client.tls_version,
-        method=clip(exchange.method, 32),
-        path_template=clip(dialects.path_template(exchange.path)) if target else None,
+        method=said(exchange.method, 32),
+        path_template=said(dialects.path_template(exchange.path)) if target else None,
         route_id=prompt.route if prompt else None,
         operation=prompt.operation if prompt else None,
-        model_requested=clip(prompt.model, 128) if prompt else None,
-        agent_id=clip(prompt.agent, 64) if prompt else None,
+        model_requested=said(prompt.model, 128) if prompt else None,
+        agent_id=said(prompt.agent, 64) if prompt else None,
         conversation_fp=sealed.fingerprint("conversation", prompt.session) if prompt and prompt.session else None,
-        tools_declared=clip_all(prompt.tools) if prompt and prompt.tools else None,
-        tool_choice=clip(prompt.tool_choice, 64) if prompt else None,
-        mcp_servers=clip_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
+        tools_declared=said_all(prompt.tools) if prompt and prompt.tools else None,
+        tool_choice=said(prompt.tool_choice, 64) if prompt else None,
+        mcp_servers=said_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
         body_bytes=len(exchange.body),
         decoded_bytes=len(payload.data) if payload else None,
-        content_type=clip(payload.media_type, 64) if payload else None,
-        encodings=clip_all(payload.encodings, 8) if payload and payload.encodings else None,
+        content_type=said(payload.media_type, 64) if payload else None,
+        encodings=said_all(payload.encodings, 8) if payload and payload.encodings else None,
         dialect=prompt.dialect if prompt else None,
         stream=prompt.stream if prompt else None,
         parts=_part_facts(prompt) if prompt and prompt.parts else None,
-        attachments=_file_facts(prompt) if prompt and prompt.files else None,
+        attachments=_file_facts(prompt, said) if prompt and prompt.files else None,
         body_hmac=sealed.fingerprint("body", exchange.body) if exchange.body else None,
         hmac_key_id=sealed.key_id,
         data_classes=decision.classes or None,
@@ -266,11 +308,6 @@ def address(text: str, keep: str) -> str | None:
     return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False).network_address)
 
 
-def pseudonymiser(rulebook: Rulebook) -> Callable[[str], str]:
-    """How a subject's name appears in records: keyed, so that the records alone do not name anyone."""
-    return lambda name: rulebook.detectors.fingerprint("subject", name)
-
-
 def _rank(severity: Severity) -> int:
     return severity.rank
 
@@ -297,8 +334,16 @@ def _part_facts(prompt: Prompt) -> tuple[PartFact, ...]:
     return tuple(facts[:MAX_PARTS])
 
 
-def _file_facts(prompt: Prompt) -> tuple[FileFact, ...]:
+def _withheld(text: str | None, limit: int = MAX_TEXT) -> str | None:
+    return None if text is None else WITHHELD
+
+
+def _withheld_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
+    return (WITHHELD,)
+
+
+def _file_facts(prompt: Prompt, said: Callable[[str | None, int], str | None]) -> tuple[FileFact, ...]:
     return tuple(
-        FileFact(kind=f.kind, mime=clip(f.mime, 64), transport=f.transport, bytes=f.size)
+        FileFact(kind=f.kind, mime=said(f.mime, 64), transport=f.transport, bytes=f.size)
         for f in prompt.files[:MAX_LIST]
     )

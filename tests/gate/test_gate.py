@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sluice.identity import Resolver
 
 from sluice import recording
 from sluice.config import Limits, Settings
 from sluice.errors import Cause, Reason, Unavailable
 from sluice.gate import Gate, inspect
+from sluice.identity import Resolver
 from sluice.model import (
     Action,
     Clearance,
@@ -83,8 +83,10 @@ class Scanner:
     def __init__(self, act: Callable[[tuple[Part, ...]], Scan] | None = None) -> None:
         self.act = act
         self.threads: list[str] = []
+        self.pointers: list[str] = []
 
     def scan(self, parts: tuple[Part, ...]) -> Scan:
+        self.pointers += [p.pointer for p in parts]
         self.threads.append(threading.current_thread().name)
         size = sum(len(p.text) for p in parts)
         return self.act(parts) if self.act else Scan(findings=(), scanned_bytes=size)
@@ -331,11 +333,11 @@ async def test_findings_outrank_an_unread_rest(house: House) -> None:
 
 
 async def test_request_outside_the_table_is_a_recorded_bypass(house: House) -> None:
-    """A path that is no AI destination passes, with a bypass record and unscanned."""
+    """A path that is no AI destination passes, with a bypass record; only the record's own labels are scanned."""
     result = await house.gate.clear(exchange(host="example.org"))
     assert isinstance(result, Clearance)
     assert house.ledger.records[0].record_type is RecordType.BYPASS
-    assert house.scanner.threads == []
+    assert house.scanner.pointers == [recording.LABELS]
 
 
 async def test_refuse_records_what_the_proxy_decided(house: House) -> None:
@@ -385,6 +387,36 @@ async def test_client_chosen_text_is_clipped(house: House, hostile: str) -> None
     [record] = house.ledger.records
     for text in (record.user_agent, record.model_requested):
         assert text is None or (len(text) <= recording.MAX_TEXT and text.isprintable())
+
+
+async def test_a_secret_in_a_label_is_not_kept(house: House) -> None:
+    """A value found in model, tool or User-Agent blocks like any other, and the record keeps none of these texts."""
+
+    def act(parts: tuple[Part, ...]) -> Scan:
+        found = tuple(dataclasses.replace(finding(), pointer=p.pointer) for p in parts if p.pointer == recording.LABELS)
+        return Scan(findings=found, scanned_bytes=1)
+
+    house.scanner.act = act
+    body = b'{"model":"m-secret","tools":[{"type":"function","function":{"name":"t-secret"}}],"messages":[]}'
+    result = await house.gate.clear(exchange(body, headers=(("user-agent", "ua-secret"),)))
+    assert isinstance(result, Refusal)
+    [record] = house.ledger.records
+    assert record.decision == "block"
+    assert record.model_requested == recording.WITHHELD
+    assert "secret" not in repr(record).replace("secret.cloud", "").replace("secrets", "")
+
+
+async def test_labels_that_cannot_be_scanned_are_not_kept(house: House) -> None:
+    """When detection itself fails, a record keeps no text of the client's choosing."""
+
+    def boom(parts: tuple[Part, ...]) -> Scan:
+        raise RuntimeError("x")
+
+    house.scanner.act = boom
+    await house.gate.clear(exchange(headers=(("user-agent", "ua"),)))
+    await house.gate.bypass(exchange(b"", host="ghp-secret.example"), "tunnel")
+    assert [r.host for r in house.ledger.records] == [recording.WITHHELD] * 2
+    assert house.ledger.records[0].user_agent == recording.WITHHELD
 
 
 @pytest.mark.parametrize(("keep", "stored"), [("full", "10.1.2.3"), ("truncated", "10.1.2.0"), ("none", None)])
