@@ -250,3 +250,20 @@ def test_agent_by_its_system_prompt() -> None:
     """Behind a gateway that replaced the headers, the first words of the system prompt still tell."""
     body = {"system": "You are Claude Code, Anthropic's CLI.", "messages": []}
     assert read("/v1/messages", body, "anthropic").agent == "claude-code"
+
+
+def test_numbers_where_text_is_due() -> None:
+    """A long number in the place of a message's text is scanned like the text."""
+    card = 4111111111111111
+    claude = read("/v1/messages", {"messages": [{"role": "user", "content": card}]}, "anthropic")
+    gemini = read("/v1beta/models/m:generateContent", {"contents": [{"role": "user", "parts": card}]}, "google")
+    assert said(claude, Role.USER) == [("/messages/0/content", str(card))]
+    assert said(gemini, Role.USER) == [("/contents/0/parts", str(card))]
+
+
+def test_address_of_an_uploaded_file_is_text() -> None:
+    """The id in a file's address is the client's to choose."""
+    data = {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/AKIAIOSFODNN7EXAMPLE"}
+    found = read("/v1beta/models/m:generateContent", {"contents": [{"parts": [{"fileData": data}]}]}, "google")
+    assert [p.text for p in found.parts if p.pointer.endswith("/fileUri")] == [data["fileUri"]]
+    assert found.files[0].file_id == "files/AKIAIOSFODNN7EXAMPLE"
