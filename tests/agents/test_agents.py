@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.agents import AGENTS, CLAUDE_CODE, CODEX, Agent
+from tests.agents.agents import AGENTS, CLAUDE_CODE, CODEX, GEMINI_CLI, Agent
 from tests.clients import planted
 from tests.clients.watch import Row, Watch, said
 
@@ -55,6 +55,15 @@ def test_agent_is_refused_with_our_message(agent: Agent, watch: Watch, tmp_path:
     assert len(blocked) <= QUESTIONS.get(agent.name, 1), "it sent the same prompt again"
     assert said(_shown(blocked, run.output)[0]["data_classes"], run.output)
     assert not [r for r in watch.upstream.journal if number.encode() in r.body]
+
+
+def test_side_traffic_is_recorded_and_holds_nobody_up(watch: Watch, tmp_path: Path) -> None:
+    """Telemetry to a host that is no AI service is a bypass on record; that it goes nowhere does not stop the agent."""
+    run = GEMINI_CLI.run("Say hello to the upstream", tmp_path, watch.appliance.environment)
+    assert run.status == 0, run.output
+    row = watch.bypasses("play.googleapis.com")[0]
+    assert (row["method"], row["reason_code"]) == ("CONNECT", "NOT_AI")
+    assert watch.outcome(row)["upstream_error"]
 
 
 def test_codex_falls_back_from_websocket(watch: Watch, tmp_path: Path) -> None:

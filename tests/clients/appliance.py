@@ -21,13 +21,17 @@ from tests.upstream import AI_HOSTS, Upstream
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 90.0
+SIDE_HOSTS = ("ab.chatgpt.com", "api.github.com", "github.com", "play.googleapis.com")
+"""Where coding agents connect to beside their provider (telemetry, updates), as seen in November 2026."""
+
 SHIP_SOON = "[clickhouse]\nbatch_seconds = 0.2\n"
 SHIP_SECONDS = 30.0
 """Until a committed record must be queryable. Seconds are promised; a busy test machine gets more."""
 
 
 class Appliance:
-    """`sluice-proxy` below `directory`, with every host of `hosts` mapped to the upstream.
+    """`sluice-proxy` below `directory`, with every host of `hosts` mapped to the upstream, and every host of `closed`
+    to a port where nobody listens, so that a test behaves alike with and without a network.
 
     `settings` is TOML that is put before our own (for sections that this class does not write).
     """
@@ -38,6 +42,7 @@ class Appliance:
         upstream: Upstream,
         *,
         hosts: Sequence[str] = AI_HOSTS,
+        closed: Sequence[str] = SIDE_HOSTS,
         workers: int = 1,
         settings: str = SHIP_SOON,
     ) -> None:
@@ -49,7 +54,8 @@ class Appliance:
         self.proxy = self.admin = ""
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
-        mapping = "\n".join(f'"{host}" = "{upstream.address}"' for host in hosts)
+        addresses = dict.fromkeys(hosts, upstream.address) | dict.fromkeys(closed, "127.0.0.1:1")
+        mapping = "\n".join(f'"{host}" = "{address}"' for host, address in addresses.items())
         self.config.write_text(
             f'{settings}\n[proxy]\nlisten = "127.0.0.1:0"\nworkers = {workers}\n'
             '[admin]\nlisten = "127.0.0.1:0"\n'

@@ -35,14 +35,21 @@ class Watch:
 
     def decisions(self, host: str, enough: Callable[[Sequence[Row]], bool] = bool) -> list[Row]:
         """Decision rows for one host, in order, once there are `enough` of them; any will do unless told otherwise."""
+        return self._rows("decision", host, enough)
+
+    def bypasses(self, host: str) -> list[Row]:
+        """Bypass rows for one host, in order, once there are any."""
+        return self._rows("bypass", host, bool)
+
+    def _rows(self, record_type: str, host: str, enough: Callable[[Sequence[Row]], bool]) -> list[Row]:
         query = (
-            f"select * from sluice.events where record_type = 'decision' and host = '{host}' "
+            f"select * from sluice.events where record_type = '{record_type}' and host = '{host}' "
             f"and ts_received >= fromUnixTimestamp64Micro({self._since}) order by epoch, seq"
         )
         return self.appliance.rows_when(query, enough)
 
     def outcome(self, decision: Row) -> Row:
-        """The outcome row of one decision."""
+        """The outcome row of one decision or bypass."""
         query = (
             f"select * from sluice.events where record_type = 'outcome' and decision_id = '{decision['decision_id']}'"
         )
