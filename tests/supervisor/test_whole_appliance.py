@@ -24,6 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sluice.ledger import reader
 from tests.upstream import Upstream
 
+pytestmark = pytest.mark.timeout(400)  # five restarts on a machine that others use as well
+
 BIN = Path(sys.executable).parent
 HOST = "api.openai.com"
 CARD = "5425233430109903"
@@ -330,7 +332,7 @@ def test_killed_workers_forward_nothing_without_a_record(running: Running, upstr
             with running.client() as client:
                 try:
                     for _ in range(20):
-                        if stop.is_set():
+                        if stop.wait(0.02):  # a restart needs a share of the two cores, too
                             return
                         mark = f"t11-{uuid.uuid4()}"
                         if ask(client, "hello", mark).status_code == 200:
@@ -340,7 +342,7 @@ def test_killed_workers_forward_nothing_without_a_record(running: Running, upstr
                 except httpx.HTTPError:
                     failed.append(mark)
 
-    senders = [threading.Thread(target=send) for _ in range(6)]
+    senders = [threading.Thread(target=send) for _ in range(4)]
     for sender in senders:
         sender.start()
     chance = random.Random(11)
