@@ -5,7 +5,8 @@ The way a text takes, file by file:
     packs       TOML -> `Detector`s; every problem with its file and line
     shapes      a detector's pattern -> the head that hyperscan looks for, and the `re` that confirms it
     normalise   texts beside the raw one, with the disguise taken off and a map back to the original offsets
-    engine      one hyperscan pass over everything; each hit confirmed by `re`, keywords and validators
+    engine      detectors compiled; one hyperscan pass over everything says where to look
+    scanning    one scan on its way: each hit confirmed by `re`, keywords and validators, under a budget
     validators  named, pure judgements: checksums, structure, what looks like a password
     resolve     findings that overlap -> the most specific one
     evidence    value -> keyed fingerprint and mask; from here on there is no plaintext

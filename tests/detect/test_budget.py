@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.detect.engine import Budget, Engine, Work
+from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
+from sluice.detect.scanning import Budget, Work
 from sluice.errors import Opacity
 from sluice.model import Detector, Part, PartKind, Provenance, Role, Scan
 
