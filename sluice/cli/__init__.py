@@ -57,8 +57,8 @@ class _Lazy(click.Group):
         return command
 
 
-EXIT_CODES = """Exit codes: 0 as hoped; 1 found, or broken; 2 used wrongly or misconfigured; 3 the appliance does not run;
-70 a fault of ours; 130 interrupted."""
+EXIT_CODES = """Exit codes: 0 as hoped; 1 found, or broken; 2 used wrongly or misconfigured; 3 the appliance does not
+run; 70 a fault of ours; 130 interrupted."""
 
 
 @click.group(
