@@ -4,19 +4,21 @@ Only this package imports mitmproxy. It translates flows into our types, enforce
 nothing itself. One request's way:
 
     master.Listener      accepts a connection from the socket that the supervisor bound
-    handler.GateHandler  sockets and hooks of that connection (mitmproxy's, with inline hooks and no log)
-    streams.GateHttpLayer / http1 / http2
-                         HTTP from the client; `headcheck` judges the head before a flow exists
-    tunnel               CONNECT: decrypt, pass unread, or refuse
+    handler.GateHandler  sockets and hooks of that connection
+    streams, http1, http2
+                         HTTP from the client; `headcheck` judges each head before a flow exists
+    tunnel               CONNECT: decrypt, pass unread (`tunnel_layers`), or refuse
     tls                  TLS with the client (a certificate of the site's CA) and with the upstream (strict)
-    guard                refused from its first byte on, until the gate gave a clearance
+    guard                refused from its first byte on, until the gate gave a clearance; `flows` and `answers`
+                         translate to and from our own types
+    websocket            no protocol upgrade passes
     streams.GateStream   asks for that clearance once more, then contacts the upstream
     egress.GuardedLoop   judges the address at the moment of connecting
-    outcome              streams the answer, and writes how it ended
-    dispatch             what "refused" means when one of these fails
+    outcome              streams the answer, and writes how it ended (`failure`: why it did not begin)
 
-`state` holds what is remembered per connection and per request; `options` is the list of mitmproxy options that this
-gate refuses to start with; `worker` is the process.
+Beside the way: `dispatch` says what "refused" means when one of these fails; `state` is what is remembered per
+connection and per request; `options` lists the mitmproxy options that this gate refuses to start with; `patches` is the
+one place where mitmproxy itself is changed, `fields` a quicker header look-up; `worker` is the process.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import contextlib
 import cProfile
-import gc
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from addons.egress import GuardedLoop
 from addons.master import GateMaster, Listener
 from addons.tls import GateTls
+from addons.worker import settle_memory
 from sluice import ca, logs
 from sluice.model import Exchange
 from tests.bench.bench_gate import cpu_seconds, free_port, load, mitmdump, nginx, running, tree, wait_port
@@ -54,8 +54,7 @@ def serve(directory: Path, port: int, upstream: str, upstream_ca: Path, profile:
         authority = ca.Authority.load_or_create(settings.ca_dir, settings.ca)
         master = GateMaster(settings, Allow(), GateTls(settings, authority))  # type: ignore[arg-type]
         listener = Listener(master)
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         with socket.create_server(("127.0.0.1", port)) as listening:
             await listener.start(listening)
             await stop.wait()
