@@ -97,6 +97,7 @@ def test_iban_keeps_to_its_country_length() -> None:
 def test_counters_are_told_by_the_text(before: str, passes: bool) -> None:
     """A row of digits that the text calls an order number is not believed to be a card."""
     assert judge("not_counter", "4111111111111111", before).passed is passes
+    assert judge("not_counter", "4111 1111 1111 1111", before).passed
 
 
 @pytest.mark.parametrize(
