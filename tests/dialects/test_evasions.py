@@ -211,6 +211,8 @@ PLACES: list[tuple[str, Exchange]] = [
     ("percent-encoded data URL", chat(blob="data:,4111%201111%201111%201111")),
     ("text declared as an image", chat(messages=[{"content": [{"image_url": f"data:image/png;base64,{B64}"}]}])),
     ("parameter of a data URL", chat(blob=f"data:text/plain;note={SECRET};base64,aGk=")),
+    ("list as the whole body", exchange(json.dumps([[SECRET]]).encode(), path="/x")),
+    ("string as the whole body", exchange(json.dumps(SECRET).encode(), path="/x")),
     ("JSON in JSON in JSON", chat(blob=json.dumps({"a": json.dumps({"b": json.dumps({"c": f"\\{SECRET}\n"})})}))),
     ("escaped JSON in a tool result", chat(messages=[{"role": "tool", "content": ESCAPED}])),
     ("form value", typed(b"a=1&note=4111+1111+1111+1111", "application/x-www-form-urlencoded")),

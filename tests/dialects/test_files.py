@@ -111,6 +111,18 @@ def test_key_in_a_files_place() -> None:
     assert found.unread[0].reason is Opacity.AUDIO
 
 
+def test_key_in_a_data_urls_type() -> None:
+    """The media type of a `data:` URL is free text; one that is not common is scanned."""
+    found = read(file(PNG, "image/akiaiosfodnn7example"))
+    assert "image/akiaiosfodnn7example" in [p.text for p in found.parts]
+
+
+def test_base64_with_a_lone_last_letter() -> None:
+    """What no decoder takes is no file, and is scanned as it stands."""
+    found = read({"type": "input_audio", "input_audio": {"data": "AKIAIOSFODNN7EXAMPLEX", "format": "wav"}})
+    assert "AKIAIOSFODNN7EXAMPLEX" in [p.text for p in found.parts]
+
+
 def test_text_between_the_letters_of_an_image() -> None:
     """Lenient decoders skip what is no base64, so a blob with anything else in it is text."""
     payload = base64.b64encode(PNG).decode()
