@@ -58,9 +58,9 @@ def data_url(
     if url is None:
         return False
     mime, payload, encoded = url
-    if mime not in media.COMMON:
+    if mime.lower() not in media.COMMON:
         c.text(f"{at}#mime", mime, Role.UNKNOWN, past)
-    label = _Label("inline-dataurl", "#dataurltext", kind, mime or None, name)
+    label = _Label("inline-dataurl", "#dataurltext", kind, mime.lower() or None, name)
     if not encoded:
         _bytes(c, at, media.percent_bytes(payload), label, past)
     elif media.is_base64(payload):

@@ -148,7 +148,7 @@ def data_url(text: str) -> tuple[str, str, bool] | None:
     found = _DATA_URL.match(text)
     if found is None:
         return None
-    return found[1].lower(), text[found.end() :], found[2] is not None
+    return found[1], text[found.end() :], found[2] is not None
 
 
 def percent_bytes(text: str) -> bytes:

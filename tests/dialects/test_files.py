@@ -113,8 +113,8 @@ def test_key_in_a_files_place() -> None:
 
 def test_key_in_a_data_urls_type() -> None:
     """The media type of a `data:` URL is free text; one that is not common is scanned."""
-    found = read(file(PNG, "image/akiaiosfodnn7example"))
-    assert "image/akiaiosfodnn7example" in [p.text for p in found.parts]
+    found = read(file(PNG, "image/AKIAIOSFODNN7EXAMPLE"))
+    assert "image/AKIAIOSFODNN7EXAMPLE" in [p.text for p in found.parts]
 
 
 def test_base64_with_a_lone_last_letter() -> None:
