@@ -72,6 +72,7 @@ class GateHandler(ProxyConnectionHandler):
         self.layer = GateHttpLayer(self.layer.context, HTTPMode.regular)
         # The tunnels keep their own time; this is for connections that carry requests.
         self.timeout_watchdog.timeout = max(options.tcp_timeout, int(core.settings.tunnels.idle_seconds) + 60)
+        _no_delay(writer)
         self._dispatcher = dispatcher
         self._core = core
         self._failed = False
@@ -96,16 +97,9 @@ class GateHandler(ProxyConnectionHandler):
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
         if isinstance(hook, ServerConnectedHook):
-            self._no_delay(hook.data.server)
+            _no_delay(self.transports[hook.data.server].writer)
         with self.timeout_watchdog.disarm():
             await self._dispatcher.run(hook.name, argument(hook))
-
-    def _no_delay(self, server: Connection) -> None:
-        """asyncio sets this only for sockets that were made with an explicit protocol number."""
-        writer = self.transports[server].writer
-        assert writer
-        made = cast("socket.socket", writer.get_extra_info("socket", None))
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def log(
         self,
@@ -187,3 +181,8 @@ class GateHandler(ProxyConnectionHandler):
             self.close_connection(command.connection, False)
         else:
             raise RuntimeError(f"unexpected command: {type(command).__name__}")
+
+
+def _no_delay(writer: Any) -> None:
+    """Send small writes at once. asyncio does so only for sockets that were made with an explicit protocol number."""
+    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
