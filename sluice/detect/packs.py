@@ -70,10 +70,14 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a detector is written, for messages."""
+    """Where a detector is written, for messages. The line is looked for when somebody asks: at start nobody does."""
 
     file: Path
-    line: int | None
+    where: str
+
+    @property
+    def line(self) -> int | None:
+        return tomlfile.line_of(self.file.read_text("utf-8"), self.where)
 
 
 def load(directories: Sequence[Path], vocabulary: Path) -> tuple[Detector, ...]:
@@ -126,7 +130,7 @@ def read(
             )
             if not wrong:
                 found[entry.id] = _detector(entry, pack.family)
-                sources[entry.id] = Source(file, tomlfile.line_of(text, where))
+                sources[entry.id] = Source(file, where)
     for detector in found.values():
         for other_id in detector.overlaps:
             if other_id != "*" and other_id not in found:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 # The only reader of `re` syntax there is; private, but its tree has not changed since 3.11, and a test would tell.
@@ -89,6 +90,7 @@ class Shape:
         return self.back == 0 and self.least == self.most
 
 
+@lru_cache(maxsize=4096)  # a pattern is looked at when its pack is read and again when it is compiled
 def analyse(pattern: str, *, caseless: bool = False) -> Shape:
     """Take a pattern apart. Raises `Unusable` when it is not one a detector may use."""
     flags = re.ASCII | re.MULTILINE | (re.IGNORECASE if caseless else 0)
