@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -40,15 +41,19 @@ class Answers:
         self._accepting.start()
 
     def close(self, seconds: float) -> bool:
-        """Take no more questions and wait for those that run; False when one still runs after that time."""
+        """Take no more questions and wait for those that run; False when one still runs after that time.
+
+        May be called again.
+        """
         self._closing = True
         with contextlib.suppress(OSError):  # wakes the accepting thread; a closed socket alone would not
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
             running = list(self._threads)
+        until = time.monotonic() + seconds
         for thread in running:
-            thread.join(seconds)
+            thread.join(max(0.0, until - time.monotonic()))
         return not any(t.is_alive() for t in running)
 
     def _accept(self) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -163,8 +163,11 @@ class Delivery:
             batch = outbox.freeze(self._batch_rows)
             self._step("frozen")
         entries = outbox.entries(batch)
-        for part, group in groupby(sorted(entries, key=batches.partition), key=batches.partition):
-            self._insert(store, list(group), self._token(outbox, batch, part))
+        parts: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            parts[batches.partition(entry)].append(entry)
+        for part in sorted(parts):
+            self._insert(store, parts[part], self._token(outbox, batch, part))
         self._step("inserted")
         outbox.acknowledge(batch)
         self._since.pop(outbox.stream.name, None)

@@ -36,6 +36,7 @@ STUCK_SECONDS = 120.0
 """A round that takes longer than this, and than the insert's own time limit, is a hang: the heartbeat stops."""
 LAST_ROUND_SECONDS = 3.0
 ANSWER_SECONDS = 3.0
+ANSWER_ROUNDS = 10
 MISCONFIGURED = 78
 
 
@@ -158,10 +159,11 @@ class Shipper:
         if self._store is None:
             answers.close(ANSWER_SECONDS)
             return
-        self._store.interrupt()
-        if answers.close(ANSWER_SECONDS):
-            self._store.close()
-            return
+        for _ in range(ANSWER_ROUNDS):
+            self._store.interrupt()  # again each time: what has not begun yet cannot be ended yet
+            if answers.close(ANSWER_SECONDS / ANSWER_ROUNDS):
+                self._store.close()
+                return
         log.warning("a question would not end; the store is left to its own recovery")
         sys.stderr.flush()
         os._exit(0)
