@@ -11,15 +11,17 @@ and hooks whose listeners are all synchronous run in place, without a task (`han
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mitmproxy import connection, flow, hooks, http, tls
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.layers import quic
 
 from addons.http1 import BadRequest
@@ -177,6 +179,18 @@ class _Listener:
     awaits: bool
 
 
+_FIELDS: dict[type, str] = {}
+
+
+def argument(hook: StartHook) -> Any:
+    """The one argument of a hook. `hook.args()` walks the dataclass fields each time."""
+    kind = type(hook)
+    if (name := _FIELDS.get(kind)) is None:
+        (field,) = dataclasses.fields(cast("Any", hook))
+        name = _FIELDS[kind] = field.name
+    return getattr(hook, name)
+
+
 class Dispatcher:
     """Runs hooks. `deadline` (seconds) bounds each asynchronous listener."""
 
@@ -206,6 +220,15 @@ class Dispatcher:
     def awaits(self, name: str) -> bool:
         """True when a hook needs a task of its own."""
         return name in self._awaits
+
+    def run_hook(self, hook: StartHook) -> bool:
+        """Run a hook in place and say True; False when a listener has to be awaited, and nothing was run."""
+        name = hook.name
+        if name in self._awaits:
+            return False
+        if name in self._table:
+            self.run_now(name, argument(hook))
+        return True
 
     def run_now(self, name: str, data: Any) -> None:
         """Run a hook whose listeners are all synchronous."""

@@ -16,13 +16,12 @@ the one that was read, so that an update of mitmproxy cannot pass unseen.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import socket
 from collections import deque
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from mitmproxy import options as moptions
 from mitmproxy.connection import Connection
@@ -32,7 +31,7 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.proxy.server_hooks import ServerConnectedHook
 
-from addons.dispatch import Dispatcher
+from addons.dispatch import Dispatcher, argument
 from addons.http1 import Handover
 from addons.state import Core, Line
 from addons.streams import GateHttpLayer
@@ -45,17 +44,7 @@ log = logging.getLogger("sluice.connection")
 
 MODE = mode_specs.ProxyMode.parse("regular")
 
-_FIELDS: dict[type, str] = {}
 _RUNNING: set[asyncio.Task[None]] = set()
-
-
-def argument(hook: commands.StartHook) -> Any:
-    """The one argument of a hook. `hook.args()` walks the dataclass fields each time."""
-    kind = type(hook)
-    if (name := _FIELDS.get(kind)) is None:
-        (field,) = dataclasses.fields(cast("Any", hook))
-        name = _FIELDS[kind] = field.name
-    return getattr(hook, name)
 
 
 class GateHandler(ProxyConnectionHandler):
@@ -189,14 +178,12 @@ class GateHandler(ProxyConnectionHandler):
         sending.clear()
 
     def _start_hook(self, hook: commands.StartHook) -> None:
-        if self._dispatcher.awaits(hook.name):
+        if not self._dispatcher.run_hook(hook):
             task = asyncio.create_task(self.hook_task(hook))
             if not task.done():  # the loop keeps weak references only
                 _RUNNING.add(task)
                 task.add_done_callback(_RUNNING.discard)
-            return
-        self._dispatcher.run_now(hook.name, argument(hook))
-        if hook.blocking:
+        elif hook.blocking:
             self._todo.append(events.HookCompleted(hook))
 
     def _execute(self, command: commands.Command) -> None:

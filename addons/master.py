@@ -49,6 +49,7 @@ class GateMaster(master.Master):
         refuse_unsafe(self.options)
         (guard,) = [addon for addon in addons if isinstance(addon, GuardAddon)]
         self.dispatcher = Dispatcher(addons, self.core.lines, deadline=guard.longest)
+        self.core.run_hook = self.dispatcher.run_hook
         self.layer_options = frozen(self.options, self.core)
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import cast
 
 from mitmproxy import connection, http
+from mitmproxy.proxy import commands
 from mitmproxy.proxy.context import Context
 
 from addons.headcheck import Head
@@ -191,13 +192,15 @@ class Inflight:
         passage.held = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Core:
-    """What the protocol layers need to know of the house."""
+    """What the protocol layers need to know of the house. `run_hook` runs a hook in place and says True, or says False
+    when it has to await; the master puts the dispatcher's in."""
 
     settings: Settings
     lines: Lines = field(default_factory=Lines)
     inflight: Inflight = field(default_factory=Inflight)
+    run_hook: Callable[[commands.StartHook], bool] = lambda _: False
 
     @property
     def limits(self) -> Limits:

@@ -31,6 +31,7 @@ from mitmproxy.proxy.layers.http import (
     SendHttp,
     validate_request,
 )
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -263,6 +264,10 @@ class GateStream(HttpStream):
 class GateHttpLayer(HttpLayer):
     """HTTP on one connection. Mode `regular`: as a proxy; `transparent`: inside a tunnel that we opened."""
 
+    def __init__(self, context: Context, mode: HTTPMode) -> None:
+        super().__init__(context, mode)
+        self._core = core_of(context)
+
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.ConnectionEvent):
             handler = self.connections.get(event.connection)
@@ -282,6 +287,44 @@ class GateHttpLayer(HttpLayer):
         else:
             self.connections[client] = StrictHttp1Server(context, tunnelled=tunnelled)
         return self.event_to_child(self.connections[client], event)
+
+    def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
+        """As the base class, but for hooks whose listeners are all synchronous: they run here, and the layer that asked
+        goes on at once. Stock sends each hook up through every layer, and its completion down again."""
+        for command in child.handle_event(event):
+            if isinstance(command, commands.SendData):
+                yield command
+            elif isinstance(command, ReceiveHttp):
+                yield from self._received(command.event)
+            elif isinstance(command, SendHttp):
+                yield from self.event_to_child(self.connections[command.connection], command.event)
+            elif isinstance(command, commands.StartHook) and self._core.run_hook(command):
+                if command.blocking:
+                    yield from self.event_to_child(child, events.HookCompleted(command))
+            else:
+                yield from self._route(child, command)
+
+    def _received(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestHeaders):
+            yield from self.make_stream(event.stream_id)
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:  # else it is over already, and this comes late
+            yield from self.event_to_child(stream, event)
+
+    def _route(self, child: layer.Layer, command: commands.Command) -> layer.CommandGenerator[None]:
+        """The commands that come once for a request or less often."""
+        if command.blocking or isinstance(command, commands.RequestWakeup):
+            self.command_sources[command] = child  # its completion goes back to where it came from
+        if isinstance(command, DropStream):
+            self.streams.pop(command.stream_id, None)
+        elif isinstance(command, GetHttpConnection):
+            yield from self.get_connection(command)
+        elif isinstance(command, RegisterHttpConnection):
+            yield from self.register_connection(command)
+        else:
+            if isinstance(command, commands.OpenConnection):
+                self.connections[command.connection] = child
+            yield command
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         self.streams[stream_id] = GateStream(_fork(self.context), stream_id)
