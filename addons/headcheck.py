@@ -175,6 +175,8 @@ def _head(seen: dict[bytes, bytes], *, http2: bool, method: bytes) -> Head | Fau
         return FRAMING
     if declared is not None and not _LENGTH.fullmatch(declared):
         return FRAMING
+    if method == b"CONNECT" and (coding is not None or declared not in (None, b"0")):
+        return FRAMING  # RFC 9110 section 9.3.6: a CONNECT has no content; what follows belongs to the tunnel
     if b"expect" in seen and seen[b"expect"].lower() != b"100-continue":
         return EXPECT
     host = seen.get(b"host")

@@ -113,6 +113,14 @@ def test_survey_refuses(fields: tuple[tuple[bytes, bytes], ...], fault: Fault) -
     assert survey(*fields) == fault
 
 
+def test_connect_has_no_content() -> None:
+    """What follows a CONNECT belongs to the tunnel: one that announces a body is refused."""
+    assert survey(HOST, method=b"CONNECT", path=b"") == Head(host="api.openai.com")
+    assert survey(HOST, (b"Content-Length", b"0"), method=b"CONNECT", path=b"") == Head(host="api.openai.com", length=0)
+    assert survey(HOST, (b"Content-Length", b"5"), method=b"CONNECT", path=b"") == headcheck.FRAMING
+    assert survey(HOST, (b"Transfer-Encoding", b"chunked"), method=b"CONNECT", path=b"") == headcheck.FRAMING
+
+
 def test_http2_heads_are_held_to_the_same() -> None:
     """HTTP/2 has no lines, so characters are judged here; `TE: trailers` is allowed there and only there."""
     assert survey((b"te", b"trailers"), http2=True) == Head()

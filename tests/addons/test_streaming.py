@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable
 
 from sluice.model import Clearance, Exchange, Outcome, Refusal
 from tests.rig import Http2Client, ObedientGate, Proxy
 from tests.upstream import Reply, Upstream
+from tests.upstream.pki import server_context
 
 AI = "api.openai.com"
 GET = f"GET {{}} HTTP/1.1\r\nHost: {AI}\r\n\r\n"
@@ -64,6 +68,33 @@ def test_client_that_hangs_up_closes_the_upstream(proxy: Proxy, upstream: Upstre
     assert outcome.stream_aborted
     assert outcome.upstream_status == 200
     assert outcome.resp_bytes is not None and outcome.resp_bytes < 2000 * 9
+
+
+def test_the_upstream_notices_within_a_second(make_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    """T63: after the client has hung up, the upstream's connection is closed at once, seen from the upstream."""
+    proxy = make_proxy()
+    context = server_context(*upstream.authority.leaf([AI]), ("http/1.1",))
+    noticed = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hosts = proxy.loop._hosts  # type: ignore[attr-defined]
+        hosts[AI] = (hosts[AI][0], listening.getsockname()[1])
+
+        def serve() -> None:
+            sock, _ = listening.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(sock, server_side=True) as tls:
+                tls.recv(65536)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+                tls.recv(1)  # b"" or an error: the proxy has hung up
+            noticed.set()
+
+        threading.Thread(target=serve, daemon=True).start()
+        client = proxy.tunnel(AI)
+        client.send(GET.format("/").encode())
+        while b"hello" not in client.sock.recv(4096):
+            pass
+        assert not noticed.is_set()
+        client.close()
+        assert noticed.wait(1.0)
 
 
 def test_upstream_that_breaks_off(proxy: Proxy, upstream: Upstream) -> None:
