@@ -194,8 +194,8 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, settings: config.Settings, selector: selectors.BaseSelector | None = None) -> None:
+        self._hosts = static_hosts(settings)  # may raise: before a loop exists that would have to be closed
         super().__init__(selector)
-        self._hosts = static_hosts(settings)
         self._ports = frozenset(settings.tunnels.ports)
         self._seconds = settings.upstream.connect_seconds
         self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="dns")
