@@ -194,11 +194,15 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, settings: config.Settings, selector: selectors.BaseSelector | None = None) -> None:
-        self._hosts = static_hosts(settings)  # may raise: before a loop exists that would have to be closed
         super().__init__(selector)
+        self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="dns")
+        try:
+            self._hosts = static_hosts(settings)
+        except BaseException:
+            self.close()
+            raise
         self._ports = frozenset(settings.tunnels.ports)
         self._seconds = settings.upstream.connect_seconds
-        self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="dns")
 
     async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncio's, within `connect_seconds`, and with errors from the closed list."""
