@@ -5,8 +5,8 @@ nothing itself. One request's way:
 
     master.Listener      accepts a connection from the socket that the supervisor bound
     handler.GateHandler  sockets and hooks of that connection
-    streams, http1, http2
-                         HTTP from the client; `headcheck` judges each head before a flow exists
+    http_layer, http1, http2
+                         HTTP from the client; `headcheck` and `chunks` judge it before a flow exists
     tunnel               CONNECT: decrypt, pass unread (`tunnel_layers`), or refuse
     tls                  TLS with the client (a certificate of the site's CA) and with the upstream (strict)
     guard                refused from its first byte on, until the gate gave a clearance; `flows` and `answers`

@@ -33,8 +33,8 @@ from mitmproxy.proxy.server_hooks import ServerConnectedHook
 
 from addons.dispatch import Dispatcher, argument
 from addons.http1 import Handover
+from addons.http_layer import GateHttpLayer
 from addons.state import Core, Line
-from addons.streams import GateHttpLayer
 from addons.tunnel_layers import after_connect
 
 if TYPE_CHECKING:

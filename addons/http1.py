@@ -13,9 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import h11
-from h11._readers import ChunkedReader
-from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.net.http import http1
@@ -26,12 +23,11 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, Reque
 from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader
 
 from addons import headcheck
+from addons.chunks import Arrived, BadBody, StrictChunks
 from addons.fields import Fields
 from addons.headcheck import Fault, Head
 from addons.state import core_of
 
-CHUNK_LINE_BYTES = 1024
-"""Longest chunk-size line with its extensions. h11 itself would collect one without end."""
 LINGER_SECONDS = 0.2
 """How long a refused client gets to read the answer before its connection is closed."""
 
@@ -85,70 +81,6 @@ def plain(status: int, text: str) -> http.Response:
 def fallback(fault: Fault) -> http.Response:
     """What a client gets when not even the gate could be asked."""
     return plain(fault.status, f"refused by the gateway: {fault.detail}")
-
-
-class _BadBody(Exception):
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.rule)
-        self.fault = fault
-
-
-class Arrived(ReceiveBuffer):
-    """h11's receive buffer, which can also be looked into without copying it."""
-
-    def add(self, data: bytes) -> None:
-        self._data += data
-
-    def find(self, what: bytes, start: int = 0, end: int | None = None) -> int:
-        return self._data.find(what, start, end)
-
-    def peek(self, size: int) -> bytes:
-        return bytes(self._data[:size])
-
-    def drop(self, size: int | None = None) -> None:
-        self.maybe_extract_at_most(len(self) if size is None else size)
-
-
-class StrictChunks(ChunkedReader):
-    """h11's chunked reader, without trailers, with CRLF alone as a line end, and with bounded lines."""
-
-    def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
-        assert isinstance(buf, Arrived)
-        if self._reading_trailer:
-            return self._end(buf)
-        if self._bytes_to_discard and not self._chunk_ended(buf):
-            return None
-        if self._bytes_in_chunk == 0 and not self._line_is_sound(buf):
-            raise _BadBody(headcheck.CHUNK)
-        try:
-            return super().__call__(buf)  # which calls this again after the line of the last chunk
-        except h11.ProtocolError:
-            raise _BadBody(headcheck.CHUNK) from None
-
-    def _chunk_ended(self, buf: Arrived) -> bool:
-        """Take the CRLF behind a chunk; False while it is not all here."""
-        rest = buf.peek(len(self._bytes_to_discard))
-        if not self._bytes_to_discard.startswith(rest):
-            raise _BadBody(headcheck.CHUNK)
-        buf.drop(len(rest))
-        self._bytes_to_discard = self._bytes_to_discard[len(rest) :]
-        return not self._bytes_to_discard
-
-    @staticmethod
-    def _line_is_sound(buf: Arrived) -> bool:
-        end = buf.find(b"\n", 0, CHUNK_LINE_BYTES)
-        if end < 0:
-            return len(buf) <= CHUNK_LINE_BYTES
-        return end > 0 and buf.find(b"\r", end - 1, end) >= 0
-
-    def _end(self, buf: Arrived) -> h11.EndOfMessage | None:
-        rest = buf.peek(2)
-        if rest == b"\r\n":
-            buf.drop(2)
-            return h11.EndOfMessage()
-        if b"\r\n".startswith(rest):
-            return None
-        raise _BadBody(headcheck.TRAILERS)
 
 
 class StrictHttp1Server(Http1Server):
@@ -243,7 +175,7 @@ class StrictHttp1Server(Http1Server):
         stream = self.stream_id
         try:
             yield from super().read_body(event)
-        except _BadBody as bad:
+        except BadBody as bad:
             yield from self._refuse(bad.fault)
             yield ReceiveHttp(RequestProtocolError(stream, bad.fault.rule, ErrorCode.GENERIC_CLIENT_ERROR))
 

@@ -30,9 +30,9 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.tls import ClientHello
 
 from addons import answers, flows
+from addons.http_layer import GateHttpLayer
 from addons.outcome import Outcomes
 from addons.state import Core, Line, Opaque, Tunnel, passage_of
-from addons.streams import GateHttpLayer
 from addons.tunnel_layers import OpaqueTunnel, Refused
 from sluice import metrics
 from sluice.config import Tunnels

@@ -60,7 +60,7 @@ COPIED = {
     _http1.Http1Client.read_headers: "415454c5fa8b",
     _http2.parse_h2_request_headers: "464eb8bb2fd7",
     h11._readers.ChunkedReader.__call__: "2618d847a89a",
-    # streams._fork
+    # http_layer._fork
     context.Context.__init__: "7ee4176662ab",
     context.Context.fork: "cad9374a0689",
     # tunnel_layers
