@@ -58,10 +58,10 @@ class Layer:
             self.stops.append(at + size)
             at += size + 1
 
-    def derive(self, allowance: Allowance, partial: set[int]) -> list[Text]:
-        """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`."""
+    def derive(self, allowance: Allowance, partial: set[int], *, coded: bool) -> list[Text]:
+        """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`. `coded`: there
+        are runs that could be base64."""
         disguised = normalise.suspicious(self.joined)
-        coded = normalise.has_runs(self.data)
         if not disguised and not coded:
             return []
         out: list[Text] = []

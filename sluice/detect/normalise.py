@@ -264,11 +264,6 @@ def _solid(char: str) -> bool:
     return bool(char) and _ODD.match(char) is not None and _odd(char)[0] == "letter"
 
 
-def has_runs(data: bytes) -> bool:
-    """True when somewhere in `data` stands a run that could be base64 of something."""
-    return _ONES in data.translate(_TABLE)
-
-
 def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
     """A view of each base64 run in `text` that decodes to text, up to `limit` characters of runs altogether.
 

@@ -106,6 +106,10 @@ class Finder(Protocol):
         """(end, id) in order of end, and where it stopped when there were more than `most`."""
         ...
 
+    def has_runs(self, data: bytes) -> bool:
+        """True when base64 of something could stand in the data."""
+        ...
+
     def mentions(self, window: str, words: frozenset[str]) -> bool:
         """True when one of the words stands in a lower-case text."""
         ...
@@ -137,7 +141,7 @@ class Scanning:
             self._pass(layer)
             if level == normalise.LEVELS:
                 break
-            texts = layer.derive(allowance, self.partial)
+            texts = layer.derive(allowance, self.partial, coded=self.finder.has_runs(layer.data))
             if not texts:
                 break
             layer = Layer(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -146,6 +147,13 @@ def test_base64_is_read(engine: Engine) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- judgement
+
+
+@given(st.lists(st.sampled_from(["A" * 23, "b0+/" * 6, "-_" * 12, " ", "=", "\n", "é", "x" * 24, "."]), max_size=6))
+def test_runs_that_could_be_base64_are_noticed(engine: Engine, pieces: list[str]) -> None:
+    """The pre-check agrees with a plain regular expression: nothing that could be base64 is passed over."""
+    data = "".join(pieces).encode()
+    assert engine.has_runs(data) == bool(re.search(rb"[A-Za-z0-9+/_-]{24}", data))
 
 
 def test_required_keyword_opens_a_window() -> None:
