@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sluice import decode, dialects, metrics, recording
+from sluice import authentication, decode, dialects, metrics, recording
 from sluice.config import Limits, Settings
 from sluice.errors import Cause, Opacity, Reason, Unavailable
 from sluice.identity import Resolver
@@ -76,9 +76,11 @@ def inspect(
     t1 = clock()
     prompt = dialects.parse(target, exchange, payload, limits)
     t2 = clock()
-    scan = rulebook.detectors.scan((*prompt.parts, recording.labels(exchange, prompt, payload)))
+    labels = recording.labels(exchange, prompt, payload)
+    scan = rulebook.detectors.scan((*prompt.parts, *authentication.parts(prompt), labels))
     withhold = recording.tells(scan.findings)
-    scan = replace(scan, findings=_once(scan.findings))
+    if scan.findings:
+        scan = replace(scan, findings=authentication.leaks(_once(scan.findings), target))
     credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
     t3 = clock()
     coverage = measure(payload, prompt, scan)

@@ -84,7 +84,9 @@ def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | 
         exchange.header("user-agent"),
         exchange.path,
     ]
-    if prompt is not None:
+    if prompt is None:
+        texts.append(exchange.host.upper())  # names are compared without case, keys are not: one may hide in a name
+    else:
         texts += [prompt.model, prompt.agent, prompt.tool_choice]
         texts += prompt.tools
         texts += [s.label for s in prompt.mcp_servers]
