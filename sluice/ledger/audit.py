@@ -12,7 +12,9 @@ from pathlib import Path
 
 from sluice.ledger import segment
 from sluice.ledger.record import BadRecord, leaf_hash, link
-from sluice.ledger.segment import Damage, Fault, Frame
+from sluice.ledger.segment import Damage, Fault, Frame, NoRegularFile
+
+_COUNT = "durable"
 
 MAX_FAULTS = 1000
 """Faults listed of one stream; the first is what matters, and a wrecked file must not fill the memory."""
@@ -69,6 +71,8 @@ def verify(directory: Path, *, progress: Callable[[int], None] | None = None) ->
     Raises OSError when files cannot be read (that is "could not check", not "broken").
     """
     streams = [directory] if segment.segments(directory) else segment.streams(directory)
+    if not streams and (directory / _COUNT).exists():
+        streams = [directory]  # one stream, whose segments are all gone
     return Verdict(tuple(_Audit(stream).run(progress) for stream in streams))
 
 
@@ -85,18 +89,35 @@ class _Audit:
         self._epoch = 0
 
     def run(self, progress: Callable[[int], None] | None) -> StreamVerdict:
-        acknowledged = segment.acknowledged(self._path) or 0  # before the records, which a live writer goes on adding
+        acknowledged = self._acknowledged()  # before the records, which a live writer goes on adding
         names = segment.segments(self._path)
         for name in names:
-            data = (self._path / name).read_bytes()
+            try:
+                data = segment.content(self._path / name)
+            except NoRegularFile:
+                self._no_file(name)
+                continue
             self._segment(name, data, last=name == names[-1])
             if progress:
                 progress(len(data))
-        if names and self._next is not None and self._next < acknowledged:
+        if not names and acknowledged:
+            what = f"{acknowledged} records were acknowledged, and no segment is left"
+            self._fault(_COUNT, 0, 0, Fault.GAP, what)
+        elif self._next is not None and self._next < acknowledged:
             what = f"records {self._next} to {acknowledged - 1} were acknowledged and are cut off"
             self._fault(names[-1], 0, self._next, Fault.GAP, what)
         self._found.faults.sort(key=lambda d: (d.seq, d.segment, d.offset))
         return self._found
+
+    def _acknowledged(self) -> int:
+        try:
+            return segment.acknowledged(self._path) or 0
+        except NoRegularFile:
+            self._no_file(_COUNT)
+            return 0
+
+    def _no_file(self, name: str) -> None:
+        self._fault(name, 0, self._due, Fault.DAMAGE, "is not a regular file; what belongs here was replaced")
 
     @property
     def _due(self) -> int:

@@ -14,6 +14,7 @@ that make no sense and are not were never acknowledged: that is the torn tail of
 from __future__ import annotations
 
 import re
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,10 @@ class Damaged(SluiceError):
     def __init__(self, damage: Damage) -> None:
         super().__init__(str(damage))
         self.damage = damage
+
+
+class NoRegularFile(OSError):
+    """A pipe, a device or a directory lies where a stream's file belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +153,21 @@ def streams(ledger: Path) -> list[Path]:
 
 
 def acknowledged(stream: Path) -> int | None:
-    """How many records of a stream are durable, by its writer's own count; None when no count was kept."""
+    """How many records of a stream are durable, by its writer's own count; None when no count was kept.
+
+    Raises `NoRegularFile`.
+    """
     try:
-        return int.from_bytes((stream / "durable").read_bytes()[:8], "little")
+        return int.from_bytes(content(stream / "durable")[:8], "little")
     except FileNotFoundError:
         return None
+
+
+def content(path: Path) -> bytes:
+    """What a file of a stream holds. Raises `NoRegularFile` at once where reading a pipe or a device could hang."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NoRegularFile(str(path))
+    return path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -169,6 +170,54 @@ def test_a_cut_tail_is_found_by_the_writers_own_count(copy: Path) -> None:
     assert (verdict.first.fault, verdict.first.seq) == (Fault.GAP, 602)
     (stream / "durable").unlink()
     assert reader.verify(copy).sound, "without that count only a checkpoint elsewhere can show it"
+
+
+def test_a_stream_without_any_segment_is_a_gap(copy: Path) -> None:
+    """Deleting every segment is missed as long as the writer's count is there, in the ledger and the stream alone."""
+    for name in segment.segments(copy / "n-w1"):
+        (copy / "n-w1" / name).unlink()
+    for directory in (copy, copy / "n-w1"):
+        first = reader.verify(directory).first
+        assert first
+        assert (first.stream, first.fault) == ("n-w1", Fault.GAP)
+        assert "302 records were acknowledged, and no segment is left" in str(first)
+
+
+def test_a_stream_without_its_last_segment_is_a_gap(copy: Path) -> None:
+    """Deleting the newest segment is missed by the writer's count."""
+    stream = copy / "n-w0"
+    name = segment.segments(stream)[-1]
+    (stream / name).unlink()
+    first = reader.verify(copy).first
+    assert first
+    assert (first.fault, first.seq) == (Fault.GAP, segment.named(name)[1])
+
+
+def test_a_stream_without_its_oldest_segment_is_sound(copy: Path) -> None:
+    """Retention takes the oldest segments away."""
+    stream = copy / "n-w0"
+    (stream / segment.segments(stream)[0]).unlink()
+    assert reader.verify(copy).sound
+
+
+@pytest.mark.parametrize("index", [0, -1])
+def test_a_pipe_in_place_of_a_segment_is_damage(copy: Path, index: int) -> None:
+    """What is no regular file is a fault, at once: reading it would never end."""
+    stream = copy / "n-w1"
+    name = segment.segments(stream)[index]
+    (stream / name).unlink()
+    os.mkfifo(stream / name)
+    first = reader.verify(copy).first
+    assert first
+    assert (first.segment, first.fault) == (name, Fault.DAMAGE)
+    assert "is not a regular file" in first.detail
+
+
+def test_a_pipe_in_place_of_the_count_is_damage(copy: Path) -> None:
+    """The writer's own count cannot be swapped for a file that never ends."""
+    (copy / "n-w1" / "durable").unlink()
+    os.mkfifo(copy / "n-w1" / "durable")
+    assert [(f.segment, f.fault) for f in reader.verify(copy).faults] == [("durable", Fault.DAMAGE)]
 
 
 def test_a_record_of_another_stream_is_foreign(copy: Path) -> None:
