@@ -120,3 +120,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """A missing file is named, with the system's reason."""
     with pytest.raises(Misconfigured, match=r"absent\.toml: cannot be read: No such file"):
         tomlfile.read(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("text", ["n = " + "[" * 5000 + "]" * 5000, "n = " + "{a=" * 5000 + "1" + "}" * 5000])
+def test_a_file_nested_too_deeply(tmp_path: Path, text: str) -> None:
+    """Nesting without end is the file's fault, and named as one."""
+    file = tmp_path / "deep.toml"
+    file.write_text(text)
+    with pytest.raises(Misconfigured, match=r"deep\.toml.*nested too deeply"):
+        tomlfile.read(file)
