@@ -46,6 +46,9 @@ HEARTBEAT_SECONDS = 1.0
 LEDGER_DRAIN_SECONDS = 1.0
 """After the ledger failed every request is refused anyway; this is for the answers that are on their way."""
 
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may keep the interpreter from the committer, which has a flushed batch in hand. Python's
+5 ms would be most of a commit's time at its slowest (measured at 200 requests/s: p99 8.2 ms, with this 2.9 ms)."""
 GC_THRESHOLD = (2000, 5, 4)
 """A full collection after some 40,000 objects, or 150 connections: 10 MB of closed sessions at the most."""
 
@@ -170,6 +173,7 @@ class Worker:
         master = GateMaster(self._settings, self._gate, self._tls)
         listener = Listener(master)
         settle_memory()
+        sys.setswitchinterval(SWITCH_SECONDS)
         await listener.start(listening)
         self._status.say("ready")
         beating = loop.create_task(self._beat(master, listener))

@@ -115,9 +115,9 @@ class ClickHouse(Section, frozen=True):
     dsn: str = ""
     """`clickhouse://user:password@host:port/?secure=true` of a server; empty = the embedded engine under `var`."""
     database: str = "sluice"
-    batch_rows: int = 1000
+    batch_rows: int = 5000
     """Rows of one insert; a batch is also sent when the oldest row waits `batch_seconds`."""
-    batch_seconds: float = 1.0
+    batch_seconds: float = 2.0
     insert_timeout_seconds: float = 30.0
 
 
