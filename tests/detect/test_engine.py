@@ -243,6 +243,22 @@ def test_most_specific_detector_wins(engine: Engine) -> None:
     assert found(engine, f"SECRET_TOKEN={token}") == {"github.personal-token": token}
 
 
+def test_a_card_in_an_account_number_is_seen(engine: Engine) -> None:
+    """An IBAN, which may be allowed, does not hide the card number in it, which may not."""
+    text = "IBAN PL30 2490 1028 4519 9619 8391 4549"
+    assert set(found(engine, text)) == {"payment.iban", "payment.card-number"}
+
+
+def test_a_key_glued_to_a_password_hides_neither(engine: Engine) -> None:
+    """The password stays beside the key at its end: a policy may allow one of the two."""
+    assert set(found(engine, f"db_password = Xk9!vTq2mZ+{KEY}")) == {"generic.password-plain", "aws.access-key-id"}
+
+
+def test_a_url_with_a_password_shows_no_address(engine: Engine) -> None:
+    """`password@host` in a database URL is not taken for somebody's mail address."""
+    assert set(found(engine, "postgres://admin:Xk9vTq2mZ@db.corp.net/prod")) == {"database.postgres-url"}
+
+
 # --------------------------------------------------------------------------------------- determinism and threads
 
 _PROGRAM = """

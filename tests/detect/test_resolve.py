@@ -37,16 +37,39 @@ def test_apart_all_stay_in_order() -> None:
 
 def test_declared_overlap_decides_first() -> None:
     """Who gives way by declaration gives way, even to the less severe."""
-    pair = [sight("a.generic", 0, 30), sight("b.specific", 5, 20, severity=Severity.LOW)]
+    pair = [sight("a.generic", 5, 20), sight("b.specific", 0, 20, severity=Severity.LOW)]
     assert names(pair, a_generic="b.specific") == ["b.specific"]
+
+
+def test_nothing_gives_way_to_a_part_of_itself() -> None:
+    """A harmless value glued to a password does not hide the password; nor does an example around it."""
+    for declared in ("b.specific", "*"):
+        for glued in (sight("b.specific", 5, 20, severity=Severity.LOW), sight("b.specific", 5, 20, example=True)):
+            assert names([sight("a.generic", 0, 30), glued], a_generic=declared) == ["a.generic"]
+        around = sight("b.specific", 0, 31, example=True)
+        assert names([sight("a.generic", 0, 30), around], a_generic=declared) == ["a.generic"]
+        same = sight("b.specific", 0, 30, example=True)
+        assert names([sight("a.generic", 0, 30), same], a_generic=declared) == ["b.specific"]
+
+
+def test_two_classes_in_one_place_both_stay() -> None:
+    """A class that blocks is not hidden behind a longer one that does not; an example beside a real value goes."""
+    iban = sight("p.iban", 0, 30, validated=True, data_class="financial.iban")
+    card = sight("p.card", 5, 21, severity=Severity.LOW, data_class="financial.card")
+    assert names([iban, card]) == ["p.iban", "p.card"]
+    assert names([iban, card], p_card="p.iban") == ["p.iban"]
+    assert names([iban, sight("p.card", 5, 21, example=True, data_class="financial.card")]) == ["p.iban"]
+    assert names([iban, sight("p.card", 5, 21, status="test", data_class="financial.card")]) == ["p.iban"]
 
 
 def test_star_gives_way_to_its_own_kind_only() -> None:
     """A generic detector gives way to every specific one of its kind, not to an address beside it."""
-    specific = [sight("a.generic", 0, 30), sight("b.specific", 5, 20, severity=Severity.LOW)]
+    specific = [sight("a.generic", 0, 30), sight("b.specific", 0, 30, severity=Severity.LOW)]
     assert names(specific, a_generic="*") == ["b.specific"]
-    other = [sight("a.generic", 0, 30), sight("b.mail", 5, 20, severity=Severity.LOW, data_class="contact.email")]
+    other = [sight("a.generic", 0, 30), sight("b.mail", 0, 30, severity=Severity.LOW, data_class="contact.email")]
     assert names(other, a_generic="*") == ["a.generic"]
+    person = [sight("a.generic", 0, 30), sight("b.ssn", 0, 30, severity=Severity.LOW, data_class="government.ssn")]
+    assert names(person, a_generic="*") == ["a.generic", "b.ssn"]
     both = [sight("a.generic", 0, 30), sight("b.generic", 5, 20)]
     assert names(both, a_generic="*", b_generic="*") == ["a.generic"]
 
@@ -75,7 +98,7 @@ def test_order_of_arrival_does_not_matter() -> None:
 
 
 def test_nothing_kept_overlaps() -> None:
-    """What stays does not overlap within a part."""
+    """What stays of one class does not overlap within a part."""
     chance = random.Random(3)
     sightings = [sight(f"d{i}.x", s, s + chance.randint(1, 20)) for i, s in enumerate(chance.choices(range(80), k=60))]
     kept = most_specific(sightings, {s.detector.id: frozenset() for s in sightings})
