@@ -8,6 +8,7 @@ most the budget plus one chunk. Python's own codec names (bz2, zip, rot13 ...) a
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Callable
 
@@ -24,6 +25,9 @@ RATIO_FREE = 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_HIDDEN = 0x04 | 0x10
 """FEXTRA and FCOMMENT (RFC 1952, 2.3.1): free bytes in a header that no decoder shows."""
+_GZIP_NAME = 0x08
+_PLAIN_NAME = re.compile(rb"[a-z][a-z_-]{0,30}[0-9]{0,3}(?:\.[a-z]{1,5}){1,3}\x00")
+"""Names that `gzip` writes and that carry nothing: `body.json`, `export-2.csv`. Any other is refused unseen."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WINDOW_FLOOR = 8 * 1024 * 1024
 """RFC 9659: a sender of `zstd` over HTTP may count on a window of 8 MiB."""
@@ -86,6 +90,9 @@ def gunzip(data: bytes, budget: Budget) -> None:
         if bytes(rest[:2]) != _GZIP_MAGIC:
             raise Opaque(Opacity.CORRUPT_CODING if len(rest) == len(data) else Opacity.TRAILING_BYTES)
         if len(rest) > 3 and rest[3] & _GZIP_HIDDEN:
+            raise Opaque(Opacity.TRAILING_BYTES)
+        named = len(rest) > 3 and rest[3] & _GZIP_NAME
+        if named and (len(rest) != len(data) or not _PLAIN_NAME.match(rest, 10)):
             raise Opaque(Opacity.TRAILING_BYTES)
         rest = rest[_inflate(rest, 31, budget) :]
         if not rest:

@@ -57,8 +57,40 @@ def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return found if len(found) == len(pairs) else Repeated(pairs)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, strict=False)
-_LONG_NUMBERS = json.JSONDecoder(object_pairs_hook=_pairs, strict=False, parse_int=str)
+class Literal(float):
+    """A large JSON number with a fraction or an exponent, and how it was written: a float keeps fewer digits than the
+    body that goes on."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+
+    def spellings(self) -> list[str]:
+        """Every decimal text that a reader could take from it: as written, before the point, as a whole number, and
+        the digits alone where an exponent says that the point stands elsewhere."""
+        mantissa, exponent, _ = self.raw.lower().partition("e")
+        whole, _, fraction = mantissa.lstrip("-").partition(".")
+        found = [self.raw, whole]
+        if self.is_integer():
+            found.append(str(int(self)))
+        if exponent:
+            found.append((whole + fraction).lstrip("0"))
+        return list(dict.fromkeys(found))
+
+
+_LARGE = 1_000_000
+_LONG_MANTISSA = re.compile(r"-?\d{7,}[.eE]")
+
+
+def _float(raw: str) -> float:
+    """Embeddings are floats by the hundred thousand, so that small ones stay what they are."""
+    value = float(raw)
+    return value if -_LARGE < value < _LARGE and not _LONG_MANTISSA.match(raw) else Literal(raw)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, strict=False, parse_float=_float)
+_LONG_NUMBERS = json.JSONDecoder(object_pairs_hook=_pairs, strict=False, parse_float=_float, parse_int=str)
 """Python refuses to convert integers of more than 4300 digits; as text they can be scanned all the same."""
 
 

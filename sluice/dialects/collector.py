@@ -14,7 +14,7 @@ from sluice.config import Limits
 from sluice.dialects import files, media
 from sluice.dialects.words import KEYS, LONGEST, WORDS
 from sluice.errors import Opacity
-from sluice.json_body import Document, Json, parse, printable, step
+from sluice.json_body import Document, Json, Literal, parse, printable, step
 from sluice.model import Attachment, McpServer, Part, PartKind, Prompt, Provenance, RawCredential, Role, Unread
 
 type Handler = Callable[[Collector, str, Json, bool], None]
@@ -77,6 +77,7 @@ class Collector:
         self.tool_choice: str | None = None
         self.agent: str | None = None
         self._session: tuple[int, str] | None = None
+        self._places: set[str] = set()
         self._depth = limits.json_depth
         self._nodes = limits.json_nodes
         self._nested = 0
@@ -149,14 +150,11 @@ class Collector:
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 self.leaves(f"{at}/{index}", item, role, past)
-        elif isinstance(value, int | float) and not -_LONG_NUMBER < value < _LONG_NUMBER:
-            self._number(at, value, role, past)
-
-    def _number(self, at: str, value: float, role: Role, past: bool) -> None:
-        if isinstance(value, int):
+        elif isinstance(value, Literal):
+            for index, text in enumerate(value.spellings()):
+                self.text(f"{at}#number/{index}" if index else at, text, role, past)
+        elif isinstance(value, int) and not -_LONG_NUMBER < value < _LONG_NUMBER:
             self.text(at, str(value), role, past)
-        elif value - value == 0:  # neither infinite nor NaN
-            self.text(at, repr(value) if abs(value) < 1e16 else f"{value:.0f}", role, past)
 
     def walk(self, at: str, value: Json, handlers: Mapping[str, Handler], past: bool = False) -> None:
         """Give each value of an object to the handler of its key; what has none is scanned as unknown."""
@@ -214,9 +212,12 @@ class Collector:
         self.model = value
 
     def credential(self, location: str, value: str) -> bool:
-        """A secret in its proper place. False (and nothing noted) when the value has not the shape of one."""
-        if not _TOKEN.fullmatch(value):
+        """A secret in its proper place. False (and nothing noted) when the value has not the shape of one, or when the
+        place was taken: services read one of two equal names, and the other holds whatever a client likes."""
+        place = location.lower()
+        if place in self._places or not _TOKEN.fullmatch(value):
             return False
+        self._places.add(place)
         self.credentials.append(RawCredential(location, value))
         return True
 

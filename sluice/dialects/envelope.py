@@ -38,7 +38,12 @@ _SECRET_COOKIES = re.compile(
     """,
     re.VERBOSE,
 )
-_SIGV4 = re.compile(r"AWS4-(?:HMAC|ECDSA-P256)-[A-Z0-9-]+ Credential=([A-Z0-9]{16,128})/")
+_SIGV4 = re.compile(
+    r"AWS4-(?:HMAC|ECDSA-P256)-SHA256 Credential=([A-Z0-9]{16,128})/\d{8}/(?:[a-z]{2}(?:-[a-z]{2,10}){1,3}-\d{1,2}/)?"
+    r"[a-z-]{1,40}\d?/aws4_request,\s?SignedHeaders=([a-z0-9;_-]{1,2000}),\s?Signature=(?:[0-9a-f]{64}|30[0-9a-f]{138,142})"
+)
+"""A whole signature: SigV4 in 64 hexadecimal digits; SigV4a names no region and is ECDSA in DER."""
+_SIGNED = re.compile(r"(?:[a-z-]{1,40}|x-amz-content-sha256)(?:;(?:[a-z-]{1,40}|x-amz-content-sha256))*")
 _CODINGS = r"(?:(?:gzip|deflate|br|zstd|identity|x-gzip|compress|\*)(?:;\s?q=[01](?:\.\d{1,3})?)?(?:,\s?|$))+"
 _FIXED = {
     "host": r".*",  # is what the destination was matched by
@@ -92,12 +97,16 @@ def read(c: Collector, exchange: Exchange) -> None:
     cookies: list[str] = []
     odd_names: list[str] = []
     for name, value in exchange.headers:
-        name = name.lower()
+        sent, name = name, name.lower()
+        again = name in seen
         seen.setdefault(name, value)
         if name == "cookie":
             cookies.append(value)
         elif name == "authorization":
-            _authorization(c, value)
+            if again:
+                _header(c, name, value)  # a service takes one of them; the other is a place like any other
+            else:
+                _authorization(c, value)
         elif name in _SECRET_HEADERS:
             if not c.credential(f"header:{name}", value):
                 _header(c, name, value)
@@ -107,8 +116,8 @@ def read(c: Collector, exchange: Exchange) -> None:
             fixed = _SKIP.get(name)
             if fixed is None or not fixed.fullmatch(value):
                 _header(c, name, value)
-        if not _KNOWN_NAMES.fullmatch(name):
-            odd_names.append(name)
+        if not _KNOWN_NAMES.fullmatch(name) or sent not in (name, name.title()):
+            odd_names.append(sent)  # as it was sent: HTTP/1.1 forwards the case, and a key has a case
     if odd_names:
         c.text("header:#names", "\n".join(odd_names), Role.HEADER)
     if exchange.query:
@@ -136,9 +145,11 @@ def _header(c: Collector, name: str, value: str) -> None:
 
 def _authorization(c: Collector, value: str) -> None:
     """`Bearer x`, `Basic x`, any scheme with one token, a bare token, or a SigV4 signature."""
-    signed = _SIGV4.match(value)
+    signed = _SIGV4.fullmatch(value)
     if signed is not None:
         c.credential("sigv4:authorization", signed[1])
+        if not _SIGNED.fullmatch(signed[2]):
+            _header(c, "authorization", signed[2])
         return
     scheme, space, token = value.strip().partition(" ")
     if space and scheme.isascii() and scheme.replace("-", "").isalpha():

@@ -58,6 +58,7 @@ def _field(c: Collector, at: str, part: FormPart) -> None:
         c.name_model(at, value)
     elif part.name == "stream":
         c.stream = value == "true"
+        c.leaves(at, value)
     elif part.name in _ROLES:
         c.leaves(at, value, _ROLES[part.name])
     else:

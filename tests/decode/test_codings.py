@@ -234,3 +234,25 @@ def test_bombs_in_a_small_process() -> None:
     reasons = [line.rpartition(" ")[2] for line in run.stdout.splitlines()]
     assert len(reasons) == 5
     assert set(reasons) <= {"ratio_limit", "size_limit"}
+
+
+def named(name: bytes) -> bytes:
+    plain = gzip.compress(TEXT)
+    return plain[:3] + b"\x08" + plain[4:10] + name + b"\x00" + plain[10:]
+
+
+def test_plain_file_name_in_gzip_is_read() -> None:
+    """`gzip body.json` writes the name into the header; such a body is read."""
+    assert opened(named(b"body.json"), "gzip").opacity is None
+    assert opened(named(b"body.json"), "gzip").data == TEXT
+
+
+@pytest.mark.parametrize("body", [named(b"4111 1111 1111 1111"), named(b"AKIAIOSFODNN7EXAMPLE"), named(b"")])
+def test_free_text_in_the_name_of_gzip_is_refused(body: bytes) -> None:
+    """The name in a gzip header leaves with the body and no decoder shows it, so only a plain one is let through."""
+    assert opened(body, "gzip").opacity is Opacity.TRAILING_BYTES
+
+
+def test_only_the_first_gzip_member_has_a_name() -> None:
+    """Many members with a short name each would carry a text."""
+    assert opened(named(b"a.json") + named(b"b.json"), "gzip").opacity is Opacity.TRAILING_BYTES

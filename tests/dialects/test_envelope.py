@@ -7,6 +7,11 @@ from wire_samples import understand
 
 from sluice.model import Client, Exchange, PartKind, Prompt, Provenance, Role
 
+SIGNED = (
+    "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261101/us-east-1/bedrock/aws4_request, "
+    "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date, Signature=" + "0a" * 32
+)
+
 
 def prompt(*headers: tuple[str, str], path: str = "/v1/models", query: str = "") -> Prompt:
     sent = Exchange("id", 0, Client("::1"), "GET", "https", "h", 443, path, query, "HTTP/1.1", headers, (), b"")
@@ -25,7 +30,7 @@ def prompt(*headers: tuple[str, str], path: str = "/v1/models", query: str = "")
         ((("x-goog-api-key", "AIza1"),), "", "header:x-goog-api-key", "AIza1"),
         ((("Ocp-Apim-Subscription-Key", "a1"),), "", "header:ocp-apim-subscription-key", "a1"),
         (
-            (("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261101/x, Signature=00"),),
+            (("Authorization", SIGNED),),
             "",
             "sigv4:authorization",
             "AKIAIOSFODNN7EXAMPLE",
@@ -126,3 +131,47 @@ def test_session_of_headers() -> None:
     """Agents that name their session in a header are believed before anything in the body."""
     assert prompt(("X-Claude-Code-Session-Id", "s1")).session == "s1"
     assert prompt(("session-id", "s2"), ("mcp-session-id", "s3")).session == "s2"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AWS4-HMAC-SHA256 Credential=AAAABBBBCCCCDDDD/ my card is 4111 1111 1111 1111",
+        SIGNED + " and 4111 1111 1111 1111",
+        SIGNED.replace("bedrock", "4111 1111 1111 1111"),
+        SIGNED.replace("content-type;", "4111-1111-1111-1111;"),
+        SIGNED.replace("0a" * 32, "4111 1111 1111 1111"),
+    ],
+)
+def test_what_only_begins_like_a_signature_is_scanned(value: str) -> None:
+    """A SigV4 header is a credential when it is one from end to end, and text when it is not."""
+    found = prompt(("Authorization", value))
+    assert any("4111" in p.text for p in found.parts)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ((("Authorization", "Bearer first"), ("authorization", "Basic second")), ""),
+        ((("Authorization", SIGNED), ("Authorization", "Bearer second")), ""),
+        ((("X-Api-Key", "first"), ("x-api-key", "second")), ""),
+        ((("X-CSRF-Token", "first"), ("X-CSRF-Token", "second")), ""),
+        ((), "key=first&KEY=second"),
+        ((), "sig=first&sig=second"),
+        ((("Cookie", "session=first; session=second"),), ""),
+        ((("Cookie", "session=first"), ("Cookie", "session=second")), ""),
+        ((("Sec-WebSocket-Protocol", "openai-insecure-api-key.first, openai-insecure-api-key.second"),), ""),
+    ],
+)
+def test_only_the_first_of_a_name_is_a_credential(headers: tuple[tuple[str, str], ...], query: str) -> None:
+    """A name that comes twice has one credential; what the second holds is text and is scanned."""
+    found = prompt(*headers, query=query)
+    assert len(found.credentials) == 1
+    assert "second" not in found.credentials[0].value
+    assert any("second" in p.text for p in found.parts)
+
+
+@pytest.mark.parametrize("name", ["AKIAIOSFODNN7EXAMPLE", "X-Note-AKIAIOSFODNN7EXAMPLE", "X-Amz-AKIAIOSFODNNEXAMPLEA"])
+def test_header_names_are_scanned_in_their_case(name: str) -> None:
+    """HTTP/1.1 forwards a name as it was written, so a key in it is seen as it was written."""
+    assert name in [p.text for p in prompt((name, "1")).parts]

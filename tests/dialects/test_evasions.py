@@ -259,3 +259,51 @@ def test_unreadable_bodies_are_read_as_far_as_they_go() -> None:
     sent = coded(RAW, "gzip")
     assert seen(sent)
     assert verdict(sent) == Opacity.CORRUPT_CODING
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        "4539578763621486.0",
+        "4539578763621486.5",
+        "4539578763621486e0",
+        "4539578763621486E+0",
+        "0.4539578763621486e16",
+        "4.539578763621486e15",
+        "4539578763621486000e-3",
+        "4539578763621486e-10",
+        "4539578763621486e-999",
+        "4539578763621486e999",
+        "-4539578763621486.0",
+    ],
+)
+def test_number_as_float(literal: str) -> None:
+    """A card number written with a point or an exponent gives its digits to the detectors, whatever its value."""
+    raw = b'{"messages": [{"role": "user", "content": "x"}], "note": %s}' % literal.encode()
+    texts = [part.text for part in understand(exchange(raw), "openai").parts]
+    assert "4539578763621486" in texts
+    assert literal in texts
+
+
+def test_small_floats_are_no_parts() -> None:
+    """Embeddings, temperatures and prices make no work for the detectors."""
+    raw = b'{"messages": [], "input": [0.0123456789012345, -1.2345678901234567e-05, 1e-3, 12.5, 999999.75]}'
+    assert understand(exchange(raw), "openai").parts == ()
+
+
+def test_multipart_field_named_stream() -> None:
+    """A field with a known name and an unknown value is text."""
+    part = f'--b\r\nContent-Disposition: form-data; name="stream"\r\n\r\n{SECRET}\r\n--b--\r\n'
+    sent = exchange(part.encode(), ("content-type", "multipart/form-data; boundary=b"), path="/v1/audio/transcriptions")
+    assert SECRET in [p.text for p in understand(sent, "openai").parts]
+
+
+def test_repeated_body_credential() -> None:
+    """The second of two equal keys in the headers of an MCP server is text."""
+    raw = (
+        b'{"input": "x", "tools": [{"type": "mcp", "server_label": "s", "server_url": "https://m.example.com", '
+        b'"headers": {"Authorization": "Bearer first", "Authorization": "Bearer second"}}]}'
+    )
+    found = understand(exchange(raw, path="/v1/responses"), "openai")
+    assert [c.value for c in found.credentials] == ["first"]
+    assert any("second" in p.text for p in found.parts)
