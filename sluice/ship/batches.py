@@ -16,6 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from sluice.errors import Misconfigured, Problem
 from sluice.ledger import reader
@@ -34,11 +35,16 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the state file holds. `cursor` is the position behind everything acknowledged by ClickHouse."""
+    """What the state file holds. `cursor` is the position behind everything acknowledged by ClickHouse.
+
+    `held` is set where the file was gone and ClickHouse had rows of the stream all the same: records below that number
+    may be among them.
+    """
 
     version: int = 1
     cursor: Position | None = None
     batch: Batch | None = None
+    held: int = 0
 
 
 class Outbox:
@@ -48,6 +54,7 @@ class Outbox:
         self.stream = stream
         self._file = directory / f"{stream.name}.json"
         self._on_damage = on_damage
+        self.is_new = not self._file.exists()
         self.state = self._load()
         self.waiting: list[Entry] = []
         self._read = self.state.cursor
@@ -61,6 +68,11 @@ class Outbox:
             self._read = entry.after
             if len(self.waiting) >= limit:
                 return
+
+    def begin(self, held: int) -> None:
+        """A state file where there is none: the store may hold records of this stream below number `held`."""
+        self._save(State(held=held))
+        self.is_new = False
 
     @property
     def pending(self) -> int:
@@ -77,7 +89,7 @@ class Outbox:
         partitions = dict.fromkeys(map(partition, entries))
         tokens = {p: token(self.stream.name, epoch, first, last, p) for p in partitions}
         batch = Batch(epoch, first, last, entries[-1].after, tokens)
-        self._save(State(cursor=self.state.cursor, batch=batch))
+        self._save(structs.replace(self.state, batch=batch))
         return batch
 
     def entries(self, batch: Batch) -> list[Entry]:
@@ -92,7 +104,7 @@ class Outbox:
 
     def acknowledge(self, batch: Batch) -> None:
         """ClickHouse has the batch: go on behind it."""
-        self._save(State(cursor=batch.end))
+        self._save(structs.replace(self.state, cursor=batch.end, batch=None))
         end = _order(batch.end)
         self.waiting = [e for e in self.waiting if _order(e.after) > end]
         if self._read is None or _order(self._read) < end:
@@ -104,7 +116,9 @@ class Outbox:
         except FileNotFoundError:
             return State()
         except msgspec.MsgspecError as e:
-            what = f"is not the state of a delivery ({e}); restore it, or remove it to send the whole stream again"
+            what = (
+                f"is not the state of a delivery ({e}); restore it, or remove it to send what the store does not hold"
+            )
             raise Misconfigured(Problem(str(self._file), None, what)) from e
 
     def _save(self, state: State) -> None:
@@ -140,6 +154,12 @@ def _order(place: Position) -> tuple[str, int]:
 def token(stream: str, epoch: int, first: int, last: int, part: str) -> str:
     """Names an insert: the same records always give the same token, and no others do."""
     return hashlib.sha256(f"{stream}\n{epoch}\n{first}\n{last}\n{part}".encode()).hexdigest()
+
+
+def again(token: str, entries: Sequence[Entry]) -> str:
+    """Names the insert of some of the rows that a token stands for."""
+    numbers = ",".join(str(e.seq) for e in entries)
+    return hashlib.sha256(f"{token}\n{numbers}".encode()).hexdigest()
 
 
 def halves(entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:

@@ -5,7 +5,8 @@
     insert    one insert per partition; refused rows are found by halving and set aside
     advance   the cursor moves behind the batch, durably
 
-A kill between any two of these repeats the insert with the same rows and token, which the store knows already.
+A kill between any two of these repeats the insert with the same rows and token, which the store knows already. Where
+the state on disk itself is gone, the store is asked what it holds, and only the rest is sent: tokens say nothing then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sluice import metrics
 from sluice.ledger import segment
 from sluice.ledger.reader import Entry
 from sluice.ledger.segment import Damage
-from sluice.ship import batches, rows
+from sluice.ship import batches, rows, stored
 from sluice.ship.batches import Batch, Outbox
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.deadletters import DeadLetters
@@ -152,6 +153,14 @@ class Delivery:
         return list(self._outboxes.values())
 
     def _ship(self, outbox: Outbox, store: Store, *, flush: bool) -> int:
+        if outbox.is_new:
+            held = stored.below(store, outbox.stream.name)
+            outbox.begin(held)
+            if held:
+                log.warning(
+                    "the state of a delivery is gone; what the store holds already is not sent again",
+                    extra={"facts": {"stream": outbox.stream.name, "held": held}},
+                )
         batch = outbox.state.batch
         if batch is None:
             outbox.fill(self._batch_rows)
@@ -164,10 +173,14 @@ class Delivery:
             self._step("frozen")
         entries = outbox.entries(batch)
         parts: dict[str, list[Entry]] = defaultdict(list)
-        for entry in entries:
+        again = batch.first < outbox.state.held
+        for entry in stored.missing(store, entries) if again else entries:
             parts[batches.partition(entry)].append(entry)
         for part in sorted(parts):
-            self._insert(store, parts[part], self._token(outbox, batch, part))
+            token = self._token(outbox, batch, part)
+            if again:  # of some of the rows only, so under its own token: the store may know that of them all
+                token = batches.again(token, parts[part])
+            self._insert(store, parts[part], token)
         self._step("inserted")
         outbox.acknowledge(batch)
         self._since.pop(outbox.stream.name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from sluice.errors import Misconfigured
 from sluice.ledger import segment
 from sluice.ledger.record import decode
 from sluice.ship import batches
-from sluice.ship.clickhouse import StoreError
+from sluice.ship.clickhouse import Embedded, StoreError
 from sluice.ship.deadletters import DeadLetters
 from sluice.ship.delivery import POISON, Delivery
 from sluice.ship.rows import Event
-from tests.ship.ship_rig import MONTH, Memory, decision, write
+from sluice.ship.sqlgate import SqlError
+from tests.ship.ship_rig import MONTH, NOVEMBER, Memory, decision, write
 
 
 class Rig:
@@ -293,6 +295,72 @@ def test_a_broken_state_file_stops_delivery_with_words(rig: Rig) -> None:
     (rig.directory / "n-w0.json").write_bytes(b'{"cursor": 7}')
     with pytest.raises(Misconfigured, match=r"n-w0\.json: is not the state of a delivery"):
         rig.delivery.round(rig.store)
+
+
+def numbers(store: Embedded, sql: str) -> list[list[int]]:
+    return [list(map(int, line.split())) for line in store.select(sql, "TSV").splitlines()]
+
+
+@pytest.mark.parametrize("batch_rows", [10, 7, 1000])
+def test_a_lost_state_doubles_and_loses_nothing(rig: Rig, store: Embedded, batch_rows: int) -> None:
+    """Without the cursor the store is asked: what it holds is not sent again, and what it lacks is, gaps included."""
+    write(rig.ledger, [decision(n, ts_received=NOVEMBER + (n % 2) * MONTH + n) for n in range(33)])
+    write(rig.ledger, [decision(n) for n in range(100, 104)], slot=1)
+    rig.store = store  # type: ignore[assignment]
+    fail_once = {"left": 3}
+    real = store.insert
+
+    def insert(events: list[Event], token: str) -> None:
+        fail_once["left"] -= 1
+        if fail_once["left"] == 0:
+            raise Killed  # one of two partitions of a batch is in, the other is not
+        real(events, token)
+
+    store.insert = insert  # type: ignore[assignment, method-assign]
+    with pytest.raises(Killed):
+        rig.drain()
+    for _ in range(2):
+        for state in rig.directory.glob("*.json"):
+            state.unlink()
+        rig.restarted(batch_rows=batch_rows)
+        rig.drain()
+    write(rig.ledger, [decision(n) for n in range(200, 205)])
+    rig.drain()
+    found = numbers(store, "SELECT seq FROM events WHERE chain_id = 'n-w0' ORDER BY seq")
+    assert [n for (n,) in found] == all_seqs(rig.ledger)
+    assert len(numbers(store, "SELECT seq FROM events WHERE chain_id = 'n-w1'")) == 6
+
+
+def test_a_stream_that_began_anew_is_another_one(rig: Rig, store: Embedded) -> None:
+    """A ledger that was started over under the same name is shipped whole, beside what the store has of the old one."""
+    rig.store = store  # type: ignore[assignment]
+    write(rig.ledger, [decision(n) for n in range(20)])
+    rig.drain()
+    shutil.rmtree(rig.ledger)
+    shutil.rmtree(rig.directory)
+    write(rig.ledger, [decision(n, ts_received=NOVEMBER + MONTH + n) for n in range(5)])
+    rig.directory.mkdir()
+    rig.restarted()
+    rig.drain()
+    assert numbers(store, "SELECT count() FROM events WHERE record_type = 'decision'") == [[25]]
+
+
+def test_without_an_answer_nothing_is_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that cannot say what it holds is waited for: sending on a guess would double rows."""
+    write(rig.ledger, [decision(n) for n in range(10)])
+
+    def silent(sql: str, form: str) -> bytes:
+        raise SqlError(0, "connection reset")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.store, "select", silent)
+        rig.now += 5
+        assert rig.delivery.round(rig.store, flush=True) == 0
+        assert rig.store.attempts == []
+        assert rig.delivery.standing.failures == 1
+    rig.now += 60
+    rig.drain()
+    assert rig.store.seqs == all_seqs(rig.ledger)
 
 
 def test_a_full_disk_for_the_cursor_is_an_outage(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

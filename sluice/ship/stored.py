@@ -1,0 +1,39 @@
+"""What the store holds of a stream: asked only where the state of the delivery was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sluice.ledger.reader import Entry
+from sluice.ship.clickhouse import TABLE, Store, StoreError
+from sluice.ship.sqlgate import SqlError
+
+
+def below(store: Store, stream: str) -> int:
+    """The number behind the last record of a stream that the store holds; 0 when it holds none. Raises `StoreError`."""
+    (count, last), *_ = _ask(store, "count(), max(seq)", stream)
+    return last + 1 if count else 0
+
+
+def missing(store: Store, entries: Sequence[Entry]) -> list[Entry]:
+    """The records of one stream that the store does not hold. Raises `StoreError`.
+
+    Compared by epoch, number and time to the microsecond: a stream that began anew under an old name is another one.
+    """
+    if not entries:
+        return []
+    numbers = [e.seq for e in entries]
+    between = f"AND seq BETWEEN {min(numbers)} AND {max(numbers)}"
+    rows = _ask(store, "epoch, seq, toUnixTimestamp64Micro(ts_received)", entries[0].stream, between)
+    held = set(rows)
+    return [e for e in entries if (e.epoch, e.seq, e.at) not in held]
+
+
+def _ask(store: Store, what: str, stream: str, more: str = "") -> list[tuple[int, ...]]:
+    name = stream.replace("\\", "\\\\").replace("'", "\\'")
+    sql = f"SELECT {what} FROM {TABLE} WHERE chain_id = '{name}' {more}"  # noqa: S608 - the name is escaped
+    try:
+        answer = store.select(sql, "TSV")
+    except SqlError as e:
+        raise StoreError(e.code, str(e)) from e
+    return [tuple(map(int, line.split(b"\t"))) for line in answer.splitlines()]
