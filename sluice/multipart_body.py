@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import multipart
 
 from sluice.errors import Opacity
 
 _PLAIN_DISPOSITION = re.compile(r'form-data; name="[^"\\%]*"(?:; filename="[^"\\%]*")?')
+_USUAL = ("content-disposition", "content-type", "content-length", "content-transfer-encoding")
 _PLAIN_TRANSFER = ("binary", "8bit", "7bit")
 
 
@@ -56,7 +57,20 @@ def split(data: bytes, boundary: str | None, *, parts: int) -> tuple[FormPart, .
         return Opacity.PART_LIMIT
     except (multipart.MultipartError, ValueError):
         return Opacity.BAD_MULTIPART
-    return tuple(found)
+    return _with_raw_names(found, data, mark) if any(part.extra for part in found) else tuple(found)
+
+
+def _with_raw_names(found: list[FormPart], data: bytes, mark: bytes) -> tuple[FormPart, ...] | Opacity:
+    """The library changes the case of header names; they leave with the case that they have, and a key has a case."""
+    heads = [block.partition(b"\r\n\r\n")[0] for block in (b"\r\n" + data).split(b"\r\n" + mark + b"\r\n")[1:]]
+    if len(heads) != len(found):
+        return Opacity.BAD_MULTIPART
+    out: list[FormPart] = []
+    for part, head in zip(found, heads, strict=True):
+        names = [line.partition(b":")[0].decode("utf-8", "replace").strip() for line in head.split(b"\r\n")]
+        odd = [name for name in names if name.lower() not in _USUAL and name != name.title()]
+        out.append(replace(part, extra="\n".join([part.extra, *odd])) if odd else part)
+    return tuple(out)
 
 
 def _part(segment: multipart.MultipartSegment, data: bytes) -> FormPart:

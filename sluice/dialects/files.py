@@ -22,6 +22,8 @@ _SHORT = 512
 """Base64 up to this length is scanned as it stands too: a key in a file's place decodes to nonsense."""
 _FRAGMENT = 16
 """Characters from which a piece of text in binary data has a part of its own."""
+_VISIBLE = 8
+"""Characters from which a piece of text in an image, a recording or an archive is looked at."""
 _FRAGMENTS = 200_000
 """Pieces of text taken from one binary; it counts as unread all the same."""
 
@@ -91,6 +93,14 @@ def _base64(c: Collector, at: str, payload: str, label: _Label, past: bool) -> N
         size = len(payload.rstrip("=")) * 3 // 4
         attach(c, at, _kind(label.kind, kind), label.transport, label.mime, size, label.name)
         c.unseen(at, kind, size, reason)
+        most = None if media.readable(head or b"") else media.ends(size, reason)
+        if most is None:
+            pieces = [media.base64_bytes(payload) or head or b""]
+        else:
+            letters = most // 3 * 4
+            tail = (len(payload) - letters) // 4 * 4
+            pieces = [media.base64_bytes(payload[:letters]) or b"", media.base64_bytes(payload[tail:]) or b""]
+        visible(c, at + label.suffix, pieces)
         return
     data = media.base64_bytes(payload)
     if data is None:  # a lone last letter
@@ -132,9 +142,25 @@ def content(
         c.text(at + suffix, seen.text, Role.DOCUMENT, past)
         return seen.text
     c.unseen(at, seen.kind, len(data), seen.reason or Opacity.BINARY)
-    if media.magic(data, mime, name) is None:
-        fragments(c, at + suffix, protobuf.runs(data))
+    known(c, at + suffix, data, mime, name)
     return None
+
+
+def known(c: Collector, at: str, data: bytes, mime: str | None, name: str | None = None) -> None:
+    """The text that shows in bytes that are no text: all of it in an unknown format and in text with a false mark; of
+    a large image or recording what stands at its two ends."""
+    found = media.magic(data, mime, name)
+    if found is None:
+        fragments(c, at, protobuf.runs(data))
+        return
+    most = None if media.readable(data) else media.ends(len(data), found[1])
+    visible(c, at, [data] if most is None else [data[:most], data[-most:]])
+
+
+def visible(c: Collector, at: str, pieces: Iterable[bytes]) -> None:
+    """Each text of some length once: pixels and samples show short ones by chance, and the same again and again."""
+    texts = dict.fromkeys(text for piece in pieces for text in protobuf.runs(piece) if len(text) >= _VISIBLE)
+    fragments(c, f"{at}/#runs", texts)
 
 
 def fragments(c: Collector, at: str, found: Iterable[str]) -> None:

@@ -40,8 +40,12 @@ COMMON = frozenset(
     }
 )
 """Media types in `data:` URLs that need no scan."""
-HEAD = 64
-"""Bytes that are enough to name any format below."""
+HEAD = 4096
+"""Bytes that are enough to name any format below, and to tell whether they are text that only begins like one."""
+_ENDS = {Opacity.IMAGE: 64 * 1024, Opacity.AUDIO: 64 * 1024}
+_MOST = 1024 * 1024
+"""Bytes from either end of a known format in which text is looked for; formats of text and archives have more."""
+_HIGH = bytes(range(0x80, 0x100))
 
 _MAGIC: tuple[tuple[bytes, str, Opacity], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image", Opacity.IMAGE),
@@ -56,15 +60,17 @@ _MAGIC: tuple[tuple[bytes, str, Opacity], ...] = (
     (b"PK\x05\x06", "other", Opacity.ARCHIVE),
     (b"\x1f\x8b", "other", Opacity.ARCHIVE),
     (b"\x28\xb5\x2f\xfd", "other", Opacity.ARCHIVE),
-    (b"BZh", "other", Opacity.ARCHIVE),
     (b"\xfd7zXZ\x00", "other", Opacity.ARCHIVE),
     (b"7z\xbc\xaf\x27\x1c", "other", Opacity.ARCHIVE),
     (b"Rar!\x1a\x07", "other", Opacity.ARCHIVE),
     (b"OggS", "audio", Opacity.AUDIO),
     (b"fLaC", "audio", Opacity.AUDIO),
-    (b"ID3", "audio", Opacity.AUDIO),
     (b"\x1aE\xdf\xa3", "video", Opacity.BINARY),
 )
+_WEAK = (b"GIF", b"OggS", b"fLaC", b"RIFF", b"BZh")
+"""Marks that are letters and that a real file follows with bytes that are no text."""
+_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
+_ID3 = re.compile(rb"ID3[\x02-\x04]\x00[\x00-\xff][\x00-\x7f]{4}")
 _OFFICE = re.compile(
     r"officedocument|opendocument|msword|ms-excel|ms-powerpoint|epub|\.(?:docx|xlsx|pptx|od[tsp]|epub)$"
 )
@@ -80,7 +86,12 @@ class Look:
 
 
 def magic(data: bytes, mime: str | None = None, name: str | None = None) -> tuple[str, Opacity] | None:
-    """Kind and reason when the first bytes name a format that holds no readable text."""
+    """Kind and reason when the first bytes name a format that holds no readable text.
+
+    A mark of letters may be how a text begins, so such a mark counts only in bytes that are no text.
+    """
+    if data.startswith(_WEAK) and readable(data):
+        return None
     for mark, kind, reason in _MAGIC:
         if data.startswith(mark):
             if mark[:2] == b"PK" and (_OFFICE.search(mime or "") or _OFFICE.search((name or "").lower())):
@@ -89,14 +100,18 @@ def magic(data: bytes, mime: str | None = None, name: str | None = None) -> tupl
     if data[:4] == b"RIFF":
         inner = data[8:12]
         return ("image", Opacity.IMAGE) if inner == b"WEBP" else ("audio", Opacity.AUDIO) if inner == b"WAVE" else None
-    if data[4:8] == b"ftyp":
+    if _BZIP2.match(data):
+        return "other", Opacity.ARCHIVE
+    if _ID3.match(data):
+        return "audio", Opacity.AUDIO
+    if data[4:8] == b"ftyp" and data[:2] == b"\x00\x00" and 8 <= int.from_bytes(data[:4], "big") <= HEAD:
         brand = data[8:12]
         if brand in (b"avif", b"heic", b"heix", b"mif1"):
             return "image", Opacity.IMAGE
         return ("audio", Opacity.AUDIO) if brand == b"M4A " else ("video", Opacity.BINARY)
     if len(data) > 2 and data[0] == 0xFF and data[1] in (0xFB, 0xF3, 0xF2):
         return "audio", Opacity.AUDIO
-    if data[257:262] == b"ustar":
+    if data[257:265] in (b"ustar\x0000", b"ustar  \x00") and not readable(data):
         return "other", Opacity.ARCHIVE
     return None
 
@@ -112,6 +127,18 @@ def look(data: bytes, mime: str | None = None, name: str | None = None, charset:
     kind = kind_of(mime) or "other"
     reason = {"image": Opacity.IMAGE, "audio": Opacity.AUDIO, "document": Opacity.DOCUMENT}.get(kind, Opacity.BINARY)
     return Look(kind, Opacity.BINARY if (mime or "").startswith("text/") else reason)
+
+
+def readable(data: bytes) -> bool:
+    """Whether the beginning of `data` is text, whatever its first letters are."""
+    head = data[:HEAD]
+    return plain(head) is not None or plain(head.rstrip(_HIGH)) is not None  # the cut may have halved a character
+
+
+def ends(size: int, reason: Opacity) -> int | None:
+    """How many bytes of either end of a known format are looked at for text; None when that is all of them."""
+    most = _ENDS.get(reason, _MOST)
+    return None if size <= 2 * most else most
 
 
 def plain(data: bytes, charset: str | None = None) -> str | None:

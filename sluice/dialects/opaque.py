@@ -15,6 +15,7 @@ from sluice.model import Payload
 
 _FRAMED = ("application/grpc", "application/connect+")
 _PROTOBUF = ("application/proto", "application/x-protobuf", "application/vnd.google.protobuf")
+_TEXTS = ("text/", "application/x-www-form-urlencoded", "application/json")
 _PACKED = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack", "application/cbor")
 
 
@@ -44,23 +45,25 @@ def binary(c: Collector, payload: Payload, limits: Limits) -> None:
     """Bytes that are no text: unread, and the text that shows in them scanned."""
     data = payload.data
     known = media.magic(data, payload.media_type)
-    if known is not None:
+    if known is not None and (known[1] is Opacity.ARCHIVE or not payload.media_type.startswith(_TEXTS)):
         c.unseen("", known[0], len(data), known[1])
-        return
-    c.unseen("", "body", len(data), Opacity.BINARY)
+    else:
+        c.unseen("", "body", len(data), Opacity.BINARY)  # a form or JSON is decoded by whoever gets it: no image
     if payload.media_type.startswith(_FRAMED):
         for index, message in enumerate(protobuf.envelopes(data, limits)):
             files.fragments(c, f"#message/{index}", protobuf.texts(message))
     elif payload.media_type.startswith(_PROTOBUF):
         files.fragments(c, "#message/0", protobuf.texts(data))
     else:
-        files.fragments(c, "#runs", protobuf.runs(data))
+        files.known(c, "#runs", data, payload.media_type)
 
 
 def is_binary(payload: Payload) -> bool:
     """Whether the body is bytes and not text, by its type or by its bytes."""
     if payload.media_type.startswith((*_FRAMED, *_PROTOBUF, *_PACKED)):
         return True
-    return (
-        media.magic(payload.data, payload.media_type) is not None or media.plain(payload.data, payload.charset) is None
-    )
+    if media.plain(payload.data, payload.charset) is None:
+        return True
+    if media.magic(payload.data, payload.media_type) is None:
+        return False
+    return not (payload.media_type.startswith(_TEXTS) and media.readable(payload.data))

@@ -92,3 +92,12 @@ def test_round_trip_of_values(values: list[bytes]) -> None:
     found = split(form(*[(NAME.format(f"f{i}"), value) for i, value in enumerate(values)]), "b0undary", parts=10)
     assert isinstance(found, tuple)
     assert [part.data for part in found] == values
+
+
+@pytest.mark.parametrize("name", ["AKIAIOSFODNN7EXAMPLE", "X-Note-AKIAIOSFODNN7EXAMPLE", "x-akiaIOSFODNN7EXAMPLE"])
+def test_header_names_of_a_part_keep_their_case(name: str) -> None:
+    """A key in the name of a header of a part is kept as it was written, in the part that has it."""
+    found = split(form((NAME.format("a"), b"1"), (NAME.format("b") + f"\r\n{name}: 1", b"2")), "b0undary", parts=10)
+    assert isinstance(found, tuple)
+    assert found[0].extra == ""
+    assert name in found[1].extra.replace(":", "\n").split("\n")

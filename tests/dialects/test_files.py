@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import io
 import json
@@ -145,7 +146,7 @@ def test_folded_base64_is_a_file() -> None:
     folded = base64.encodebytes(PNG).decode()
     found = read({"type": "input_audio", "input_audio": {"data": folded, "format": "wav"}})
     assert [u.reason for u in found.unread] == [Opacity.IMAGE]
-    assert not [p for p in found.parts if len(p.text) > 50]
+    assert not [p for p in found.parts if folded[:40] in p.text]
 
 
 def test_large_image_costs_no_part() -> None:
@@ -163,3 +164,79 @@ def test_raw_upload_of_text() -> None:
     found = understand(sent, "google")
     assert [(p.role, p.text) for p in found.parts if p.pointer == ""] == [(Role.DOCUMENT, "a,b\n1,2\n")]
     assert (found.operation, found.unread) == ("file_upload", ())
+
+
+CARD = b"my card is 4111 1111 1111 1111"
+MARKED = [
+    b"Hey ftyp " + CARD,
+    b"BZh=1 " + CARD,
+    b"BZh91AY&SY " + CARD,
+    b"ID3,name\n1," + CARD,
+    b"OggS " + CARD,
+    b"GIF89a " + CARD,
+    b"RIFFxxxxWAVE " + CARD,
+    b"a" * 257 + b"ustar " + CARD,
+    b"a" * 257 + b"ustar\x0000" + CARD,
+    b"%PDF-1.7 " + CARD,
+    b"\xff\xd8\xff " + CARD,
+    b"\x89PNG\r\n\x1a\n" + CARD,
+    b"ID3\x04\x00\x00\x00\x00\x00\x00" + CARD,
+    b"PK\x03\x04" + bytes(30) + CARD,
+    b"\xff\xfb\x90\x00" + CARD,
+    b"\xff\xd8\xff" + b"words " * 60_000 + CARD + b" words" * 60_000,
+    b"BZh9 " + "\u0434\u0430 ".encode() * 2000 + CARD,
+    PNG + bytes(500_000) + CARD,
+]
+
+
+@pytest.mark.parametrize("data", MARKED)
+@pytest.mark.parametrize("mime", ["application/octet-stream", "image/png", "text/plain", ""])
+def test_text_behind_the_mark_of_a_format(data: bytes, mime: str) -> None:
+    """First bytes that name a format are no way around the scan: what can be read behind them is a part."""
+    block = read(file(data, mime))
+    assert any(CARD.decode() in p.text for p in block.parts)
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: {mime or "x/y"}\r\n\r\n'
+    form = head.encode() + data + b"\r\n--b--\r\n"
+    for body, kind in ((form, "multipart/form-data; boundary=b"), (data, mime or "application/json")):
+        found = raw(body, kind)
+        assert any(CARD.decode() in p.text for p in found.parts)
+
+
+def raw(body: bytes, kind: str) -> Prompt:
+    headers = (("content-type", kind),)
+    sent = Exchange("id", 0, Client("::1"), "POST", "https", "h", 443, "/v1/files", "", "HTTP/1.1", headers, (), body)
+    return understand(sent, "openai")
+
+
+@pytest.mark.parametrize("mark", [b"abc=ftyp&text=", b"BZh=1&text=", b"%PDF-1.7=1&text=", b"\xff\xd8\xff=1&text="])
+def test_form_that_begins_like_a_file(mark: bytes) -> None:
+    """A form is decoded as a form, whatever its first bytes are."""
+    found = raw(mark + b"my+card+is+4111%201111%201111%201111", "application/x-www-form-urlencoded")
+    assert any(CARD.decode() in p.text for p in found.parts)
+
+
+def test_binary_form_is_no_image() -> None:
+    """Bytes that say form and look like an image are unread as binary, which no policy takes for a picture."""
+    found = raw(PNG + b"&text=4111%201111", "application/x-www-form-urlencoded")
+    assert [u.reason for u in found.unread] == [Opacity.BINARY]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(50), Opacity.IMAGE),
+        (b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00" + bytes(50), Opacity.AUDIO),
+        (b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00" + bytes(50), Opacity.BINARY),
+        (b"ID3\x03\x00\x00\x00\x00\x0f\x76TIT2\x00\x00\x00\x05" + bytes(50), Opacity.AUDIO),
+        (b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00", Opacity.IMAGE),
+        (b"OggS\x00\x02" + bytes(8) + b"\x01\x02\x03\x04" + bytes(8) + b"\x01\x13OpusHead", Opacity.AUDIO),
+        (b"fLaC\x00\x00\x00\x22\x10\x00\x10\x00" + bytes(30), Opacity.AUDIO),
+        (b"RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00" + bytes(24), Opacity.IMAGE),
+        (bz2.compress(b"text"), Opacity.ARCHIVE),
+        (b"%PDF-1.4\n1 0 obj << /Type /Catalog >> endobj\n%%EOF\n", Opacity.DOCUMENT),
+    ],
+)
+def test_real_files_stay_unread(data: bytes, reason: Opacity) -> None:
+    """The formats themselves are still named by their first bytes, inline and as a whole body."""
+    assert [u.reason for u in read(file(data, "application/octet-stream")).unread] == [reason]
+    assert [u.reason for u in raw(data, "application/octet-stream").unread] == [reason]
