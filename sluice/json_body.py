@@ -81,12 +81,15 @@ class Literal(float):
 
 _LARGE = 1_000_000
 _LONG_MANTISSA = re.compile(r"-?\d{7,}[.eE]")
+"""Small only by its exponent: `4539000000000000e-10`."""
 
 
 def _float(raw: str) -> float:
     """Embeddings are floats by the hundred thousand, so that small ones stay what they are."""
     value = float(raw)
-    return value if -_LARGE < value < _LARGE and not _LONG_MANTISSA.match(raw) else Literal(raw)
+    if -_LARGE < value < _LARGE and (("e" not in raw and "E" not in raw) or not _LONG_MANTISSA.match(raw)):
+        return value
+    return Literal(raw)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, strict=False, parse_float=_float)
