@@ -60,8 +60,11 @@ _MARKS = (("\\", _BACKSLASH), ("&", _ENTITY), ("%", _PERCENT))
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _TABLE = bytes(0x31 if b in _BASE64 else 0x30 for b in range(256))
 _ONES = b"1" * RUN
-_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "AAAA", "JVBERi0", "UEsDB", "T2dnUw", "SUkq", "TU0AK")
-"""How base64 of PNG, JPEG, GIF, WebP, WAV, BMP, MP4, PDF, zip, Ogg and TIFF begins: not text, skipped unread."""
+_PDF = "JVBERi0"
+_PDF_HEAD = re.compile(rb"%PDF-[12]\.\d\s{1,2}%[\x80-\xff]{4}")
+"""How a PDF begins, and its base64 (ISO 32000-1, 7.5.2): the one format of files that looks like text. It is not read
+here. Pictures, sound and archives are told from text by their bytes, as everything else is: three letters at the
+beginning of a run say nothing."""
 _SAMPLE = 96
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 _HIGH = bytes(range(0x80, 0x100))
@@ -277,7 +280,8 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
         end = flags.find(b"0", start)
         if end < 0:
             end = len(flags)
-        if not text.startswith(_IMAGE, start) and _readable(text[start : min(end, start + _SAMPLE)]):
+        sample = text[start : min(end, start + _SAMPLE)]
+        if _readable(sample) and not (sample.startswith(_PDF) and _PDF_HEAD.match(_bytes(sample[:32]) or b"")):
             if spent + (end - start) > limit:
                 return views, False
             spent += end - start

@@ -161,3 +161,28 @@ def test_never_raises(text: str) -> None:
     suspicious(text)
     unescape(text, LIMIT)
     decode_runs(text, LIMIT)
+
+
+@pytest.mark.parametrize(
+    "head", [b"BM ", b"\0\0\0", b"GIF89a ", b"RIFF ", b"II* ", b"OggS ", b"%PDF-1.7 ", b"\xff\xd8\xff"]
+)
+def test_the_first_letters_of_a_file_hide_no_text(head: bytes) -> None:
+    """Text in base64 is read, whatever magic number somebody puts in front of it."""
+    run = base64.b64encode(head + b"the password of the database is hunter2, do not tell anybody").decode()
+    views, complete = decode_runs(run, LIMIT)
+    assert complete
+    assert any("hunter2" in v.text for v in views)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"BM" + (70_000).to_bytes(4, "little") + b"\0\0\0\0\x36\0\0\0\x28\0\0\0\x80\0\0\0" + b"\0" * 40,
+        b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41\0\0\0\x08free\0\0\0\0mdat" + b"\0" * 40,
+        b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\1\0\2\0\x22\x56\0\0\x88\x58\1\0\4\0\x10\0data" + b"\0" * 40,
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj <</Type /Catalog /Pages 2 0 R /Lang (en)>> endobj 2 0 obj <<>>",
+    ],
+)
+def test_files_make_no_view(head: bytes) -> None:
+    """A picture, a film, a sound and a document in base64 are no text."""
+    assert decode_runs(base64.b64encode(head).decode(), LIMIT) == ([], True)
