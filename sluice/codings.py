@@ -28,6 +28,7 @@ _GZIP_HIDDEN = 0x04 | 0x10
 _GZIP_NAME = 0x08
 _PLAIN_NAME = re.compile(rb"[a-z][a-z_-]{0,30}[0-9]{0,3}(?:\.[a-z]{1,5}){1,3}\x00")
 """Names that `gzip` writes and that carry nothing: `body.json`, `export-2.csv`. Any other is refused unseen."""
+_READABLE = re.compile(rb"[0-9][0-9 .-]{13,}|[A-Za-z0-9_/+=-]{20,}|[\x20-\x7e]{28,}")
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WINDOW_FLOOR = 8 * 1024 * 1024
 """RFC 9659: a sender of `zstd` over HTTP may count on a window of 8 MiB."""
@@ -149,8 +150,21 @@ def unbrotli(data: bytes, budget: Budget) -> None:
             budget.add(chunk)
     except brotli.error:
         raise Opaque(Opacity.CORRUPT_CODING) from None
-    if position != len(data):
+    if position != len(data) or _skipped_text(data, budget.take()):
         raise Opaque(Opacity.TRAILING_BYTES)
+
+
+def _skipped_text(wire: bytes, decoded: bytes) -> bool:
+    """Whether brotli data shows text that is not in its output. Metadata blocks (RFC 7932, 9.2) are such bytes: they
+    may stand between any two blocks, no decoder tells of them, and compressed data has no long readable runs by chance.
+    Blocks that are stored as they are come out in their order; a few bytes at either end may belong to block headers.
+    """
+    position = 0
+    for found in _READABLE.finditer(wire):
+        position = decoded.find(found[0][4:-4], position)
+        if position < 0:
+            return True
+    return False
 
 
 def unzstd(data: bytes, budget: Budget) -> None:

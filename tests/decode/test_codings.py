@@ -256,3 +256,29 @@ def test_free_text_in_the_name_of_gzip_is_refused(body: bytes) -> None:
 def test_only_the_first_gzip_member_has_a_name() -> None:
     """Many members with a short name each would carry a text."""
     assert opened(named(b"a.json") + named(b"b.json"), "gzip").opacity is Opacity.TRAILING_BYTES
+
+
+def with_metadata(hidden: bytes) -> bytes:
+    """A brotli stream (window 16) of one metadata block and an empty last block."""
+    head = 0b0101100 | (len(hidden) - 1) << 7  # window, not last, no size, reserved, one byte of length
+    return head.to_bytes(2, "little") + hidden + b"\x03"
+
+
+@pytest.mark.parametrize(
+    "hidden", [b"4111 1111 1111 1111", b"AKIAIOSFODNN7EXAMPLE", b"a sentence that nobody gets to see in the output"]
+)
+def test_text_in_brotli_metadata_is_refused(hidden: bytes) -> None:
+    """Metadata blocks leave with the body and no decoder shows them; text in one makes the body opaque."""
+    body = with_metadata(hidden)
+    assert brotli.decompress(body) == b""
+    assert opened(body, "br").opacity is Opacity.TRAILING_BYTES
+
+
+@pytest.mark.parametrize("quality", [0, 1, 5, 11])
+@pytest.mark.parametrize(
+    "data", [TEXT, os.urandom(3000).hex().encode(), TEXT * 500, b"0123456789" * 20, os.urandom(5000)]
+)
+def test_brotli_without_metadata_is_read(data: bytes, quality: int) -> None:
+    """Texts that the encoder stores as they are, and all others, are read."""
+    found = opened(brotli.compress(data, quality=quality), "br")
+    assert (found.opacity, found.data) == (None, data)
