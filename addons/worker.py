@@ -34,7 +34,7 @@ from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
 from sluice.identity import Resolver
-from sluice.ledger.writer import open_stream
+from sluice.ledger.writer import Writer, open_stream
 
 log = logging.getLogger("sluice.worker")
 
@@ -145,7 +145,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
-            return runner.run(Worker(settings, gate, tls, status).serve(listening, failures))
+            return runner.run(Worker(settings, gate, tls, status, ledger).serve(listening, failures))
     finally:
         gate.close()
         ledger.close()
@@ -154,7 +154,8 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
 class Worker:
     """The event loop's side of the process."""
 
-    def __init__(self, settings: config.Settings, gate: Gate, tls: GateTls, status: Status) -> None:
+    def __init__(self, settings: config.Settings, gate: Gate, tls: GateTls, status: Status, ledger: Writer) -> None:
+        self._ledger = ledger
         self._settings = settings
         self._gate = gate
         self._tls = tls
@@ -208,6 +209,7 @@ class Worker:
                 inflight=inflight.requests,
                 lag_ms=round(lag * 1000, 1),
                 rulebook=self._gate.rulebook.digest,
+                disk="ok" if self._ledger.has_room else "low",
             )
             if self._status.gone and not self._stop.is_set():
                 log.error("the supervisor is gone; draining")

@@ -5,6 +5,7 @@ provider ids of the shipped table or `other`). Never a subject, key, client-chos
 Each process writes its own memory-mapped files below `PROMETHEUS_MULTIPROC_DIR` (set by the supervisor before this
 module is imported), so counters survive a killed worker; the admin listener adds the files up. Without that variable
 (offline tools, tests) the metrics are ordinary in-process ones.
+A gauge that not every process sets has a mode `mostrecent`: with `min`, the zero of one that never set it would win.
 Source of the list: evidence.md section 2 of the project's specification.
 """
 
@@ -56,7 +57,9 @@ FLUSH_RECORDS = Histogram("sluice_ledger_flush_records", "Records that shared on
 LEDGER_RECORDS = Counter("sluice_ledger_records", "Records made durable.", ["record_type"])
 LEDGER_FAILURES = Counter("sluice_ledger_failures", "Commits that failed; the worker stops after one.", ["reason"])
 LEDGER_BYTES = Gauge("sluice_ledger_bytes", "Bytes of ledger on disk.", multiprocess_mode="max")
-LEDGER_DISK_FREE = Gauge("sluice_ledger_disk_free_bytes", "Free space where the ledger lives.", multiprocess_mode="min")
+LEDGER_DISK_FREE = Gauge(
+    "sluice_ledger_disk_free_bytes", "Free space where the ledger lives.", multiprocess_mode="mostrecent"
+)
 CHAIN_GAPS = Counter("sluice_chain_gap", "Gaps or breaks found in a ledger chain.")
 
 SHIPPED_ROWS = Counter("sluice_ship_rows", "Rows acknowledged by ClickHouse.")
@@ -80,10 +83,14 @@ LOOP_LAG_SECONDS = Gauge(
     multiprocess_mode="livemax",
 )
 RULEBOOK_LOADED = Gauge(
-    "sluice_rulebook_loaded_seconds", "When the rulebook in force was loaded (Unix time).", multiprocess_mode="livemin"
+    "sluice_rulebook_loaded_seconds",
+    "When the rulebook in force was loaded (Unix time).",
+    multiprocess_mode="livemostrecent",
 )
 CA_NOT_AFTER = Gauge(
-    "sluice_ca_not_after_seconds", "When the CA certificate in use ends (Unix time).", multiprocess_mode="livemin"
+    "sluice_ca_not_after_seconds",
+    "When the CA certificate in use ends (Unix time).",
+    multiprocess_mode="livemostrecent",
 )
 WORKER_RESTARTS = Counter("sluice_process_restarts", "Child processes that ended and were started again.", ["process"])
 LOGGED_ERRORS = Counter("sluice_logged_errors", "Errors logged, by part of the program.", ["component"])

@@ -185,8 +185,8 @@ class Appliance:
                 child.kill()
             return
         self._stopping = True
-        _say("stopping: requests in flight finish first (once more to stop at once) ...")
         self._finish(End(OK))
+        _say("stopping: requests in flight finish first (once more to stop at once) ...")
 
     def _finish(self, end: End) -> None:
         if self._end and not self._end.done():
@@ -223,6 +223,11 @@ class Appliance:
     def missing(self) -> tuple[str, ...]:
         """What keeps the appliance from being ready, in words."""
         found = [child.missing for child in self._children]
+        found += [
+            f"{w.name}: too little free disk space for the ledger"
+            for w in self._workers
+            if w.facts.get("disk") == "low"
+        ]
         if self._stopping:
             found.insert(0, "stopping")
         if not self._was_ready and self._shipper.state is State.READY and self._store != "open":
@@ -276,11 +281,25 @@ class Appliance:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    """For a person, if one is there: a closed terminal or pipe must not keep the appliance from what it was doing."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        _forget(1)
 
 
 def _complain(text: str) -> None:
-    print(f"sluice-proxy: {text}", file=sys.stderr, flush=True)
+    try:
+        print(f"sluice-proxy: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        _forget(2)
+
+
+def _forget(fd: int) -> None:
+    """Nobody reads this stream any more: what is still buffered for it goes nowhere, at the exit too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, fd)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,12 @@ class Writer:
             loop.call_later(NOTE_SECONDS, self._release)
         return await future
 
+    @property
+    def has_room(self) -> bool:
+        """False while free disk space is below the low-water mark: every commit is refused then."""
+        with self._lock:
+            return self._has_room()
+
     def close(self) -> None:
         """Flush what waits, write the `stop` record, give the stream free. Safe to call twice. Never raises."""
         with self._lock:
