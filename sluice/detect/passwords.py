@@ -56,9 +56,17 @@ _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
 
 
+_SAMPLE_TAIL = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{9}EXAMPLE$|[+/@ :;|&-]?example(?:\.com|\.org|\.net)?$", re.I)
+"""A sample at the end of a value: with a real password before it, it makes no sample of the whole."""
+
+
 def placeholder(value: str) -> bool:
     """True for an unmistakable stand-in: `AKIA...EXAMPLE`, `xxxxxxxx`, `your-api-key`, `<token>`, `changeme`."""
-    return _PLACEHOLDER.search(value) is not None
+    if _PLACEHOLDER.search(value) is None:
+        return False
+    rest = _SAMPLE_TAIL.sub("", value)
+    glued = rest != value and len(rest) >= 8 and kinds(rest) >= 3
+    return not (glued and _PLACEHOLDER.search(rest) is None and password(rest))
 
 
 def reference(value: str) -> bool:

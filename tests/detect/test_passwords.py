@@ -58,6 +58,12 @@ def test_stand_ins(value: str) -> None:
     assert passwords.placeholder(value) or passwords.reference(value)
 
 
+@pytest.mark.parametrize("value", ["Xk9!vTq2mZ+AKIAIOSFODNN7EXAMPLE", "Xk9!vTq2mZa@example.com"])
+def test_a_sample_behind_a_password_makes_no_sample(value: str) -> None:
+    """A documented example glued to a real password does not turn it into one."""
+    assert not passwords.placeholder(value)
+
+
 @pytest.mark.parametrize("value", ["sk-ant-api03-" + "A" * 93, "AKIAQWERTYUIOPASDFGH", "hunter2", "0000000000000000"])
 def test_plain_repetition_is_no_stand_in(value: str) -> None:
     """Only unmistakable placeholders are: a run of another letter may be somebody's key."""
