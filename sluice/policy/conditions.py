@@ -11,7 +11,8 @@ model, no agent) equals no value.
 | kind, dialect, status | of the destination: closed lists |
 | method, operation, path, model, agent | of the request; path without query, operation as `chat`, `embeddings` ... |
 | tool | any of the tools that the request declares |
-| subject, group, assurance, network | of the sender; `network` holds addresses or networks |
+| subject | of the sender: `user:alice`, `service:ci`, an address; `alice` alone fits alice of any kind |
+| group, assurance, network | of the sender; `network` holds addresses or networks |
 | credential | kind of the API key, `none` without one |
 | inspection | `full`, `partial` or `none`: how much of the request the detectors saw |
 
@@ -34,6 +35,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import attrgetter
 
+from sluice.identity import KINDS as SUBJECT_KINDS
 from sluice.model import Assurance, Completeness, Facts, Finding, Provenance, Severity, Status, Target
 from sluice.targets.columns import DIALECTS, KINDS
 
@@ -62,7 +64,6 @@ CLOSED: dict[str, tuple[str, ...]] = {
 _ATTRIBUTE = {
     "target": "target.row",
     "agent": "agent",
-    "subject": "subject.id",
     "assurance": "subject.assurance",
     "inspection": "coverage.completeness",
     "class": "data_class",
@@ -102,6 +103,8 @@ def request(name: str, values: Sequence[str]) -> Ask[Facts]:
         return _network(values)
     if name == "tool":
         return _any(attrgetter("tools"), values)
+    if name == "subject":
+        return _subject(values)
     if name == "group":
         return _any(attrgetter("subject.groups"), values)
     if name == "credential":
@@ -148,6 +151,22 @@ def _member[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:
 def _text[T](get: Callable[[T], str | None], values: Sequence[str]) -> Ask[T]:
     fits = matcher(values)
     return lambda thing: (text := get(thing)) is not None and fits(text)
+
+
+def _subject(values: Sequence[str]) -> Ask[Facts]:
+    """The sender's id (`user:alice`, `service:ci`, or an address). A pattern that names no kind of sender also fits
+    the name alone: people write `alice`, and a rule that silently fits nobody protects nobody."""
+    kinds = tuple(f"{kind}:" for kind in SUBJECT_KINDS)
+    whole = matcher(values)
+    bare = matcher([value for value in values if not value.casefold().startswith(kinds)])
+
+    def fits(facts: Facts) -> bool:
+        sender = facts.subject.id
+        if whole(sender):
+            return True
+        return sender.startswith(kinds) and bare(sender.partition(":")[2])
+
+    return fits
 
 
 def _any[T](get: Callable[[T], Sequence[str]], values: Sequence[str]) -> Ask[T]:
