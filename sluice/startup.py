@@ -7,14 +7,20 @@ they found, and undo nothing: what was made (directories, keys) is what the next
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import resource
 import shutil
 import socket
+import ssl
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from sluice import config
+from sluice import config, tomlfile
 from sluice.errors import Misconfigured, Problem
+from sluice.identity import Resolver
+from sluice.targets import normalise_host
 
 KEY_LOGS = ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE")
 BIND_SECONDS = 5.0
@@ -39,8 +45,7 @@ def harden() -> None:
 
 def prepare(settings: config.Settings) -> None:
     """Make `var` and the directories below it, private to this user. Raises `Misconfigured`."""
-    var = settings.paths.var
-    for directory in (var, settings.ledger_dir, settings.run_dir, settings.keys_dir, settings.ca_dir):
+    for directory in _directories(settings):
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             mode = directory.stat().st_mode
@@ -50,8 +55,95 @@ def prepare(settings: config.Settings) -> None:
         except OSError as e:
             raise Misconfigured(Problem(str(directory), None, f"cannot be written: {e.strerror}")) from e
         if mode & 0o022:
-            what = "can be changed by other users, who could replace keys and evidence; run `chmod 700` on it"
-            raise Misconfigured(Problem(str(directory), None, what))
+            raise Misconfigured(Problem(str(directory), None, EXPOSED))
+
+
+EXPOSED = "can be changed by other users, who could replace keys and evidence; run `chmod 700` on it"
+
+
+def _directories(settings: config.Settings) -> tuple[Path, ...]:
+    return (settings.paths.var, settings.ledger_dir, settings.run_dir, settings.keys_dir, settings.ca_dir)
+
+
+def unfit_directories(settings: config.Settings) -> list[Problem]:
+    """What `prepare` would say, as far as that can be told without writing."""
+    problems: dict[Path, str] = {}
+    for directory in _directories(settings):
+        existing = directory
+        while not os.path.lexists(existing) and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            problems.setdefault(existing, f"is not a directory; `{directory}` cannot be made there")
+        elif not os.access(existing, os.W_OK | os.X_OK):
+            problems.setdefault(existing, f"cannot be written: `{directory}` needs it")
+        elif existing == directory and directory.stat().st_mode & 0o022:
+            problems.setdefault(directory, EXPOSED)
+    return [Problem(str(place), None, what) for place, what in problems.items()]
+
+
+def unfit_settings(settings: config.Settings, file: Path | None = None) -> list[Problem]:
+    """What the settings name and a worker could not use: it would end, be started again, and end again.
+
+    `file` is where the settings were read from, so that a problem names its line.
+    """
+    text = file.read_text("utf-8") if file else ""
+    problems: list[Problem] = []
+    for key, what in (*_listen(settings), *_upstream(settings)):
+        line = tomlfile.line_of(text, f"$.{key}") if text else None
+        problems.append(Problem(str(file), line, f"{key}: {what}") if line else Problem(key, None, what))
+    try:
+        Resolver.load(settings)
+    except Misconfigured as e:
+        problems += e.problems
+    return problems
+
+
+def _listen(settings: config.Settings) -> Iterator[tuple[str, str]]:
+    (host, port), (other, same) = (config.endpoint(s.listen) for s in (settings.proxy, settings.admin))
+    if port == same != 0 and _overlap(host, other):
+        yield "admin.listen", f"`{settings.admin.listen}` is taken by `proxy.listen`; choose another port"
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two listeners on one port get in each other's way. IPv6 sockets are made for IPv6 alone."""
+    try:
+        a, b = (ipaddress.ip_address("127.0.0.1" if h == "localhost" else h) for h in (one, other))
+    except ValueError:
+        return one == other
+    return a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+
+
+def _is_listener(address: str, listen: str) -> bool:
+    (host, port), (bound, own) = config.endpoint(address), config.endpoint(listen)
+    everywhere = bound in ("0.0.0.0", "::") and ipaddress.ip_address(host).is_loopback  # noqa: S104 - compared, not bound
+    return port == own != 0 and (host == bound or everywhere)
+
+
+def _upstream(settings: config.Settings) -> Iterator[tuple[str, str]]:
+    for name, address in settings.upstream.hosts.items():
+        for listen in (settings.proxy.listen, settings.admin.listen):
+            if _is_listener(address, listen):
+                yield "upstream.hosts", f"`{name}` leads to this appliance's own {listen}"
+        try:
+            host = normalise_host(name)
+        except ValueError as e:
+            yield "upstream.hosts", f"`{name}` is not a host name such as `api.openai.com`: {e}"
+            continue
+        if host.replace(".", "").isdigit() or ":" in host:
+            yield "upstream.hosts", f"`{name}` must be a host name; clients then ask by name"
+    if bundle := settings.upstream.trusted_ca:
+        # The same reader of PEM as the workers' own: OpenSSL.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(bundle)
+            usable = context.cert_store_stats()["x509"] > 0
+        except ssl.SSLError:
+            usable = False
+        except OSError as e:
+            yield "upstream.trusted_ca", f"`{bundle}` cannot be read: {e.strerror}"
+            return
+        if not usable:
+            yield "upstream.trusted_ca", f"`{bundle}` holds no usable certificate in PEM form"
 
 
 def fresh_metrics(settings: config.Settings) -> None:
@@ -62,12 +154,13 @@ def fresh_metrics(settings: config.Settings) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-def check(settings: config.Settings) -> tuple[str, tuple[Problem, ...]]:
-    """Load the rulebook, the fingerprint key and the CA, making key and CA on the first start. Returns the rulebook's
+def check(settings: config.Settings, file: Path | None = None) -> tuple[str, tuple[Problem, ...]]:
+    """Load what the settings name, the rulebook, the fingerprint key and the CA, making key and CA on the first start.
+    Returns the rulebook's
     digest, and warnings. Raises `Misconfigured` with the problems of all of them."""
     from sluice import ca, policy, rulebook  # they import metrics, which must find its directory named
 
-    problems: list[Problem] = []
+    problems = unfit_settings(settings, file)
     book = None
     try:
         book = rulebook.load(settings)

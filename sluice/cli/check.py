@@ -29,6 +29,7 @@ def command(file: Path | None, as_json: bool) -> int:
 
     Prints every problem with its file and line; warnings do not change the exit code. Writes nothing.
     """
+    from sluice import config, startup
     from sluice.policy import PolicySet
 
     problems: list[Problem] = []
@@ -37,6 +38,8 @@ def command(file: Path | None, as_json: bool) -> int:
     try:
         settings = load_settings(file)
         warned += warnings(settings, str(file or "settings"))
+        problems += startup.unfit_settings(settings, config.locate(file))
+        problems += startup.unfit_directories(settings)
         book = load_rulebook(settings)
         warned += book.policy.warnings if isinstance(book.policy, PolicySet) else ()
     except Misconfigured as e:
@@ -51,7 +54,7 @@ def command(file: Path | None, as_json: bool) -> int:
             complain(str(problem))
         for problem in warned:
             note(f"warning: {problem}")
-        if book:
+        if book and not problems:
             click.echo(f"sound: policy {book.policy.id} {book.policy.version}, rulebook {book.digest[:16]}")
         else:
             note(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}; sluice-proxy would not start")

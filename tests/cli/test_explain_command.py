@@ -140,3 +140,27 @@ def test_check_warns_of_what_has_run_out(capsys: pytest.CaptureFixture[str]) -> 
     assert run("check", "--config", "sluice.toml") == 0
     assert "warning: " in (told := capsys.readouterr().err)
     assert "policy.toml:4" in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('[upstream]\n\ntrusted_ca = "junk.pem"\n', "sluice.toml:3: upstream.trusted_ca: "),
+        ('[identity]\naddress_map = "absent.csv"\n', "absent.csv: cannot be read"),
+        ('[identity]\naddress_map = "junk.pem"\n', "junk.pem:1: must begin with `network,subject,groups`"),
+        ('[upstream]\nhosts = {"https://a.example" = "127.0.0.1:1"}\n', "sluice.toml:2: upstream.hosts: "),
+        ('[upstream.hosts]\n"127.0.0.2" = "127.0.0.1:1"\n', "must be a host name"),
+        ('[upstream.hosts]\n"a.example" = "127.0.0.1:8080"\n', "leads to this appliance's own 127.0.0.1:8080"),
+        ('[proxy]\nlisten = "0.0.0.0:9"\n[admin]\nlisten = "127.0.0.1:9"\n', "sluice.toml:4: admin.listen: "),
+        ('[paths]\nvar = "junk.pem/var"\n', "junk.pem: is not a directory"),
+    ],
+)
+def test_check_refuses_what_would_not_start(settings: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a start would refuse is no sound configuration: exit code 2, a line that names it, nothing on stdout."""
+    Path("junk.pem").write_text("10.0.0.0/8,alice\n")
+    Path("sluice.toml").write_text(settings)
+    assert run("check", "--config", "sluice.toml") == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.out == ""
+    assert sorted(map(str, Path().iterdir())) == ["junk.pem", "sluice.toml"]

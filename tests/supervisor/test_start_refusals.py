@@ -87,6 +87,16 @@ def bad_pack(place: Place) -> None:
     place.settings('[paths]\npacks = ["packs"]\n')
 
 
+def junk_roots(place: Place) -> None:
+    (place.path / "junk.pem").write_text("no certificate\n")
+    place.settings('[upstream]\ntrusted_ca = "junk.pem"\n')
+
+
+def headless_map(place: Place) -> None:
+    (place.path / "map.csv").write_text("10.0.0.0/8,alice\n")
+    place.settings('[identity]\naddress_map = "map.csv"\n')
+
+
 def spool_is_a_file(place: Place) -> None:
     (place.path / "var").mkdir(mode=0o700)
     (place.path / "var" / "ledger").write_text("")
@@ -112,6 +122,10 @@ def var_is_open_to_others(place: Place) -> None:
         (exposed_ca, "ca.key"),
         (bad_rules, "policy.toml:5: "),
         (bad_pack, "own.toml"),
+        (junk_roots, "upstream.trusted_ca: "),
+        (headless_map, "map.csv:1: must begin with"),
+        (lambda place: place.settings('[identity]\naddress_map = "absent.csv"\n'), "absent.csv: cannot be read"),
+        (lambda place: place.settings('[upstream.hosts]\n"https://a.example" = "127.0.0.1:1"\n'), "upstream.hosts: "),
         (spool_is_a_file, "var/ledger: cannot be written"),
         (var_is_open_to_others, "can be changed by other users"),
         (lambda place: place.settings('[proxy]\nlisten = "127.0.0.1:99999"\n'), "is not `address:port`"),
