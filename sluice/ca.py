@@ -219,9 +219,15 @@ def rotate(directory: Path, settings: Ca, *, node: str = "") -> Info:
 
 
 def retire(directory: Path) -> Info:
-    """Drop the CAs before the current one from the bundle, once no client needs them."""
+    """Drop the CAs before the current one from the bundle, once no client needs them.
+
+    Raises `Misconfigured` when there are none: whoever meant to activate first should learn of it.
+    """
     with castore.locked(directory, create=False):
-        (directory / castore.PREVIOUS).unlink(missing_ok=True)
+        past = directory / castore.PREVIOUS
+        if not past.exists():
+            raise Misconfigured(Problem(str(past), None, "there is nothing to retire: no CA before the current one"))
+        past.unlink()
         castore.flush_directory(directory)
         return _info(directory)
 

@@ -79,22 +79,25 @@ def _export(
 
 @command.command("rotate")
 @config_option
-@click.option("--activate", "step", flag_value="activate", help="Use the successor from the workers' next start.")
-@click.option("--retire", "step", flag_value="retire", help="Stop handing out the CAs before the current one.")
-@click.option("--now", "step", flag_value="now", help="Make and use one at once: clients fail until they trust it.")
+@click.option("--activate", is_flag=True, help="Use the successor from the workers' next start.")
+@click.option("--retire", is_flag=True, help="Stop handing out the CAs before the current one.")
+@click.option("--now", is_flag=True, help="Make and use one at once: clients fail until they trust it.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def _rotate(settings: Settings, step: str | None, as_json: bool) -> None:
+def _rotate(settings: Settings, activate: bool, retire: bool, now: bool, as_json: bool) -> None:
     """Replace the CA, step by step. Without an option: make the successor, and keep using the current one."""
     from sluice import ca
 
-    match step:
-        case "activate":
+    steps = [name for name, given in (("activate", activate), ("retire", retire), ("now", now)) if given]
+    match steps:
+        case [_, _, *_]:
+            raise click.UsageError(f"--{' and --'.join(steps)}: one step at a time")
+        case ["activate"]:
             info = ca.activate(settings.ca_dir)
             note("the successor is in force: restart sluice-proxy; then, once no client needs the old one: --retire")
-        case "retire":
+        case ["retire"]:
             info = ca.retire(settings.ca_dir)
             note("the CAs before the current one are no longer handed out")
-        case "now":
+        case ["now"]:
             info = ca.rotate(settings.ca_dir, settings.ca, node=settings.node)
             note("a new CA is in force: restart sluice-proxy, and bring its certificate to every client")
         case _:

@@ -76,3 +76,15 @@ def test_show_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "days left" in out
     assert "var/ca/ca.pem" in out.replace("\n", "")
     assert "PRIVATE" not in out
+
+
+def test_one_step_of_a_rotation_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two steps at once are refused and change nothing; retiring when there is no CA before this one says so."""
+    run("ca", "init")
+    run("ca", "rotate")
+    before = {path.name: path.read_bytes() for path in Path("var/ca").iterdir()}
+    assert run("ca", "rotate", "--activate", "--retire") == 2
+    assert "--activate and --retire: one step at a time" in capsys.readouterr().err
+    assert run("ca", "rotate", "--retire") == 2
+    assert "nothing to retire" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in Path("var/ca").iterdir()} == before
