@@ -141,6 +141,19 @@ def is_own(address: Address) -> bool:
     return ipaddress.ip_address(source) == address
 
 
+def literal_denial(host: str) -> str | None:
+    """Why a normalised host that is itself an address would not be dialled; None for a public one, and for a name.
+
+    Asked before a bypass is recorded: what is sure to be refused at the connect must not be recorded as allowed. The
+    site's host map has no say, since its keys are names. The dialer judges every address again.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return denial(address) or ("own_address" if is_own(address) else None)
+
+
 def static_hosts(settings: config.Settings) -> dict[str, tuple[Address, int]]:
     """The site's host map with its names normalised.
 

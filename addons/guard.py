@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from mitmproxy import connection, flow, http
 from mitmproxy.proxy import server_hooks
 
-from addons import answers, flows
+from addons import answers, egress, flows
 from addons.dispatch import refused
 from addons.http1 import BadRequest
 from addons.outcome import Outcomes, now
@@ -32,7 +32,7 @@ log = logging.getLogger("sluice.guard")
 MARGIN_SECONDS = 1.0
 """The gate keeps its own deadlines; these are the belt, a little wider."""
 
-TRAILERS = Objection(Reason.TRAILERS, None, "trailers")
+TRAILERS = Objection(Reason.TRAILERS, Cause.BAD_REQUEST, "trailers")
 BROKEN = Objection(Reason.INTERNAL, Cause.INTERNAL, "the connection was given up")
 BUSY = Objection(Reason.OVERLOAD, Cause.OVERLOAD, "limits.inflight_requests")
 
@@ -85,7 +85,8 @@ class GuardAddon:
             return
         line = self._core.lines.of(data.context.client)
         exchange = flows.bad_exchange(line, data.http_version)
-        refusal = await self._refuse(exchange, Objection(fault.reason, _CAUSES.get(fault.reason), fault.rule))
+        cause = _CAUSES.get(fault.reason, Cause.BAD_REQUEST)
+        refusal = await self._refuse(exchange, Objection(fault.reason, cause, fault.rule))
         answer, data.response = answers.to(refusal, exchange)
         self._outcomes.refused(exchange, refusal, answer.status, answer.error_code)
 
@@ -159,6 +160,8 @@ class GuardAddon:
             return await self._refuse(exchange, objection)
         try:
             async with asyncio.timeout(self._deadline):
+                if line.tunnel is Tunnel.NONE and (why := egress.literal_denial(exchange.host)) is not None:
+                    return await self._refuse(exchange, Objection(Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, why))
                 if line.tunnel is Tunnel.NONE and not self._is_ai(exchange):
                     return await self._gate.bypass(exchange, "plain HTTP")
                 return await self._gate.clear(exchange)
@@ -196,7 +199,7 @@ class GuardAddon:
         else:
             request = flow.request
             if request.port not in self._core.settings.tunnels.ports:
-                return Objection(Reason.DESTINATION_FORBIDDEN, None, "port")
+                return Objection(Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, "port")
             host = f"[{request.data.host}]" if ":" in request.data.host else request.data.host
             said = agreement(f"{host}:{request.port}", None, named, "http")
         if said is None and flow.request.is_http2 and passage.head.host not in (None, named):

@@ -128,11 +128,11 @@ class Outcomes:
         self.send(
             Outcome(
                 exchange_id=opaque.exchange.id,
-                forwarded=True,
+                forwarded=server is not None,
                 ts_received=opaque.exchange.at // 1000,
                 ts_end=now(),
                 upstream_error=opaque.error,
-                reason=Reason.UPSTREAM_UNREACHABLE if opaque.error else None,
+                reason=opaque.reason,
                 dst_ip=server.peername[0] if server is not None and server.peername else None,
                 dst_port=server.peername[1] if server is not None and server.peername else None,
                 tunnel_bytes_up=opaque.up,
@@ -208,6 +208,7 @@ class OutcomeAddon:
                 reason=failure.reason,
                 rule="gate",
                 cause=Cause.UPSTREAM_TLS_ERROR if failure.reason is Reason.UPSTREAM_TLS else None,
+                detail=failure.detail,
             ),
             target=passage.target,
             receipt=passage.clearance.receipt,
@@ -238,7 +239,8 @@ class OutcomeAddon:
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
         opaque = self._core.lines.of(data.client).opaque
         if opaque is not None:
-            opaque.error = classify_upstream_error(data.server.error or "").detail
+            failure = classify_upstream_error(data.server.error or "")
+            opaque.error, opaque.reason = failure.detail, failure.reason
 
     def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._outcomes.peers.pop(data.server.id, None)

@@ -77,6 +77,7 @@ class Passage:
     complete_at: int = 0
     decided_at: int | None = None
     forwarded_at: int | None = None
+    """Set once the connection to the upstream stands (its TLS too), before the first byte of the request leaves."""
     first_byte_at: int | None = None
     line: Line | None = None
     server: connection.Server | None = None
@@ -119,7 +120,9 @@ class Opaque:
     up: int = 0
     down: int = 0
     server: connection.Server | None = None
+    """Set once the connection stands."""
     error: str | None = None
+    reason: str | None = None
     ended: bool = False
 
 

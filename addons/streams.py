@@ -214,8 +214,10 @@ class GateStream(HttpStream):
             self.flow.error = flow.Error(flow.Error.KILLED_MESSAGE)
             yield from self.check_killed(True)
             return False
-        passage.forwarded_at = time.time_ns() // 1000
-        return (yield from super().make_server_connection())
+        connected = yield from super().make_server_connection()
+        if connected:  # not a byte of the request has left yet
+            passage.forwarded_at = time.time_ns() // 1000
+        return connected
 
     def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
         if self._passage is not None and self._paused_event_queue:

@@ -29,7 +29,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.tls import ClientHello
 
-from addons import answers, flows
+from addons import answers, egress, flows
 from addons.http_layer import GateHttpLayer
 from addons.outcome import Outcomes
 from addons.state import Core, Line, Opaque, Tunnel, passage_of
@@ -115,7 +115,7 @@ class TunnelAddon:
         if not host or port not in self._rules.ports:
             exchange = flows.connect_exchange(line, host, port, passage.received_at)
             detail = "port" if host else "host name"
-            refusal = await self._gate.refuse(exchange, Reason.DESTINATION_FORBIDDEN, None, detail)
+            refusal = await self._gate.refuse(exchange, Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, detail)
             passage.exchange = exchange
             answers.give(flow, passage, refusal)
             metrics.TUNNELS.labels(Tunnel.REFUSED).inc()
@@ -145,6 +145,8 @@ class TunnelAddon:
         line.sni = sni or None
         ai = self._gate.rulebook.targets.decrypts(host, port)
         fate = judge(host, sni, tls=is_tls, ai=ai, rules=self._rules)
+        if fate.reason is None and (why := egress.literal_denial(host)) is not None:
+            fate = Fate(Tunnel.REFUSED, Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, why)
         exchange = flows.connect_exchange(line, host, port, time.time_ns() // 1000)
         match fate.tunnel:
             case Tunnel.DECRYPTED:

@@ -14,7 +14,7 @@ from sluice import metrics
 from sluice.errors import Cause, Reason
 
 WEBSOCKET = Objection(Reason.WEBSOCKET, Cause.WEBSOCKET, "websocket")
-UPGRADE = Objection(Reason.UPGRADE, None, "upgrade")
+UPGRADE = Objection(Reason.UPGRADE, Cause.BAD_REQUEST, "upgrade")
 
 
 class WebSocketAddon:

@@ -75,12 +75,16 @@ class Cause(StrEnum):
     AUTH_BACKEND_DOWN = "auth_backend_down"
     UPSTREAM_TLS_ERROR = "upstream_tls_error"
     PARTIAL_INSPECTION = "partial_inspection"
+    BAD_REQUEST = "bad_request"
+    DESTINATION = "destination_forbidden"
     INTERNAL = "internal"
 
 
 ALWAYS_REFUSED = frozenset(
     {
         Cause.AUDIT_UNAVAILABLE,
+        Cause.BAD_REQUEST,
+        Cause.DESTINATION,
         Cause.INTERNAL,
         Cause.HOST_MISMATCH,
         Cause.NON_HTTP,

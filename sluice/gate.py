@@ -57,6 +57,13 @@ _REASON_OF = {
     Cause.OVERLOAD: Reason.OVERLOAD,
     Cause.INTERNAL: Reason.INTERNAL,
 }
+_CAUSE_OF = {
+    Reason.DESTINATION_FORBIDDEN: Cause.DESTINATION,
+    Reason.TRAILERS: Cause.BAD_REQUEST,
+    Reason.UPGRADE: Cause.BAD_REQUEST,
+    Reason.UPSTREAM_TLS: Cause.UPSTREAM_TLS_ERROR,
+}
+"""What a client did wrong is never counted as a fault of ours. Every other reason has the cause of its own name."""
 
 
 def inspect(
@@ -229,7 +236,8 @@ class Gate:
     async def refuse(self, exchange: Exchange, reason: Reason, cause: Cause | None = None, detail: str = "") -> Refusal:
         """Record a refusal that the proxy itself decided: a WebSocket upgrade, hosts that disagree, a bad head."""
         rulebook = self._rulebook
-        decision = Decision(action=Action.REFUSE, reason=reason, rule="gate", cause=cause or Cause.INTERNAL)
+        cause = cause or _CAUSE_OF.get(reason) or Cause.__members__.get(reason.name, Cause.INTERNAL)
+        decision = Decision(action=Action.REFUSE, reason=reason, rule="gate", cause=cause, detail=detail)
         try:
             target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
         except Exception:  # noqa: BLE001 - the host may be nonsense: that is why it is refused

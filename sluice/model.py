@@ -424,7 +424,7 @@ class Decision:
 
     `reason` is a code of `errors.Reason`; `cause` names the failure for `refuse`; `message` is the policy's word to
     the person (operator's text, never the client's); `classes` are data classes found, most severe first, `blocked`
-    those of them that the blocking rule names.
+    those of them that the blocking rule names; `detail` is a word of the proxy's own about a refusal (`port`).
     """
 
     action: Action
@@ -438,6 +438,7 @@ class Decision:
     rules_evaluated: int = 0
     degraded: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,7 +486,7 @@ class Answer:
 class Outcome:
     """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
 
-    `forwarded` is True once a connection to the upstream was asked for on behalf of this exchange.
+    `forwarded` is True once a connection to the upstream stood for this exchange; a failed connect forwards nothing.
     """
 
     exchange_id: str

@@ -44,6 +44,7 @@ _REASON_OF = {
     Cause.OVERLOAD: Reason.OVERLOAD,
     Cause.AUTH_BACKEND_DOWN: Reason.IDENTITY_MISSING,
     Cause.UPSTREAM_TLS_ERROR: Reason.UPSTREAM_TLS,
+    Cause.DESTINATION: Reason.DESTINATION_FORBIDDEN,
 }
 """Every other cause has the reason of its own name."""
 

@@ -81,6 +81,12 @@ _UNDECIDED = {
     Reason.POLICY_EXPIRED: "the policy is out of date; an operator must look at this",
 }
 
+_DESTINATION = {
+    "port": "its port is not one that the gateway forwards to",
+    "host name": "its destination is not a well-formed host name",
+}
+"""By `Decision.detail`, where "an internal address" would be untrue."""
+
 _UPSTREAM = {
     Reason.UPSTREAM_TLS: "the certificate of the AI service could not be verified",
     Reason.UPSTREAM_UNREACHABLE: "the AI service could not be reached",
@@ -96,7 +102,7 @@ def message(decision: Decision, decision_id: str) -> str:
     elif decision.action is Action.BLOCK:
         said = f"Sluice blocked this request: {_why_blocked(decision)}. Nothing was sent."
     else:
-        said = f"Sluice did not send this request: {_UNDECIDED.get(_reason(decision), 'it could not be checked')}."
+        said = f"Sluice did not send this request: {_why_undecided(decision)}."
     return " ".join(filter(None, (said, decision.message, f"Decision {known_id(decision_id)}.")))[:MAX_TEXT]
 
 
@@ -104,6 +110,13 @@ def _why_blocked(decision: Decision) -> str:
     if decision.blocked:
         return f"it contains {spoken(decision.blocked)}"
     return _BLOCKED.get(_reason(decision), "policy does not allow it")
+
+
+def _why_undecided(decision: Decision) -> str:
+    reason = _reason(decision)
+    if reason is Reason.DESTINATION_FORBIDDEN and decision.detail in _DESTINATION:
+        return _DESTINATION[decision.detail]
+    return _UNDECIDED.get(reason, "it could not be checked")
 
 
 def spoken(classes: Sequence[str]) -> str:

@@ -228,17 +228,45 @@ def test_tunnel_to_nowhere(make_proxy: Callable[..., Proxy], upstream: Upstream)
     proxy.loop._hosts[PLAIN] = (proxy.loop._hosts[PLAIN][0], int(address.rpartition(":")[2]))  # type: ignore
     with pytest.raises((ssl.SSLError, OSError)):
         opaque(proxy, upstream)
-    assert proxy.gate.wait_outcomes(1)[0].upstream_error == "refused"
+    outcome = proxy.gate.wait_outcomes(1)[0]
+    assert (outcome.upstream_error, outcome.reason, outcome.forwarded) == (
+        "refused",
+        Reason.UPSTREAM_UNREACHABLE,
+        False,
+    )
 
 
 def test_an_address_of_this_house_is_not_dialled(proxy: Proxy, upstream: Upstream) -> None:
-    """A tunnel whose name is an internal address ends at the dialer."""
-    proxy_settings = Tunnels(missing_sni="pass")
-    assert judge("127.0.0.1", None, tls=True, ai=False, rules=proxy_settings).tunnel is Tunnel.OPAQUE
+    """A request to an internal address by number is refused before a bypass is recorded, and counts as the client's."""
+    for address in ("169.254.169.254", "127.1", "[::1]", "10.0.0.1"):
+        with proxy.plain() as client:
+            assert client.request("GET", f"http://{address}/", host=address).status == 400
+    assert [(a.kind, a.reason, a.cause, a.detail) for a in proxy.gate.asked] == [
+        ("refuse", Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, why)
+        for why in ("metadata", "loopback", "loopback", "private")
+    ]
+    assert not any(o.forwarded for o in proxy.gate.wait_outcomes(4))
+    assert upstream.journal.connections == 0
+
+
+def test_a_tunnel_to_an_address_of_this_house_is_refused(make_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    """CONNECT to an internal address by number is refused, not recorded as a bypass that was allowed."""
+    proxy = make_proxy()
+    with pytest.raises((ssl.SSLError, OSError)):
+        context = ssl.create_default_context(cadata=upstream.ca_pem.decode())
+        context.wrap_socket(proxy.connect("10.0.0.1:443"), server_hostname="10.0.0.1")
+    assert [a.kind for a in proxy.gate.asked] == ["refuse"]
+    assert proxy.gate.wait_outcomes(1)[0].forwarded is False
+    assert upstream.journal.connections == 0
+
+
+def test_a_name_that_leads_to_an_internal_address(proxy: Proxy, upstream: Upstream) -> None:
+    """A name is judged where it is dialled: its outcome says why, and that nothing was forwarded."""
     with proxy.plain() as client:
-        answer = client.request("GET", "http://127.0.0.1/", host="127.0.0.1")
-    assert answer.status == 400
-    assert proxy.gate.wait_outcomes(1)[0].upstream_error in ("loopback", "port")
+        assert client.request("GET", "http://localhost/", host="localhost").status == 400
+    outcome = proxy.gate.wait_outcomes(1)[0]
+    assert (outcome.reason, outcome.forwarded) == (Reason.DESTINATION_FORBIDDEN, False)
+    assert outcome.upstream_error in ("loopback", "port")
     assert upstream.journal.connections == 0
 
 

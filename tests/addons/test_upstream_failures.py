@@ -62,14 +62,14 @@ def ask(proxy: Proxy, times: int = 1) -> list[tuple[int, str | None, str]]:
 
 
 def test_nobody_listens(tmp_path, upstream: Upstream) -> None:  # type: ignore[no-untyped-def]
-    """A refused connection: 502 in the provider's shape, one outcome that names the failure."""
+    """A refused connection: 502 in the provider's shape, one outcome that names the failure and forwarded nothing."""
     with Proxy(closed_port(), upstream.ca_pem, tmp_path) as proxy:
         ((status, reason, message),) = ask(proxy)
         (outcome,) = proxy.gate.wait_outcomes(1)
     assert (status, reason) == (502, Reason.UPSTREAM_UNREACHABLE)
     assert "127.0.0.1" not in message
     assert (outcome.client_status, outcome.reason, outcome.upstream_error) == (502, reason, "refused")
-    assert outcome.forwarded
+    assert not outcome.forwarded
     assert outcome.upstream_status is None
 
 

@@ -190,6 +190,18 @@ def exchange(body: bytes = BODY, host: str = "api.openai.com", **more: object) -
     return Exchange(**(fields | more))  # type: ignore[arg-type]
 
 
+PROXY_REFUSES = {
+    "BAD_REQUEST": Cause.BAD_REQUEST,
+    "TRAILERS": Cause.BAD_REQUEST,
+    "UPGRADE": Cause.BAD_REQUEST,
+    "DESTINATION_FORBIDDEN": Cause.DESTINATION,
+    "HOST_MISMATCH": Cause.HOST_MISMATCH,
+    "NON_HTTP": Cause.NON_HTTP,
+    "NO_SNI": Cause.NO_SNI,
+    "WEBSOCKET": Cause.WEBSOCKET,
+}
+
+
 async def test_allow_is_cleared_only_with_its_receipt(house: House) -> None:
     """A clearance names its exchange and carries the receipt of a durable allow record."""
     result = await house.gate.clear(exchange())
@@ -345,6 +357,15 @@ async def test_refuse_records_what_the_proxy_decided(house: House) -> None:
     result = await house.gate.refuse(exchange(), Reason.WEBSOCKET, Cause.WEBSOCKET, "upgrade")
     assert isinstance(result, Refusal)
     assert house.ledger.records[0].reason_code == "WEBSOCKET"
+
+
+@pytest.mark.parametrize("reason", [r for r in Reason if r.name in PROXY_REFUSES])
+async def test_what_a_client_did_wrong_is_no_fault_of_ours(house: House, reason: Reason) -> None:
+    """A refusal that any client can bring about never has the cause `internal`, which calls an operator."""
+    result = await house.gate.refuse(exchange(), reason)
+    assert result.decision.cause == PROXY_REFUSES[reason.name]
+    fault = await house.gate.refuse(exchange(), Reason.INTERNAL)
+    assert fault.decision.cause == Cause.INTERNAL
 
 
 async def test_tunnel_needs_its_record_too(house: House) -> None:

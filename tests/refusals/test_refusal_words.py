@@ -94,6 +94,14 @@ def test_every_reason_is_told_in_one_line() -> None:
             assert text.endswith(f"Decision {ID}.")
 
 
+def test_a_forbidden_port_is_told_as_a_port() -> None:
+    """A port that is not forwarded to is not called an internal address; an address is."""
+    forbidden = replace(REFUSE, reason=Reason.DESTINATION_FORBIDDEN)
+    port = message(replace(forbidden, detail="port"), ID)
+    assert "its port is not one that the gateway forwards to" in port and "internal address" not in port
+    assert "internal address" in message(replace(forbidden, detail="loopback"), ID)
+
+
 def test_an_id_that_is_not_ours_is_not_repeated() -> None:
     """A decision id is ours; something else in its place would be somebody's text."""
     assert message(BLOCK, "sk-live <b>").endswith("Decision unknown.")
