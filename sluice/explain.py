@@ -1,24 +1,31 @@
 """Why a request would be allowed or blocked: the gate's own pipeline over a request file, nothing sent or recorded.
 
-A request file is JSON: `{method, host, path, http_version, headers, scheme?, body | body_base64 | ws_messages}`;
-`body` is a JSON value sent as UTF-8, `body_base64` the exact bytes. `path` may hold a query.
+A request file is JSON:
+`{method, host, path, http_version, headers, scheme?, client?, body | body_base64 | ws_messages}`.
+`body` is a JSON value sent as UTF-8, `body_base64` the exact bytes. `path` may hold a query. `client` is the address
+that the request comes from (127.0.0.1 when left out).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
-from typing import cast
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import cast, override
 
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 from sluice.gate import inspect
 from sluice.identity import Resolver
-from sluice.model import Client, Exchange, Rulebook
+from sluice.model import Client, Exchange, Rulebook, Subject
 from sluice.recording import Inspection
 
 EXPLAINED_ID = "00000000-0000-7000-8000-000000000000"
+BODIES = ("body", "body_base64", "ws_messages")
+KEYS = ("method", "scheme", "host", "path", "http_version", "headers", "client", *BODIES)
 
 
 def exchange_of(request: dict[str, object], *, file: str = "request", at: int = 0) -> Exchange:
@@ -30,6 +37,14 @@ def exchange_of(request: dict[str, object], *, file: str = "request", at: int = 
             raise Misconfigured(Problem(file, None, f"`{name}` must be text"))
         return value
 
+    if unknown := [key for key in request if key not in KEYS]:
+        what = f"unknown key `{unknown[0]}`; known: {', '.join(KEYS)}"
+        raise Misconfigured(Problem(file, None, what))
+    client = text("client", "127.0.0.1")
+    try:
+        ipaddress.ip_address(client)
+    except ValueError:
+        raise Misconfigured(Problem(file, None, f"`client` must be an IP address, not `{client}`")) from None
     headers = request.get("headers", {})
     if not isinstance(headers, dict):
         raise Misconfigured(Problem(file, None, "`headers` must be an object of name to text (or list of texts)"))
@@ -44,7 +59,7 @@ def exchange_of(request: dict[str, object], *, file: str = "request", at: int = 
     return Exchange(
         id=EXPLAINED_ID,
         at=at,
-        client=Client("127.0.0.1"),
+        client=Client(client),
         method=text("method", "POST"),
         scheme=scheme,
         host=host,
@@ -75,6 +90,30 @@ def _body(request: dict[str, object], file: str) -> bytes:
     return b""
 
 
+class _Supposed(Resolver):
+    """Takes the sender to be who the operator says, as if a trusted proxy had said so."""
+
+    def __init__(self, real: Resolver, name: str | None, groups: Sequence[str]) -> None:
+        super().__init__([ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")], {}, "user", "groups")
+        self._real = real
+        self._said = (("user", "anyone" if name is None else name), ("groups", ";".join(groups)))
+        self._named = name is not None
+        self._grouped = bool(groups)
+
+    @override
+    def resolve(self, exchange: Exchange) -> Subject:
+        real = self._real.resolve(exchange)
+        supposed = super().resolve(replace(exchange, headers=self._said))
+        if supposed.method == "none":
+            raise Misconfigured("the subject must be a name of printable characters, such as `alice` or `service:ci`")
+        groups = supposed.groups if self._grouped else real.groups
+        return replace(supposed if self._named else real, groups=groups)
+
+    @override
+    def strip(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        return self._real.strip(headers)
+
+
 def explain(
     request: dict[str, object],
     settings: Settings,
@@ -83,10 +122,18 @@ def explain(
     show_text: bool = False,
     file: str = "request",
     at: int = 0,
+    subject: str | None = None,
+    groups: Sequence[str] = (),
 ) -> dict[str, object]:
-    """The inspection of a request file as plain data. Part texts are included only with `show_text`."""
+    """The inspection of a request file as plain data. Part texts are included only with `show_text`.
+
+    `subject` and `groups` stand in for those that the address map or a trusted proxy would give.
+    """
     exchange = exchange_of(request, file=file, at=at)
-    seen = inspect(exchange, rulebook, settings.limits, Resolver.load(settings))
+    resolver = Resolver.load(settings)
+    if subject is not None or groups:
+        resolver = _Supposed(resolver, subject, groups)
+    seen = inspect(exchange, rulebook, settings.limits, resolver)
     return describe(seen, show_text=show_text)
 
 

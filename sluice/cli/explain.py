@@ -25,17 +25,40 @@ if TYPE_CHECKING:
 @click.argument("request", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--show-text", is_flag=True, help="Print the text of every part as well.")
-def command(settings: Settings, request: Path, as_json: bool, show_text: bool) -> int:
+@click.option("--from", "client", metavar="ADDR", help="Suppose it comes from this address [default: 127.0.0.1].")
+@click.option("--subject", metavar="NAME", help="Suppose a trusted proxy says that NAME sends it.")
+@click.option("--group", "groups", metavar="G", multiple=True, help="Suppose the sender is in group G (repeatable).")
+def command(
+    settings: Settings,
+    request: Path,
+    as_json: bool,
+    show_text: bool,
+    client: str | None,
+    subject: str | None,
+    groups: Sequence[str],
+) -> int:
     """Say what the gate understands of REQUEST (a JSON file, or - for stdin), finds in it, and decides.
 
-    The file holds an object of method, host, path, headers, and body (JSON) or body_base64. Nothing is sent and
-    nothing is recorded. The exit code does not depend on the decision.
+    The file holds an object of method, host, path, headers, and body (JSON) or body_base64; and, if it matters, of
+    scheme, http_version and client (an address). Nothing is sent and nothing is recorded. The exit code does not
+    depend on the decision.
     """
     from sluice.cli.check import load_rulebook
     from sluice.explain import explain
 
     asked = _read(request)
-    seen = explain(asked, settings, load_rulebook(settings), show_text=show_text, file=str(request), at=time.time_ns())
+    if client is not None:
+        asked["client"] = client
+    seen = explain(
+        asked,
+        settings,
+        load_rulebook(settings),
+        show_text=show_text,
+        file=str(request),
+        at=time.time_ns(),
+        subject=subject,
+        groups=groups,
+    )
     if as_json:
         print_json(seen)
     else:

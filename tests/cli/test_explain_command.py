@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,8 @@ def test_a_host_that_is_not_ai(capsys: pytest.CaptureFixture[str]) -> None:
         ("[1]", "must hold a JSON object"),
         ('{"method": "POST"}', "`host` must be text"),
         ('{"host": "h", "path": 1}', "`path` must be text"),
+        ('{"host": "h", "subject": "alice"}', "unknown key `subject`; known: method, "),
+        ('{"host": "h", "client": "alice"}', "`client` must be an IP address"),
         ("\xff", "not JSON"),
     ],
 )
@@ -101,6 +104,47 @@ def test_a_file_that_is_no_request(content: str, said: str, capsys: pytest.Captu
     Path("request.json").write_bytes(content.encode("latin-1"))
     assert run("explain", "request.json") == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("condition", "options", "fits"),
+    [
+        ('network = "10.1.0.0/16"', ["--from", "10.1.2.3"], True),
+        ('network = "10.1.0.0/16"', [], False),
+        ('subject = "user:alice"', ["--subject", "Alice"], True),
+        ('subject = "user:alice"', ["--from", "10.9.9.9"], True),  # the address map says so
+        ('subject = "user:alice"', ["--from", "10.9.9.9", "--subject", "bob"], False),
+        ('subject = "user:alice"', ["--from", "10.9.9.9", "--group", "staff"], True),
+        ('group = "staff"', ["--group", "interns", "--group", "Staff"], True),
+        ('group = "staff"', ["--group", "interns"], False),
+        ('assurance = "asserted"', ["--subject", "alice"], True),
+    ],
+)
+def test_rules_on_people_can_be_tried(
+    condition: str, options: list[str], fits: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sender is supposed to be who the options say; what they leave open is resolved as the gate does."""
+    Path("map.csv").write_text("network,subject,groups\n10.9.9.9/32,alice,\n")
+    Path("policy.toml").write_text(
+        f'id = "p"\nversion = "1"\n[[rule]]\nid = "people"\nwhen = {{ {condition} }}\naction = "block"\n'
+    )
+    Path("sluice.toml").write_text('[paths]\npolicy = "policy.toml"\n[identity]\naddress_map = "map.csv"\n')
+    assert run("explain", "--config", "sluice.toml", "--json", *options, request("hello")) == 0
+    assert (json.loads(capsys.readouterr().out)["decision"]["rule"] == "people") is fits
+
+
+def test_a_client_in_the_file_is_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    """`client` of the request file counts, and a subject that is no name is told."""
+    Path("policy.toml").write_text(
+        'id = "p"\nversion = "1"\n[[rule]]\nid = "net"\nwhen = { network = "10.1.0.0/16" }\naction = "block"\n'
+    )
+    Path("sluice.toml").write_text('[paths]\npolicy = "policy.toml"\n')
+    name = request("hello")
+    Path(name).write_text(json.dumps(json.loads(Path(name).read_text()) | {"client": "10.1.2.3"}))
+    assert run("explain", "--config", "sluice.toml", "--json", name) == 0
+    assert json.loads(capsys.readouterr().out)["decision"]["rule"] == "net"
+    assert run("explain", "--subject", "", name) == 2
+    assert "the subject must be a name" in capsys.readouterr().err
 
 
 def test_check_is_sound_as_shipped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +175,20 @@ def test_check_names_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
     for warned in ("admin.listen", "tunnels.non_tls"):
         assert f"warning: sluice.toml: {warned}" in told
     assert "would not start" in told
+
+
+def test_the_example_of_destinations_is_true(capsys: pytest.CaptureFixture[str]) -> None:
+    """As shipped it changes nothing; with every example line in force it is sound, and its statuses count."""
+    text = (Path(__file__).parents[2] / "deploy" / "targets.toml").read_text()
+    assert all(line.startswith("#") for line in text.splitlines() if line)
+    Path("targets.toml").write_text(re.sub(r"^#(?=\S)(?!#)", "", text, flags=re.M))
+    assert "\n[provider]\n" in Path("targets.toml").read_text()
+    Path("sluice.toml").write_text('[paths]\ntargets = "targets.toml"\n')
+    assert run("check", "--config", "sluice.toml") == 0, capsys.readouterr().err
+    capsys.readouterr()
+    for host, status in (("api.deepseek.com", "prohibited"), ("a.llm.example.org", "sanctioned")):
+        assert run("explain", "--config", "sluice.toml", "--json", request("hello", host=host)) == 0
+        assert json.loads(capsys.readouterr().out)["target"]["status"] == status
 
 
 def test_check_warns_of_what_has_run_out(capsys: pytest.CaptureFixture[str]) -> None:
