@@ -61,8 +61,19 @@ EXIT_CODES = """Exit codes: 0 as hoped; 1 found, or broken; 2 used wrongly or mi
 run; 70 a fault of ours; 130 interrupted."""
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        import importlib.metadata
+
+        click.echo(f"sluice {importlib.metadata.version('sluice')}")
+        ctx.exit()
+
+
 @click.group(
     cls=_Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 def group() -> None:
     """Sluice: what leaves for AI services, inspected, decided and recorded.
@@ -97,7 +108,7 @@ def _run(arguments: list[str] | None) -> int:
         return INTERRUPTED
     except Misconfigured as e:
         for problem in e.problems:
-            complain(str(problem))
+            complain(str(problem).removeprefix("sluice: "))  # what lies in no file has our own name as its place
         return USAGE
     except NotRunning as e:
         complain(str(e), "`sluice-proxy` (or `make run`) starts it")

@@ -65,11 +65,12 @@ def _check(settings: Settings, paths: Sequence[Path], as_json: bool) -> int:
 
 @command.command("list")
 @config_option
-@click.option("--class", "data_class", metavar="CLASS", help="Only this data class, or those that begin with it.")
+@click.option("--class", "data_class", metavar="CLASS", help="This class, or those that begin with it.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _list(settings: Settings, data_class: str | None, as_json: bool) -> int:
     """List the detectors in force."""
-    chosen = [d for d in _load(settings) if not data_class or f"{d.data_class}.".startswith(f"{data_class}.")]
+    begins = tuple(f"{data_class}{end}" for end in ".-")  # whole words: `finan` is no class
+    chosen = [d for d in _load(settings) if not data_class or f"{d.data_class}.".startswith(begins)]
     if as_json:
         print_json([_brief(detector) for detector in chosen])
         return SOUND
@@ -116,13 +117,16 @@ def _show(settings: Settings, detector_id: str, as_json: bool) -> int:
 
 
 @command.command("new")
+@config_option
 @click.argument("detector_id", metavar="ID")
-def _new(detector_id: str) -> int:
+def _new(settings: Settings, detector_id: str) -> int:
     """Print the beginning of a pack with one detector ID (`vendor.thing`), to be filled in and checked."""
     from sluice.detect import packs
 
     if not packs.ID.fullmatch(detector_id):
         raise click.UsageError(f"`{detector_id}` is not `vendor.thing` in lower case, as in `acme.api-key`")
+    if any(detector.id == detector_id for detector in _load(settings)):
+        note(f"warning: there is a detector `{detector_id}` already (`sluice packs show` prints it); choose another id")
     click.echo(TEMPLATE.format(id=detector_id, family=detector_id.partition(".")[0]), nl=False)
     return SOUND
 
@@ -135,7 +139,7 @@ id          = "{id}"   # permanent: never reused, never renamed
 rev         = 1   # goes up whenever pattern or validators change
 title       = "What it is, in three words"
 why         = "What follows when this leaves: one sentence for the person who is blocked."
-pattern     = '''\\b(acme_[A-Za-z0-9]{{32}})\\b'''   # hyperscan subset: no look-around; one group = the value
+pattern     = '''\\b(acme_[A-Za-z0-9]{{32}})\\b'''   # one group = the value; look-around is allowed
 keywords    = ["acme"]
 keyword_use = "boost"   # or "require": without a keyword near by it is no match
 validators  = []   # names of checks, all must pass

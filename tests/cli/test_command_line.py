@@ -38,6 +38,14 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         assert sluice_command(name, "--help", cwd=tmp_path).returncode == 0
 
 
+def test_version_is_an_option_too(tmp_path: Path) -> None:
+    """`sluice --version` is one line, the same version that `sluice version` begins with."""
+    told = sluice_command("--version", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.fullmatch(r"sluice \d\S*\n", told.stdout)
+    assert sluice_command("version", cwd=tmp_path).stdout.startswith(told.stdout.strip() + " (")
+
+
 def test_help_and_version_load_no_engine() -> None:
     """Help and completion stay quick because no room is imported before its command runs."""
     code = (

@@ -31,6 +31,8 @@ def test_list_by_class(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("packs", "list", "--json", "--class", "financial") == 0
     chosen = json.loads(capsys.readouterr().out)
     assert {d["class"].partition(".")[0] for d in chosen} == {"financial"}
+    assert run("packs", "list", "--json", "--class", "secret.cloud") == 0
+    assert {d["class"] for d in json.loads(capsys.readouterr().out)} == {"secret.cloud-key"}
     assert run("packs", "list", "--class", "finan") == 0
     assert "0 detectors" in capsys.readouterr().out
 
@@ -43,7 +45,18 @@ def test_show_tells_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["why"]
     assert "luhn" in told["validators"]
     assert run("packs", "show", "payment.card-numbr") == 2
-    assert "payment.card-number" in capsys.readouterr().err
+    assert (said := capsys.readouterr().err).startswith("sluice: no detector `payment.card-numbr`")
+    assert "payment.card-number" in said
+
+
+def test_an_id_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beginning a detector whose id exists ends in a conflict: said at once, beside the pack."""
+    assert run("packs", "new", "payment.card-number") == 0
+    told = capsys.readouterr()
+    assert "warning: there is a detector `payment.card-number` already" in told.err
+    assert 'id          = "payment.card-number"' in told.out
+    assert run("packs", "new", "acme.api-key") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_new_pack_is_sound_and_a_spoiled_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
