@@ -174,7 +174,7 @@ CREATE TABLE events
     body_hmac_after Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of the body after transformation',
     bytes_after Nullable(UInt64) COMMENT 'Size of the body after transformation',
     -- outcome
-    forwarded Nullable(Bool) COMMENT 'A connection to the provider was asked for',
+    forwarded Nullable(Bool) COMMENT 'A connection to the provider stood for it',
     upstream_status Nullable(UInt16) COMMENT 'HTTP status of the provider',
     upstream_error LowCardinality(Nullable(String)) COMMENT 'Why the provider could not be reached',
     resp_bytes Nullable(UInt64) COMMENT 'Size of the answer',

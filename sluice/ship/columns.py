@@ -312,7 +312,7 @@ COLUMNS: tuple[Column, ...] = (
     text("body_hmac_after", "Keyed fingerprint of the body after transformation"),
     number("bytes_after", "Size of the body after transformation"),
     # outcome
-    flag("forwarded", "A connection to the provider was asked for"),
+    flag("forwarded", "A connection to the provider stood for it"),
     number("upstream_status", "HTTP status of the provider", "UInt16"),
     low("upstream_error", "Why the provider could not be reached"),
     number("resp_bytes", "Size of the answer"),
