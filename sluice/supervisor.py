@@ -73,7 +73,7 @@ def run(file: Path | None, *, worker: Sequence[str] = WORKER, shipper: Sequence[
     claim = instance.claim(settings.paths.var)
     try:
         startup.fresh_metrics(settings)
-        digest, warnings = startup.check(settings)
+        digest, warnings = startup.check(settings, file)
         for warning in warnings:
             _say(f"warning: {warning}")
         proxy = startup.bind(settings.proxy.listen, settings.proxy.backlog, "proxy.listen")
