@@ -156,8 +156,9 @@ def fresh_metrics(settings: config.Settings) -> None:
 
 def check(settings: config.Settings, file: Path | None = None) -> tuple[str, tuple[Problem, ...]]:
     """Load what the settings name, the rulebook, the fingerprint key and the CA, making key and CA on the first start.
-    Returns the rulebook's
-    digest, and warnings. Raises `Misconfigured` with the problems of all of them."""
+
+    Returns the rulebook's digest, and warnings. Raises `Misconfigured` with the problems of all of them.
+    """
     from sluice import ca, policy, rulebook  # they import metrics, which must find its directory named
 
     problems = unfit_settings(settings, file)
