@@ -32,6 +32,7 @@ log = logging.getLogger("sluice.guard")
 MARGIN_SECONDS = 1.0
 """The gate keeps its own deadlines; these are the belt, a little wider."""
 
+LENGTH = Objection(Reason.BAD_REQUEST, Cause.BAD_REQUEST, "length")
 TRAILERS = Objection(Reason.TRAILERS, Cause.BAD_REQUEST, "trailers")
 BROKEN = Objection(Reason.INTERNAL, Cause.INTERNAL, "the connection was given up")
 BUSY = Objection(Reason.OVERLOAD, Cause.OVERLOAD, "limits.inflight_requests")
@@ -225,6 +226,8 @@ class GuardAddon:
             return passage.overflow
         if flow.request.trailers:
             return TRAILERS
+        if passage.head.length not in (None, len(flow.request.raw_content or b"")):
+            return LENGTH  # an HTTP/2 head that declares a body and ends the stream: HTTP/1 upstreams would wait for it
         return BROKEN if line.broken else None
 
     # ------------------------------------------------------------------------- belts: hooks that must never be called

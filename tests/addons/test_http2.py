@@ -168,6 +168,17 @@ def test_malformed_heads_go_nowhere(name: str, proxy: Proxy, upstream: Upstream)
     assert not [a for a in proxy.gate.asked if a.kind != "refuse"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_declared_body_that_does_not_come_is_refused(method: str, proxy: Proxy, upstream: Upstream) -> None:
+    """A head that promises a length and ends the stream reaches nobody: an HTTP/1 upstream would wait for the body."""
+    client = h2(proxy, checked=False)
+    number = client.start(method, "/_/echo", headers=(("content-length", "50"),), end=True)
+    (stream,) = client.wait(number)
+    assert stream.status == 400
+    assert [a.reason for a in proxy.gate.refusals()] == [Reason.BAD_REQUEST]
+    assert not upstream.journal.requests
+
+
 def test_trailers_are_refused(proxy: Proxy, upstream: Upstream) -> None:
     """T65: trailers of a request are not let through unseen: the request is refused, and its neighbours are not."""
     client = h2(proxy)
