@@ -68,6 +68,8 @@ class ObedientGate:
         self._lock = threading.Condition()
         self._asked: list[Asked] = []
         self._outcomes: list[Outcome] = []
+        self._earlier: set[str] = set()
+        """Exchanges of before the last `reset`: their outcomes may come late and are another test's."""
         self._seq = 0
 
     # what a test says
@@ -108,6 +110,7 @@ class ObedientGate:
     def reset(self) -> None:
         """As new: allows everything, remembers nothing."""
         with self._lock:
+            self._earlier.update(a.exchange.id for a in self._asked)
             self._asked.clear()
             self._outcomes.clear()
             self.decide = _allow
@@ -142,8 +145,9 @@ class ObedientGate:
 
     async def outcome(self, outcome: Outcome) -> None:
         with self._lock:
-            self._outcomes.append(outcome)
-            self._lock.notify_all()
+            if outcome.exchange_id not in self._earlier:
+                self._outcomes.append(outcome)
+                self._lock.notify_all()
 
     def _note(self, asked: Asked) -> None:
         with self._lock:
