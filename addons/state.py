@@ -175,6 +175,17 @@ class Lines:
             line.arrived()
             line.gone = True
 
+    def end_slow_bodies(self, before: int) -> int:
+        """Close every connection on which a request that began before (microseconds since the epoch) is still
+        sending its body; how many requests that were. Nothing was decided of them, so nothing of them is recorded."""
+        slow = 0
+        for line in self:
+            waiting = [p for p in line.passages if not (p.complete_at or p.ended) and p.received_at < before]
+            if waiting:
+                slow += len(waiting)
+                line.close()
+        return slow
+
     def __len__(self) -> int:
         return len(self._lines)
 

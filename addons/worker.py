@@ -28,6 +28,7 @@ from pathlib import Path
 from addons.egress import GuardedLoop
 from addons.master import GateMaster, Listener
 from addons.options import refuse_key_logs
+from addons.outcome import now
 from addons.tls import GateTls
 from sluice import config, logs, metrics, rulebook
 from sluice.ca import Authority
@@ -194,11 +195,14 @@ class Worker:
         """Once a second: the gauges, and a sign of life. How late this runs is the loop's lag."""
         loop = asyncio.get_running_loop()
         due = loop.time() + HEARTBEAT_SECONDS
+        body_us = int(self._settings.limits.body_seconds * 1_000_000)
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             lag = loop.time() - due
             due = max(due + HEARTBEAT_SECONDS, loop.time())
             inflight = master.core.inflight
+            if slow := master.core.lines.end_slow_bodies(now() - body_us):
+                metrics.BAD_REQUESTS.labels("slow_body").inc(slow)
             metrics.LOOP_LAG_SECONDS.set(lag)
             metrics.INFLIGHT_REQUESTS.set(inflight.requests)
             metrics.INFLIGHT_BYTES.set(inflight.bytes)

@@ -42,6 +42,7 @@ def command(file: Path | None, as_json: bool) -> int:
         problems += startup.unfit_directories(settings)
         book = load_rulebook(settings)
         warned += book.policy.warnings if isinstance(book.policy, PolicySet) else ()
+        warned += tunnelled(settings)
     except Misconfigured as e:
         problems += e.problems
     if as_json:
@@ -92,6 +93,21 @@ def warnings(settings: Settings, file: str) -> Iterator[Problem]:
     server = urlsplit(settings.clickhouse.dsn)
     if server.hostname and not _loopback(server.hostname) and parse_qs(server.query).get("secure") != ["true"]:
         yield Problem(file, None, "clickhouse.dsn: without `?secure=true` the events cross the network in the clear")
+
+
+def tunnelled(settings: Settings) -> Iterator[Problem]:
+    """The site's own rows that let an AI destination through unread: nothing that goes there is inspected."""
+    from sluice import config, targets
+    from sluice.model import Mode, Status
+
+    if settings.paths.targets is None:
+        return
+    shipped = config.signatures_dir() / "targets.toml"
+    ours = {row.id for row in targets.load(shipped).rows if row.mode is Mode.PASS}
+    for row in targets.load(shipped, settings.paths.targets).rows:
+        if row.mode is Mode.PASS and row.id not in ours and row.status is not Status.PROHIBITED:
+            what = f"`{row.host}` ({row.id}) is tunnelled: what goes there is neither inspected nor blocked"
+            yield Problem(str(settings.paths.targets), None, what)
 
 
 def _loopback(host: str) -> bool:

@@ -79,6 +79,8 @@ class Limits(Section, frozen=True):
     """Request target (path and query)."""
     head_seconds: float = 10.0
     """Time from a connection's first byte to a complete first request head."""
+    body_seconds: float = 120.0
+    """Time from a complete request head to the end of its body; a client that drips bytes is disconnected then."""
     inflight_bytes: int = 256 * 1024 * 1024
     """Bodies in inspection at once, per worker; above it requests are refused as overload."""
     inflight_requests: int = 256

@@ -68,6 +68,12 @@ REASONS = tuple(
 """Codes that a rule may give itself."""
 
 
+AFTER_THE_END = {
+    "refuse": "every request is refused. Review the policy and give it a later date",
+    "keep": "it stays in force, and every record says `policy_expired`. Review it and give it a later date",
+}
+
+
 def load(
     path: Path,
     known_classes: Iterable[str] | None = None,
@@ -100,8 +106,8 @@ def load(
     contact = r.message(top, "contact")
     default = r.choice(top, "default", ("allow", "block"), "allow")
     observing = _observing(r, top, blocks=True)
-    valid_to = r.date(top, "valid_to")
     expired = r.choice(top, "expired", ("refuse", "keep"), "refuse")
+    valid_to = r.date(top, "valid_to", passed=AFTER_THE_END[expired or "refuse"])
     if "expired" in top.values and valid_to is None:
         r.bad("expired", "`expired` says what happens after `valid_to`, which is not given")
     rules = _rules(r, contact)

@@ -150,8 +150,8 @@ class Reading:
             return least
         return value
 
-    def date(self, table: Table, key: str) -> dt.date | None:
-        """A date; one that has passed is a warning."""
+    def date(self, table: Table, key: str, *, passed: str = "") -> dt.date | None:
+        """A date; one that has passed is a warning, which says in `passed` what that means."""
         value = table.values.get(key)
         if value is None:
             return None
@@ -159,7 +159,7 @@ class Reading:
             self.bad(f"{table.path}.{key}", f"{key}: must be a date without quotes, as in 2027-01-31")
             return None
         if self._today is not None and value < self._today:
-            self.warn(f"{table.path}.{key}", f"{key}: {value} has passed")
+            self.warn(f"{table.path}.{key}", f"{key}: {value} has passed{': ' if passed else ''}{passed}")
         return value
 
     def values(self, table: Table, key: str, closed: Sequence[str] | None = None) -> list[str]:

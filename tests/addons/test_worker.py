@@ -154,6 +154,22 @@ def test_life_of_a_worker(start: Callable[..., Worker], upstream: Upstream) -> N
     assert kinds[0][0] == kinds[-1][0] == "control"
 
 
+@pytest.mark.timeout(60)
+def test_a_body_that_drips_is_ended(start: Callable[..., Worker], upstream: Upstream) -> None:
+    """A client that keeps its request alive with a byte now and then is disconnected; others are not disturbed."""
+    worker = start(extra="[limits]\nbody_seconds = 1.5\n")
+    worker.until("ready")
+    with worker.tunnel() as slow, worker.tunnel() as other:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {AI}\r\nContent-Type: application/json\r\n"
+        slow.send(head.encode() + b"Content-Length: 1000\r\n\r\n{")
+        until = time.monotonic() + 30
+        with pytest.raises(OSError):  # noqa: PT012 - reset, broken pipe or end of TLS, whichever comes first
+            while time.monotonic() < until:
+                slow.send(b" ")
+                time.sleep(0.2)
+        assert other.request("POST", "/v1/chat/completions", CHAT).status == 200
+
+
 def test_a_failing_ledger_ends_the_worker(start: Callable[..., Worker], upstream: Upstream) -> None:
     """When the disk refuses a record nothing is forwarded any more and the process ends with code 75."""
     worker = start()

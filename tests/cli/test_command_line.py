@@ -129,3 +129,12 @@ def test_completion_is_offered(tmp_path: Path) -> None:
     """The shells' completion is served by the program itself."""
     done = sluice_command(cwd=tmp_path, _SLUICE_COMPLETE="bash_complete", COMP_WORDS="sluice ve", COMP_CWORD="1")
     assert done.stdout.split() == ["plain,verify", "plain,version"]
+
+
+def test_what_the_site_lets_through_unread_is_said(tmp_path: Path) -> None:
+    """A row of the site that tunnels an AI destination is a warning of `sluice check`: it is a blind spot by choice."""
+    (tmp_path / "s.toml").write_text('[paths]\ntargets = "sites.toml"\n')
+    (tmp_path / "sites.toml").write_text('[[target]]\nhost = "api.openai.com"\nmode = "pass"\n')
+    done = sluice_command("check", "--config", "s.toml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert any("warning" in line and "api.openai.com" in line for line in done.stderr.splitlines())
