@@ -57,6 +57,7 @@ HOST_FORM = Fault("host_form", "the Host header is malformed")
 FRAMING = Fault("framing", "Transfer-Encoding and Content-Length do not say clearly where the body ends")
 TRAILERS = Fault("trailers", "trailers are not accepted", Reason.TRAILERS)
 EXPECT = Fault("expect", "an expectation other than 100-continue")
+HTTP2 = Fault("http2", "the client broke the rules of HTTP/2")
 CHUNK = Fault("chunk", "the chunked body is malformed")
 
 _METHOD = rb"[A-Z][A-Z-]{0,23}"

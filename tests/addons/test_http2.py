@@ -168,6 +168,28 @@ def test_malformed_heads_go_nowhere(name: str, proxy: Proxy, upstream: Upstream)
     assert not [a for a in proxy.gate.asked if a.kind != "refuse"]
 
 
+BROKEN = {
+    "two paths": MALFORMED["two paths"],
+    "upper-case name": MALFORMED["upper-case name"],
+    "connection": MALFORMED["connection"],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_ends_a_connection_is_recorded(name: str, proxy: Proxy, upstream: Upstream) -> None:
+    """A head that HTTP/2 itself forbids ends the connection, leaves one refusal, and is quoted to nobody."""
+    pseudo, headers = BROKEN[name]
+    client = h2(proxy, checked=False)
+    client.start("GET", "/", headers=headers, pseudo=pseudo or None, end=True)
+    with contextlib.suppress(ConnectionError):
+        client.wait(1, timeout=5)
+    until = time.monotonic() + 5
+    while not proxy.gate.asked and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [(a.kind, a.detail) for a in proxy.gate.asked] == [("refuse", "http2")]
+    assert upstream.journal.connections == 0
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_declared_body_that_does_not_come_is_refused(method: str, proxy: Proxy, upstream: Upstream) -> None:
     """A head that promises a length and ends the stream reaches nobody: an HTTP/1 upstream would wait for the body."""
