@@ -143,6 +143,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
         facts={"version": metadata.version("sluice"), "mitmproxy": metadata.version("mitmproxy")},
     )
     gate = Gate(settings, rules, ledger, resolver)
+    metrics.hold()
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
@@ -150,6 +151,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     finally:
         gate.close()
         ledger.close()
+        metrics.flush()
 
 
 class Worker:
@@ -192,7 +194,7 @@ class Worker:
         self._stop.set()
 
     async def _beat(self, master: GateMaster, listener: Listener) -> None:
-        """Once a second: the gauges, and a sign of life. How late this runs is the loop's lag."""
+        """Once a second: the metrics, and a sign of life. How late this runs is the loop's lag."""
         loop = asyncio.get_running_loop()
         due = loop.time() + HEARTBEAT_SECONDS
         body_us = int(self._settings.limits.body_seconds * 1_000_000)
@@ -207,6 +209,7 @@ class Worker:
             metrics.INFLIGHT_REQUESTS.set(inflight.requests)
             metrics.INFLIGHT_BYTES.set(inflight.bytes)
             metrics.CONNECTIONS.set(listener.connections)
+            metrics.flush()
             self._status.say(
                 "alive",
                 connections=listener.connections,
