@@ -4,8 +4,9 @@ Rules
 1. A `Receipt` is made here alone, and only behind the flush that covers its record.
 2. Order is fixed when `commit` is called: sequence number, previous hash and canonical bytes are set under one lock.
    A caller who stops waiting changes nothing: the record is written, once.
-3. One committer thread. Whoever waits when it looks is flushed together, by one write and one fdatasync; nobody
-   is made to wait for company.
+3. One committer thread, which writes and flushes and does nothing else: each time it wants the interpreter back it
+   stops the event loop. What was committed in one turn of the loop goes to it together, and whoever waits when it
+   looks is flushed together, by one write and one fdatasync; nobody is made to wait for company.
 4. An I/O error ends the writer for good: everyone who waits and everyone who comes later gets `Unavailable`, and the
    file is never flushed again. After a failed fsync Linux holds the pages for clean, so that trying again would
    succeed without writing anything (the lesson of PostgreSQL's "fsyncgate", 2018). The process has to be replaced.
@@ -153,7 +154,12 @@ class Writer:
         self._next_check = 0.0
         self._low = False
         self._held: list[_Waiting] = []
-        """Placed by `note` and not yet handed over: they go with the next record that somebody waits for."""
+        """Placed and not yet handed over: they go at the end of this turn of the loop that committed one of them; what
+        `note` alone placed goes with the next record that somebody waits for."""
+        self._turn: asyncio.AbstractEventLoop | None = None
+        """The loop that will hand over at the end of its turn."""
+        self._timer: asyncio.AbstractEventLoop | None = None
+        """The loop that will hand over what `note` placed, when nobody comes by."""
         # The committer's own.
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._flush_bytes = min(FLUSH_BYTES, segment_bytes // 4)
@@ -171,7 +177,9 @@ class Writer:
         """Like `commit`, without hurry: the record shares the next flush, or has its own after `NOTE_SECONDS`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        if self._append(record, loop, future, hurry=False):
+        self._append(record, loop, future, hurry=False)
+        if self._timer is not loop:
+            self._timer = loop
             loop.call_later(NOTE_SECONDS, self._release)
         return await future
 
@@ -205,12 +213,12 @@ class Writer:
     def _append(
         self,
         record: Record,
-        loop: asyncio.AbstractEventLoop | None,
-        future: asyncio.Future[Receipt] | None,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Receipt],
         *,
         hurry: bool = True,
-    ) -> bool:
-        """Place a record behind all others. True when it is the first of those that nobody hands over yet."""
+    ) -> None:
+        """Place a record behind all others, and see to it that it is handed over."""
         with self._lock:
             if self.failed is not None or self._closed:
                 metrics.LEDGER_FAILURES.labels(reason="failed" if self.failed else "closed").inc()
@@ -220,13 +228,23 @@ class Writer:
                 metrics.LEDGER_FAILURES.labels(reason="disk_low").inc()
                 raise Unavailable(Cause.AUDIT_UNAVAILABLE, "too little free disk space for the ledger")
             self._held.append(self._place(record, loop, future, hurry=hurry))
-            if hurry or len(self._held) >= NOTE_RECORDS:
+            if hurry:
+                if self._turn is not loop:
+                    self._turn = loop
+                    loop.call_soon(self._end_turn)
+            elif len(self._held) >= NOTE_RECORDS:
                 self._hand_over()
-            return len(self._held) == 1
+
+    def _end_turn(self) -> None:
+        """Hand over what this turn of the event loop has brought."""
+        with self._lock:
+            self._turn = None
+            self._hand_over()
 
     def _release(self) -> None:
         """Hand over what `note` left, for nobody came by."""
         with self._lock:
+            self._timer = None
             self._hand_over()
 
     def _hand_over(self) -> None:
@@ -308,17 +326,16 @@ class Writer:
     def _settle(self, batch: list[_Waiting]) -> None:
         """Receipts for a flushed batch, one wake-up per event loop."""
         now, done = self._clock() // 1000, time.perf_counter()
-        for loop in {w.loop for w in batch if w.loop is not None}:
-            _call(loop, self._deliver, [w for w in batch if w.loop is loop], now)
-        for w in batch:
-            if w.hurry:
-                metrics.COMMIT_SECONDS.observe(done - w.began)
-            _RECORDS[w.kind].inc()
+        for loop in {w.loop for w in batch}:
+            mine = [w for w in batch if w.loop is loop]
+            if loop is None or not _call(loop, self._deliver, mine, now, done):
+                _count(mine, done)
 
-    def _deliver(self, batch: list[_Waiting], durable_at: int) -> None:
+    def _deliver(self, batch: list[_Waiting], durable_at: int, done: float) -> None:
         for w in batch:
             if w.future is not None and not w.future.done():
                 w.future.set_result(Receipt(self.node, self.epoch, w.seq, w.leaf, durable_at))
+        _count(batch, done)
 
     def _fail(self, error: Exception, batch: list[_Waiting]) -> None:
         """End of this writer. Nothing that waits is answered with anything but `Unavailable`, now and later."""
@@ -387,14 +404,25 @@ def _opening(
     return events
 
 
+def _count(batch: list[_Waiting], done: float) -> None:
+    """Metrics of durable records."""
+    for w in batch:
+        if w.hurry:
+            metrics.COMMIT_SECONDS.observe(done - w.began)
+        _RECORDS[w.kind].inc()
+
+
 def _reject(batch: list[_Waiting], why: str) -> None:
     for w in batch:
         if w.future is not None and not w.future.done():
             w.future.set_exception(Unavailable(Cause.AUDIT_UNAVAILABLE, why))
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> bool:
+    """Call a function on an event loop's thread; False when that loop is closed, and nobody waits there any more."""
     try:
         loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:  # the loop is closed: nobody waits there any more
+    except RuntimeError:
         log.warning("an event loop ended before its records were flushed")
+        return False
+    return True
