@@ -186,7 +186,7 @@ def keyword_expression(words: Iterable[str]) -> str:
     """The hyperscan expression of a set of keywords: whole words, where `_` and an escape such as `\\n` end a word."""
     branches = []
     for word in sorted(words):
-        text = "".join(c if c.isalnum() else f"\\x{ord(c):02x}" for c in word)
+        text = "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in word)
         front = r"(?:\b|_|\\[nrt])" if word[0].isascii() and word[0].isalnum() else ""
         back = r"(?:\b|_)" if word[-1].isascii() and word[-1].isalnum() else ""
         branches.append(front + text + back)

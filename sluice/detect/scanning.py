@@ -79,6 +79,7 @@ class Compiled:
     confidence: float
     cost: int
     weight: int
+    proves: bool
 
 
 class _Halt(Exception):
@@ -308,7 +309,7 @@ class Scanning:
         self.seen.add(key)
         self.work.sightings += 1
         confidence = SAMPLE if example else self._confidence(c, text.text, start, end)
-        validated = None if not c.validators else not example or None
+        validated = None if not c.proves else not example or None
         self.sightings.append(Sighting(c.detector, text.part, first, last, value, validated, confidence, example))
         return end
 
@@ -342,6 +343,7 @@ def compile_detector(detector: Detector) -> Compiled:
         confidence=confidence,
         cost=1 + (shape.tail + shape.most) // 256,
         weight=16 if "phone" in kinds else 2,
+        proves=bool(kinds - validators.SCREENS),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import phonenumbers
 from stdnum.exceptions import ValidationError
 
-from sluice.detect import national, passwords
+from sluice.detect import national, national_world, passwords
 from sluice.detect.examples import checksum62
 
 
@@ -59,16 +59,21 @@ type Validator = Callable[[Candidate], Verdict]
 CHECKSUMS = frozenset(
     {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
     | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "ca_sin", "aba", "jwt"}
+    | (set(national_world.CHECKS) - national_world.STRUCTURE)
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
+
+SCREENS = frozenset({"not_counter", "has_digit"})
+"""Validators that only sort out: what passes them has proved nothing, and is not `validated` by them."""
 
 STDNUM = frozenset(
     """
     ar.cuit au.tfn bg.egn br.cnpj br.cpf ch.ssn cl.rut cn.ric co.nit cz.rc de.idnr do.cedula ec.ci ee.ik es.dni
     es.nie es.cif fi.hetu fr.nir fr.nif gb.nhs gr.amka hr.oib ie.pps il.idnr in_.aadhaar is_.kennitala
-    it.codicefiscale kr.rrn lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip
+    it.codicefiscale lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip
     pt.nif ro.cnp ru.inn si.emso sk.rc th.pin tr.tckimlik ua.rntrc us.rtn uy.rut ve.rif za.tin id.nik
-    us.atin
+    us.atin al.nipt ar.dni at.tin au.abn au.acn by.unp co.nit cr.cpf cu.ni cy.vat gb.utr gr.vat id.npwp in_.epic in_.vid
+    ke.pin md.idno mu.nid pe.ruc nl.identiteitskaartnummer pt.cc py.ruc tr.vkn de.stnr ca.bc_phn
     """.split()  # noqa: SIM905 - names read better as names
 )
 """Modules of python-stdnum that a pack may ask for. None of them asks for today's date."""
@@ -415,6 +420,7 @@ _PLAIN: dict[str, Validator] = {
     "has_digit": _simple(lambda value: any(c.isdigit() for c in value)),
     "connection_password": _connection_password,
     "user_password": _user_password,
+    **{name: _simple(check) for name, check in national_world.CHECKS.items()},
 }
 
 
