@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo check test test-agents bench lock clean
+.PHONY: help setup setup-test run demo check test test-faults test-agents bench lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check: setup-test ## lint, format, types, walls, detector packs
 
 test: setup-test ## run the tests (ARGS="tests/ledger -x" for some)
 	$(BIN)/python -m pytest $(or $(ARGS),tests --ignore=tests/agents --ignore=tests/bench)
+
+test-faults: setup-test ## the fault tests in full: every kill, error and delay, up to an hour
+	SLUICE_FAULTS=full $(BIN)/python -m pytest tests/faults
 
 test-agents: setup-test $(AGENTS)/node_modules/.package-lock.json ## coding agents through the gate (downloads hundreds of MB)
 	$(BIN)/python -m pytest tests/agents

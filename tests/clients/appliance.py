@@ -45,6 +45,7 @@ class Appliance:
         closed: Sequence[str] = SIDE_HOSTS,
         workers: int = 1,
         settings: str = SHIP_SOON,
+        port: int = 0,
     ) -> None:
         self.directory = directory
         self.var = directory / "var"
@@ -57,7 +58,7 @@ class Appliance:
         addresses = dict.fromkeys(hosts, upstream.address) | dict.fromkeys(closed, "127.0.0.1:1")
         mapping = "\n".join(f'"{host}" = "{address}"' for host, address in addresses.items())
         self.config.write_text(
-            f'{settings}\n[proxy]\nlisten = "127.0.0.1:0"\nworkers = {workers}\n'
+            f'{settings}\n[proxy]\nlisten = "127.0.0.1:{port}"\nworkers = {workers}\n'
             '[admin]\nlisten = "127.0.0.1:0"\n'
             f'[upstream]\ntrusted_ca = "upstream-ca.pem"\n[upstream.hosts]\n{mapping}\n'
         )
@@ -103,6 +104,12 @@ class Appliance:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+    def reap(self) -> None:
+        """Wait for a process that was killed from outside, and forget it."""
+        if self._process is not None:
+            self._process.wait(10)
+            self._process = None
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """A process that writes to a ledger as hard as it can, and says on stdout what was acknowledged to it.
 
-    python -m tests.ledger.busy_writer DIRECTORY SEGMENT_BYTES TASKS
+    python -m tests.ledger.busy_writer DIRECTORY SEGMENT_BYTES TASKS [COMMITS]
 
-One line per acknowledged record: `<seq> <leaf hash>`. Ends with `failed` and exit code 75 when the ledger fails.
+One line per acknowledged record: `<seq> <leaf hash>`. Ends with `failed` and exit code 75 when the ledger fails; with
+COMMITS each task makes so many, and the ledger is closed in order.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from tests.ledger.ledger_rig import make_record
 LEDGER_FAILED = 75
 
 
-async def main(directory: Path, segment_bytes: int, tasks: int) -> int:
-    ledger = writer.open_stream(directory, node="n", slot=0, segment_bytes=segment_bytes, disk_low_bytes=0)
+async def main(directory: Path, segment_bytes: int, tasks: int, commits: int = 1_000_000) -> int:
+    try:
+        ledger = writer.open_stream(directory, node="n", slot=0, segment_bytes=segment_bytes, disk_low_bytes=0)
+    except Unavailable:
+        os.write(1, b"failed\n")
+        return LEDGER_FAILED
 
     async def work(task: int) -> None:
-        for n in range(1_000_000):
+        for n in range(commits):
             receipt = await ledger.commit(make_record(task * 1_000_000 + n, size=200))
             os.write(1, f"{receipt.seq} {receipt.leaf_hash.hex()}\n".encode())
 
@@ -32,8 +37,9 @@ async def main(directory: Path, segment_bytes: int, tasks: int) -> int:
     except Unavailable:
         os.write(1, b"failed\n")
         return LEDGER_FAILED
-    return 0
+    ledger.close()
+    return LEDGER_FAILED if ledger.failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), *map(int, sys.argv[2:]))))
