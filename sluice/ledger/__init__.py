@@ -7,6 +7,10 @@
     writer    order, group commit, hash chain. The only maker of a `Receipt`
     reader    records from a position, live beside the writer
     audit     `verify`: is a ledger what its writers left
+    pruned    the note that names what retention took from a stream's head
+    merkle    the tree over a stream's leaf hashes: roots, proofs. Pure
+    note      signed notes (C2SP). Pure
+    checkpoint  size and root of a stream, signed; the proof of one record. Pure
 
 A stream is a directory `<node>-w<slot>`; it holds segments named `<epoch>-<first seq>.seg`, so that names sort in
 the order of writing, a `lock` (one writer), and `durable` (how many records are flushed, for readers on this machine).
