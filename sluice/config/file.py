@@ -185,12 +185,22 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
         bad("tunnels.ports", "must list ports from 1 to 65535")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
         bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
+    for witness in s.seal.witnesses:
+        if not _WITNESS.fullmatch(witness):
+            bad(
+                "seal.witnesses", f"`{witness}` is neither a directory, `https://host/path` nor `syslog+tcp://host:601`"
+            )
+    if s.seal.origin and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", s.seal.origin):
+        bad("seal.origin", "must be a name such as `gates.example.com`: letters, digits, dots, hyphens and slashes")
     if s.upstream.trusted_ca and not (_base(origin.file) / s.upstream.trusted_ca).is_file():
         bad("upstream.trusted_ca", f"`{s.upstream.trusted_ca}` does not exist")
     return sorted(out, key=lambda problem: problem.line or 0)
 
 
+_WITNESS = re.compile(r"https?://[^\s/]+(/\S*)?|syslog\+(udp|tcp)://[^\s/:]+:\d{1,5}|(?![a-z+]+://).+")
+
 RANGES = {
+    "seal.seconds": (0.1, 3600, " seconds"),
     "proxy.workers": (0, 256, "; 0 = one per core"),
     "ca.leaf_days": (1, 90, ": leaves live days, not years"),
     "ca.years": (1, 30, ""),
@@ -226,4 +236,9 @@ def _absolute(s: Settings, base: Path) -> Settings:
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
         identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
+        seal=msgspec.structs.replace(
+            s.seal,
+            keys=at(s.seal.keys),
+            witnesses=tuple(w if "://" in w else str((base / w).resolve()) for w in s.seal.witnesses),
+        ),
     )

@@ -113,6 +113,21 @@ class Evidence(Section, frozen=True):
     """Keep the User-Agent header in records (it is not a secret; some sites count it as personal)."""
 
 
+class Seal(Section, frozen=True):
+    seconds: float = 10.0
+    """New records are sealed by a signed checkpoint after this time at the latest: the tail that a thief of the disk
+    could cut unseen is never older."""
+    records: int = 1000
+    """A checkpoint is signed at once when so many records of a stream wait for one."""
+    origin: str = ""
+    """Name of this deployment in its checkpoints, as in `gates.example.com`; made from the first key when empty."""
+    keys: Path | None = None
+    """Directory of the private keys, which no worker opens; `var/seal/keys` when unset."""
+    witnesses: tuple[str, ...] = ()
+    """Where every checkpoint is copied to: a directory, `http(s)://host/path` (PUT), `syslog+udp://host:514`,
+    `syslog+tcp://host:601`. Only a copy that this machine cannot change shows a rollback or a second history."""
+
+
 class ClickHouse(Section, frozen=True):
     dsn: str = ""
     """`clickhouse://user:password@host:port/?secure=true` of a server; empty = the embedded engine under `var`."""
@@ -150,6 +165,7 @@ class Settings(Section, frozen=True):
     limits: Limits = Limits()
     tunnels: Tunnels = Tunnels()
     evidence: Evidence = Evidence()
+    seal: Seal = Seal()
     clickhouse: ClickHouse = ClickHouse()
     identity: Identity = Identity()
     ca: Ca = Ca()
@@ -161,6 +177,15 @@ class Settings(Section, frozen=True):
     @property
     def ledger_dir(self) -> Path:
         return self.paths.var / "ledger"
+
+    @property
+    def seal_dir(self) -> Path:
+        """Signed checkpoints of every stream, and the list of the keys that signed them."""
+        return self.paths.var / "seal"
+
+    @property
+    def seal_keys_dir(self) -> Path:
+        return self.seal.keys or self.seal_dir / "keys"
 
     @property
     def clickhouse_dir(self) -> Path:

@@ -17,7 +17,13 @@ from sluice.config import settings as definitions
 FILE = Path(__file__).parents[2] / "deploy" / "sluice.toml"
 SETTING = re.compile(r"^#([a-z_]+ = .*)$", re.M)
 SECTIONS = {f.name: f.type for f in msgspec.structs.fields(config.Settings)}
-UNSET = {("paths", "policy"), ("paths", "targets"), ("upstream", "trusted_ca"), ("identity", "address_map")}
+UNSET = {
+    ("paths", "policy"),
+    ("paths", "targets"),
+    ("upstream", "trusted_ca"),
+    ("identity", "address_map"),
+    ("seal", "keys"),
+}
 """Settings without a default value, which the file shows by an example."""
 
 
