@@ -483,6 +483,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """**P** (every text: it is the provider's word and has not been looked at) What an answer says of itself.
+
+    Tokens are the provider's own count. `calls` are names of the tools that the answer calls, each as often as called.
+    """
+
+    model: str | None = field(default=None, repr=False)
+    id: str | None = field(default=None, repr=False)
+    finish: str | None = field(default=None, repr=False)
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_cached: int | None = None
+    tokens_reasoning: int | None = None
+    calls: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
 
