@@ -96,7 +96,8 @@ def _heads(detectors: Sequence[Detector], sources: dict[str, Source]) -> list[Pr
         shape = shapes.analyse(d.pattern, caseless=d.case_insensitive)
         complaint = engine.compiles(shape.head, caseless=shape.caseless, utf8=shape.utf8)
         if complaint is None and d.keyword_use == "require":
-            complaint = engine.compiles(engine.keyword_expression(d.keywords), caseless=True, utf8=True)
+            complaints = (engine.compiles(engine.keyword_expression(w), caseless=True, utf8=True) for w in d.keywords)
+            complaint = next(filter(None, complaints), None)
         if complaint:
             out.append(_problem(sources[d.id], d, f"pattern: hyperscan does not take it: {complaint}"))
     return out

@@ -92,8 +92,8 @@ class Finder(Protocol):
     @property
     def compiled(self) -> list[Compiled]: ...
     @property
-    def roles(self) -> list[tuple[int, bool]]:
-        """Detector and whether it is the keywords, for each id that `hits` reports."""
+    def roles(self) -> list[tuple[tuple[int, ...], int]]:
+        """The detectors, and of a keyword its length (otherwise 0), for each id that `hits` reports."""
         ...
 
     @property
@@ -203,13 +203,16 @@ class Scanning:
                     known_char += len(layer.data[base + known_byte : base + offset].decode("utf-8", "ignore"))
                     known_byte = offset
                     offset = known_char
-                index, keyword = roles[ident]
-                if self.counts and self._saturated(index, layer.texts[k].part):
+                indices, length = roles[ident]
+                if length and not whole(layer.texts[k].text, offset - length, offset):
                     continue
-                if keyword:
-                    keywords.setdefault((k, index), []).append(offset)
-                else:
-                    self._confirm(compiled[index], index, layer.texts[k], k, offset, cursors)
+                for index in indices:
+                    if self.counts and self._saturated(index, layer.texts[k].part):
+                        continue
+                    if length:
+                        keywords.setdefault((k, index), []).append(offset)
+                    else:
+                        self._confirm(compiled[index], index, layer.texts[k], k, offset, cursors)
             for (k, index), places in keywords.items():
                 self._around(compiled[index], index, layer.texts[k], places)
         except _Halt:
@@ -345,6 +348,20 @@ def compile_detector(detector: Detector) -> Compiled:
         weight=16 if "phone" in kinds else 2,
         proves=bool(kinds - validators.SCREENS),
     )
+
+
+def whole(text: str, start: int, end: int) -> bool:
+    """True when `text[start:end]` is not part of a longer word: beside an ASCII letter or digit at its edge stands none
+    outside. `_` ends a word, and so does the escape in `\\nssn`."""
+    if end < len(text) and _word(text[end - 1]) and _word(text[end]):
+        return False
+    if start < 1 or not (_word(text[start]) and _word(text[start - 1])):
+        return True
+    return start > 1 and text[start - 1] in "nrt" and text[start - 2] == "\\"
+
+
+def _word(char: str) -> bool:
+    return char.isascii() and char.isalnum()
 
 
 def _merged(places: list[int], before: int, after: int) -> list[tuple[int, int]]:

@@ -169,6 +169,22 @@ def test_required_keyword_opens_a_window() -> None:
     assert [bool(scan_text(engine, t).findings) for t in far] == [False] * len(far)
 
 
+def test_keyword_is_a_whole_word_of_any_length() -> None:
+    """Short or long, in any script, a keyword inside a longer word is none; `_` and an escape end a word."""
+    for word in ("nas", "personnummer", "บัตรประชาชน", "आधार"):
+        engine = lone(detector(r"\b(\d{9})\b", keywords=(word,), keyword_use="require", within=20))
+        for text in (
+            f"{word} 123456789",
+            f"x_{word}_no 123456789",
+            f"a\\n{word}: 123456789",
+            f"{word.upper()}: 123456789",
+        ):
+            assert len(scan_text(engine, text).findings) == 1, text
+        if word.isascii():
+            assert not scan_text(engine, f"x{word} 123456789").findings
+            assert not scan_text(engine, f"{word}s 123456789").findings
+
+
 def test_windows_of_many_keywords_are_joined() -> None:
     """A value in the reach of several keywords is one finding."""
     engine = lone(detector(r"\b(\d{9})\b", keywords=("badge",), keyword_use="require", within=40))
