@@ -128,7 +128,9 @@ LEDGER_DISK_FREE = Gauge(
 CHAIN_GAPS = Counter("sluice_chain_gap", "Gaps or breaks found in a ledger chain.")
 
 ANSWERS_READ = Counter(
-    "sluice_answers_read", "Answers whose model, tokens and end were looked for: read, cut (broke off), fault.", ["result"]
+    "sluice_answers_read",
+    "Answers whose model, tokens and end were looked for: read, cut (broke off), fault.",
+    ["result"],
 )
 
 SHIPPED_ROWS = Counter("sluice_ship_rows", "Rows acknowledged by ClickHouse.")
