@@ -204,8 +204,10 @@ class Scanning:
                     known_byte = offset
                     offset = known_char
                 indices, length = roles[ident]
-                if length and not whole(layer.texts[k].text, offset - length, offset):
-                    continue
+                if length:
+                    offset -= layer.texts[k].text[offset - 1] == "_"  # the end of the word, not a part of it
+                    if not whole(layer.texts[k].text, offset - length, offset):
+                        continue
                 for index in indices:
                     if self.counts and self._saturated(index, layer.texts[k].part):
                         continue
