@@ -15,8 +15,7 @@ import fcntl
 import hashlib
 import os
 import re
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -29,8 +28,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from sluice.config import Settings, schema_dir
 from sluice.errors import Misconfigured, Problem, SluiceError
 from sluice.ship import rows, sqlgate
+from sluice.ship.admission import Admission
+from sluice.ship.admission import code_of as _code
+from sluice.ship.admission import words_of as _message
+from sluice.ship.reading import Question, Reading
 from sluice.ship.rows import Event
-from sluice.ship.sqlgate import Allowed, SqlError
+from sluice.ship.sqlgate import SqlError
 
 TABLE = "events"
 
@@ -56,11 +59,6 @@ READ_SETTINGS: dict[str, Any] = {
     "max_query_size": 262_144,
 }
 """Bounds of one question. `readonly` comes last: after it no setting can be changed."""
-
-NOT_A_READING_STATEMENT = 36
-"""What `parseQueryToJSON` says of statements that it does not know: BAD_ARGUMENTS."""
-_CODE = re.compile(r"Code: (\d+)")
-_VERSION = re.compile(r" \(version [\d.]+(?: \(official build\))?\)")
 
 
 class StoreError(SluiceError):
@@ -156,20 +154,26 @@ class Embedded(_Inserting):
         except (ClickHouseError, RuntimeError) as e:
             raise StoreError(_code(e), f"the embedded ClickHouse cannot open {self._path}: {_message(e)}") from e
         super().__init__(client, database)
-        self._asking = threading.Lock()
-        self._allowed: Allowed | None = None
+        self._admission = Admission(database)
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
         connection = self._connect()
         try:
-            statement = self._admitted(connection, sql)
-            result: bytes = connection.query(statement, form).bytes()
+            admitted = self._admission.admit(connection, sql)
+            result: bytes = connection.query(admitted.statement, admitted.format or form).bytes()
         except RuntimeError as e:
             raise SqlError(_code(e), _message(e)) from e
         finally:
             connection.close()
         return result
+
+    def read(self, question: Question, bounds: Mapping[str, Any]) -> Reading:
+        """A question whose answer is streamed; `bounds` over `READ_SETTINGS`. Raises `SqlError`."""
+        import chdb
+
+        connect: Any = chdb.connect
+        return Reading(lambda: connect(self._path), self._admission, self._database, question, READ_SETTINGS | bounds)
 
     def interrupt(self) -> None:
         with contextlib.suppress(ClickHouseError):
@@ -194,36 +198,6 @@ class Embedded(_Inserting):
             connection.close()
             raise SqlError(_code(e), _message(e)) from e
         return connection
-
-    def _admitted(self, connection: Any, sql: str) -> str:
-        """The statement, if it may run. The engine parses it as a value (in hex), so nothing in it can break out."""
-        with self._asking:
-            allowed = self._allowed = self._allowed or self._ask_allowed(connection)
-        if ours := sqlgate.rewritten(sql, allowed):
-            return ours
-        try:
-            tree = connection.query(f"SELECT parseQueryToJSON(unhex('{sql.encode().hex()}'))", "RawBLOB").bytes()
-        except RuntimeError as e:
-            if _code(e) == NOT_A_READING_STATEMENT:
-                raise sqlgate.refused("only SELECT, SHOW and DESCRIBE of a table are allowed") from e
-            raise SqlError(_code(e), _message(e).partition(": In scope SELECT parseQueryToJSON")[0]) from e
-        sqlgate.check(msgspec.json.decode(tree), allowed)
-        # A second opinion, from another part of the engine.
-        said = connection._conn.classify_query(sql, self._database)
-        if said["statement_count"] != 1 or said["query_class"].name != "READ_ONLY":
-            raise sqlgate.refused("only one reading statement at a time is allowed")
-        return sql
-
-    def _ask_allowed(self, connection: Any) -> Allowed:
-        def names(sql: str) -> list[Any]:
-            return _json_lines(connection.query(sql, "JSONEachRow").bytes())
-
-        return Allowed.of(
-            self._database,
-            [line["name"] for line in names("SELECT name FROM system.databases")],
-            names("SELECT name, categories, alias_to, case_insensitive, is_aggregate FROM system.functions"),
-            [line["name"] for line in names("SELECT name FROM system.aggregate_function_combinators")],
-        )
 
 
 class Server(_Inserting):
@@ -320,18 +294,3 @@ def _errors() -> Iterator[None]:
         yield
     except (ClickHouseError, OSError, RuntimeError) as e:
         raise StoreError(_code(e), _message(e)) from e
-
-
-def _code(error: BaseException) -> int:
-    code = getattr(error, "code", None)
-    if isinstance(code, int):
-        return code
-    found = _CODE.search(str(error))
-    return int(found[1]) if found else 0
-
-
-def _message(error: BaseException) -> str:
-    """ClickHouse's own words: without the client's and without the version, which only pads them."""
-    text = str(error)
-    start = text.find("DB::Exception: ")
-    return _VERSION.sub("", text[start + len("DB::Exception: ") :] if start >= 0 else text).strip()

@@ -39,7 +39,7 @@ NODES = frozenset({
     "ColumnsRegexpMatcher", "ColumnsReplaceTransformer", "ColumnsReplaceTransformerReplacement",
     "ColumnsTransformerList", "ExpressionList", "Function", "Identifier", "InterpolateElement", "Literal",
     "OrderByElement", "QualifiedAsterisk", "QualifiedColumnsListMatcher", "QualifiedColumnsRegexpMatcher",
-    "SampleRatio", "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery", "ShowColumnsQuery",
+    "QueryParameter", "SampleRatio", "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery", "ShowColumnsQuery",
     "ShowIndexesQuery", "ShowTablesQuery", "Subquery", "TableExpression", "TableIdentifier", "TableJoin",
     "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement", "WithElement",
 })  # fmt: skip
@@ -73,8 +73,11 @@ MORE_FUNCTIONS = frozenset({
 })  # fmt: skip
 """Harmless members of other categories, and names that the parser itself makes."""
 
-NOT_FUNCTIONS = frozenset({"aggThrow", "chdb"})
-"""Members of those categories that have no business here."""
+NOT_FUNCTIONS = frozenset({"aggThrow", "chdb", "formatRow", "formatRowNoNewline"})
+"""Members of those categories that have no business here; `formatRow` takes the name of any format."""
+
+_PARAMETER_TYPE = re.compile(r"(?!.*Identifier)[A-Za-z][\w(), .'=+:/-]{0,200}", re.ASCII | re.IGNORECASE)
+"""Types of query parameters. An Identifier is not a value: it could name a table that was never checked."""
 
 TABLE_FUNCTIONS = frozenset({"generateSeries", "generate_series", "numbers", "numbers_mt", "values", "zeros"})
 
@@ -150,7 +153,19 @@ class Allowed:
         return False
 
 
-def rewritten(sql: str, allowed: Allowed) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A statement that may run. `format` is what its FORMAT clause names; `statement` is without the clause.
+
+    `of_settings`: it reads `system.settings` and no other table, as clients do to learn what they may set.
+    """
+
+    statement: str
+    format: str | None
+    of_settings: bool = False
+
+
+def rewritten(sql: str, allowed: Allowed) -> Admitted | None:
     """DESCRIBE and SHOW CREATE, which the tree does not know: taken apart here and put together anew; else None."""
     found = _DESCRIBE.fullmatch(sql)
     if not found:
@@ -158,8 +173,8 @@ def rewritten(sql: str, allowed: Allowed) -> str | None:
     database, table = found["db"] or allowed.database, found["table"]
     _check_table([database, table], allowed)
     verb = "DESCRIBE TABLE" if found["verb"].lower().startswith("desc") else "SHOW CREATE TABLE"
-    ending = f" FORMAT {checked_format(found['format'])}" if found["format"] else ""
-    return f"{verb} `{database}`.`{table}`{ending}"
+    form = checked_format(found["format"]) if found["format"] else None
+    return Admitted(f"{verb} `{database}`.`{table}`", form)
 
 
 def checked_format(name: str) -> str:
@@ -174,12 +189,35 @@ def check(tree: object, allowed: Allowed) -> None:
     if not isinstance(tree, dict) or tree.get("type") not in ROOTS:
         kind = tree.get("type") if isinstance(tree, dict) else None
         raise refused(f"only SELECT, SHOW and DESCRIBE are allowed, not {kind or 'this'}")
-    if isinstance(form := tree.get("format_ast"), dict):
-        checked_format(str(form.get("name")))
+    if form := format_of(tree):
+        checked_format(form)
     try:
         _walk(tree, "", allowed)
     except RecursionError as e:
         raise refused("the statement is nested too deeply") from e
+
+
+def format_of(tree: object) -> str | None:
+    """The name in a statement's FORMAT clause; None without one."""
+    form = tree.get("format_ast") if isinstance(tree, dict) else None
+    return str(form.get("name")) if isinstance(form, dict) else None
+
+
+def tables(tree: object) -> set[str]:
+    """The tables, and table functions with `()` behind the name, that a checked tree reads."""
+    found: set[str] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            if node.get("type") == "TableIdentifier":
+                found.add(".".join(node.get("name_parts") or [str(node.get("name"))]))
+            if isinstance(function := node.get("table_function"), dict):
+                found.add(f"{function.get('name')}()")
+            waiting += node.values()
+    return found
 
 
 def _walk(node: object, role: str, allowed: Allowed) -> None:
@@ -208,6 +246,9 @@ def _check_node(node: dict[str, Any], role: str, allowed: Allowed) -> None:
                 raise refused(f"table function {str(node.get('name'))[:60]!r} is not allowed")
         case "Function":
             _check_function(node.get("name"), allowed)
+        case "QueryParameter":
+            if not _PARAMETER_TYPE.fullmatch(str(node.get("param_type"))):
+                raise refused(f"a parameter of type {str(node.get('param_type'))[:60]!r} is not allowed")
         case "ColumnsApplyTransformer" if "func_name" in node:
             _check_function(node["func_name"], allowed)
         case "TableIdentifier" | "Identifier":

@@ -94,7 +94,7 @@ READS_A_FILE = [
     "SELECT 1 PARALLEL WITH SELECT file('{path}')",
     "file('{path}')",
     "1; file('{path}')",
-    "SELECT {{p:String}}",
+    "SELECT * FROM {{p:Identifier}}",
     "SELECT 1 FORMAT Template SETTINGS format_template_row = '{path}'",
     "SELECT 1 SETTINGS format_schema = '{path}' FORMAT Protobuf",
     "SELECT * FROM events SETTINGS readonly = 0",
