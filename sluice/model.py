@@ -291,7 +291,11 @@ class RawCredential:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """**P** What a request says, whatever its wire format. `unread` lists what could not be read, and why."""
+    """**P** What a request says, whatever its wire format. `unread` lists what could not be read, and why.
+
+    `hosted` are kinds of tools that the provider runs or defines, and `sdk` a client library with its version, both
+    from closed lists; `previous` is the id of the answer that this request continues, `trace` a W3C trace id.
+    """
 
     dialect: str
     operation: str
@@ -307,6 +311,10 @@ class Prompt:
     session: str | None = field(default=None, repr=False)
     tool_choice: str | None = None
     route: str | None = None
+    hosted: tuple[str, ...] = ()
+    previous: str | None = field(default=None, repr=False)
+    sdk: str | None = None
+    trace: str | None = field(default=None, repr=False)
 
 
 # ------------------------------------------------------------------------------------------------ detection's results
@@ -450,6 +458,8 @@ class Receipt:
     seq: int
     leaf_hash: bytes
     durable_at: int
+    waited_us: int = 0
+    """From being placed in the order to being durable, microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,6 +514,7 @@ class Outcome:
     """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
 
     `forwarded` is True once a connection to the upstream stood for this exchange; a failed connect forwards nothing.
+    `receipt` and `classes` are the decision record's, which this one is kept as long as.
     """
 
     exchange_id: str
@@ -534,6 +545,9 @@ class Outcome:
     project_id_seen: str | None = None
     tunnel_bytes_up: int | None = None
     tunnel_bytes_down: int | None = None
+    answer: Answered | None = None
+    classes: tuple[str, ...] = ()
+    receipt: Receipt | None = None
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence
@@ -668,8 +682,11 @@ class Record:
     model_approved: bool | None = None
     model_served: str | None = None
     response_id: str | None = None
+    response_fp: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
+    tokens_reasoning: int | None = None
     finish_reason: str | None = None
     # agent and tools
     agent_id: str | None = None
@@ -704,9 +721,11 @@ class Record:
     uninspected_bytes: int | None = None
     uninspected_reason: tuple[str, ...] | None = None
     scan_us: int | None = None
+    identity_us: int | None = None
     decode_us: int | None = None
     parse_us: int | None = None
     decide_us: int | None = None
+    commit_us: int | None = None
     engine_versions: str | None = None
     detector_pack_version: str | None = None
     rulebook_digest: str | None = None
