@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 
 class Status(StrEnum):
     """What the site says of a destination."""
@@ -553,8 +555,7 @@ class Outcome:
 # ------------------------------------------------------------------------------------------------------------ evidence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, kw_only=True):
     """Findings of one detector and value in one request, as the record keeps them (`offset_bucket` in kilobytes)."""
 
     detector: str
@@ -572,8 +573,7 @@ class Match:
     example: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartFact:
+class PartFact(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of one part: role, kind and size in bytes. Never its text."""
 
     role: str
@@ -581,8 +581,7 @@ class PartFact:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFact:
+class FileFact(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of one attachment: kind, media type, transport, size. Never its name or content."""
 
     kind: str
@@ -591,8 +590,7 @@ class FileFact:
     bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence of one event, field for field as `evidence.md` section 1.2 lists them; None = not known (yet).
 
     Times are microseconds since the epoch; durations say their unit. `node`, `epoch`, `seq` and `prev_hash` are set by

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import fields
 from math import isfinite
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import fields
 
 from sluice.errors import SluiceError
 from sluice.model import FileFact, Match, PartFact, Record, Severity

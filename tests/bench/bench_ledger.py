@@ -16,8 +16,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from sluice.ledger import reader, writer
 from sluice.ledger.record import encode

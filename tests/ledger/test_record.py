@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from sluice.ledger import record as records
 from sluice.model import FileFact, Match, PartFact, Record, RecordType

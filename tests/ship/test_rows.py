@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from enum import StrEnum
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from sluice.config import schema_dir
 from sluice.ledger.record import decode, encode
@@ -79,7 +79,7 @@ def test_a_full_record_fills_every_column() -> None:
     """With every field set, the row has exactly the table's columns."""
     samples: dict[str, object] = {"int": 7, "str": "x", "bool": True, "float": 0.5, "tuple[str, ...]": ("x",)}
     values: dict[str, object] = {
-        f.name: samples[str(f.type).removesuffix(" | None")]
+        f.name: samples[Record.__annotations__[f.name].removesuffix(" | None")]
         for f in fields(Record)
         if f.name not in NESTED and f.name != "record_type"
     }

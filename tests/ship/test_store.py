@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import sys
 import uuid
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from sluice.errors import Misconfigured
 from sluice.ledger.record import decode, encode
