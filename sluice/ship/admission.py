@@ -42,10 +42,7 @@ class Admission:
         if "\0" in sql:
             raise SqlError(SYNTAX_ERROR, "Syntax error: a statement holds no NUL byte (SYNTAX_ERROR)")
         if len(sql.encode()) > LONGEST_STATEMENT:
-            raise SqlError(
-                SYNTAX_ERROR,
-                f"Max query size exceeded: a statement is at most {LONGEST_STATEMENT} bytes (SYNTAX_ERROR)",
-            )
+            raise SqlError(SYNTAX_ERROR, f"Max query size exceeded: at most {LONGEST_STATEMENT} bytes (SYNTAX_ERROR)")
         with self._lock:
             allowed = self._allowed = self._allowed or _ask_allowed(connection, self._database)
         if ours := sqlgate.rewritten(sql, allowed):

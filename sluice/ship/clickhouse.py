@@ -173,7 +173,9 @@ class Embedded(_Inserting):
         import chdb
 
         connect: Any = chdb.connect
-        return Reading(lambda: connect(self._path), self._admission, self._database, question, READ_SETTINGS | bounds)
+        return Reading(
+            lambda: connect(self._path), self._admission, self._database, question, {**READ_SETTINGS, **bounds}
+        )
 
     def interrupt(self) -> None:
         with contextlib.suppress(ClickHouseError):

@@ -39,8 +39,8 @@ NODES = frozenset({
     "ColumnsRegexpMatcher", "ColumnsReplaceTransformer", "ColumnsReplaceTransformerReplacement",
     "ColumnsTransformerList", "ExpressionList", "Function", "Identifier", "InterpolateElement", "Literal",
     "OrderByElement", "QualifiedAsterisk", "QualifiedColumnsListMatcher", "QualifiedColumnsRegexpMatcher",
-    "QueryParameter", "SampleRatio", "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery", "ShowColumnsQuery",
-    "ShowIndexesQuery", "ShowTablesQuery", "Subquery", "TableExpression", "TableIdentifier", "TableJoin",
+    "QueryParameter", "SampleRatio", "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery",
+    "ShowColumnsQuery", "ShowIndexesQuery", "ShowTablesQuery", "Subquery", "TableExpression", "TableIdentifier", "TableJoin",
     "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement", "WithElement",
 })  # fmt: skip
 
