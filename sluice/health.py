@@ -72,10 +72,15 @@ class Status:
 
 
 def app(
-    *, status: Callable[[], Status], certificate: Callable[[Literal["pem", "der"]], bytes], metrics: Path, listen: str
+    *,
+    status: Callable[[], Status],
+    certificate: Callable[[Literal["pem", "der"]], bytes],
+    metrics: Path,
+    listen: str,
+    refresh: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
     """The admin application. `certificate` gives the CA certificate; `metrics` is the directory of metric files;
-    `listen` the address it is served on, for the Host check."""
+    `listen` the address it is served on, for the Host check; `refresh` sets gauges that are measured when asked for."""
 
     def page(_: Request) -> Response:
         return HTMLResponse(_PAGE)
@@ -91,6 +96,8 @@ def app(
         )
 
     def numbers(request: Request) -> Response:
+        with contextlib.suppress(OSError):  # what cannot be measured now keeps its last value; /readyz says why
+            refresh()
         body, content_type = exposition(metrics, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 

@@ -145,6 +145,31 @@ SHIP_DEAD = Counter(
     "sluice_ship_dead_letters", "Rows that ClickHouse will never take, set aside in the dead-letter file."
 )
 
+SEAL_CHECKPOINTS = Counter("sluice_seal_checkpoints", "Checkpoints signed.")
+SEAL_AGE_SECONDS = Gauge(
+    "sluice_seal_checkpoint_age_seconds",
+    "Time since the newest checkpoint was signed. Grows while nothing new is recorded, too.",
+    multiprocess_mode="mostrecent",
+)
+SEAL_LAG_SECONDS = Gauge(
+    "sluice_seal_lag_seconds",
+    "Age of the oldest durable record that no checkpoint covers; 0 when all are sealed.",
+    multiprocess_mode="mostrecent",
+)
+SEAL_UNSEALED = Gauge(
+    "sluice_seal_unsealed_records", "Durable records that no checkpoint covers.", multiprocess_mode="mostrecent"
+)
+SEAL_STOPPED = Gauge(
+    "sluice_seal_stopped_streams",
+    "Streams that the sealer will not sign for any more: they contradict what was sealed.",
+    multiprocess_mode="mostrecent",
+)
+SEAL_STOPS = Counter("sluice_seal_stops", "Times that the sealing of a stream was given up, by fault.", ["fault"])
+SEAL_WITNESS_FAILURES = Counter("sluice_seal_witness_failures", "Copies that a witness did not take.", ["kind"])
+SEAL_WITNESS_PENDING = Gauge(
+    "sluice_seal_witness_pending", "Newest checkpoints that a witness does not have.", multiprocess_mode="mostrecent"
+)
+
 INFLIGHT_REQUESTS = Gauge("sluice_inflight_requests", "Requests in inspection.", multiprocess_mode="livesum")
 INFLIGHT_BYTES = Gauge("sluice_inflight_bytes", "Request bytes held for inspection.", multiprocess_mode="livesum")
 CONNECTIONS = Gauge("sluice_client_connections", "Open client connections.", multiprocess_mode="livesum")

@@ -1,10 +1,11 @@
-"""`sluice-proxy`: checks everything, binds once, keeps the workers and the shipper running, ends in order.
+"""`sluice-proxy`: checks everything, binds once, keeps workers, sealer and shipper running, ends in order.
 
 Rules
 1. Nothing listens before settings, rulebook, keys and CA are whole. Each problem is one line, and the exit code 78.
 2. The listening socket is made here, once, and inherited: a worker that dies takes no connection queue with it, and
    one that is started again serves the same socket.
-3. Workers stop first and the shipper last, so that what they recorded while they stopped can still be shipped.
+3. Workers stop first, then the sealer, and the shipper last, so that what they recorded while they stopped can still
+   be sealed and shipped.
 4. No request passes through here: no mitmproxy, no content, nothing that a client can make slow.
 
 Exit codes: 0 stopped as asked; 1 the appliance could not be kept running; 78 misconfigured.
@@ -41,11 +42,15 @@ FAILURES = 5
 LEDGER_FAILED = 75
 DRAIN_MARGIN = 5.0
 """Seconds that a worker gets beyond `limits.drain_seconds`, which it keeps itself, before it is killed."""
+SEALER_GRACE = 10.0
 SHIPPER_GRACE = 20.0
+UNSEALED_ROUNDS = 3
+"""Records that waited for a checkpoint this many times longer than they should are told as a trouble."""
 
 # `-P` keeps the working directory off the import path: a file lying there must not become part of the gate.
 WORKER = (sys.executable, "-P", "-m", "addons.worker")
 SHIPPER = (sys.executable, "-P", "-m", "sluice.ship.shipper")
+SEALER = (sys.executable, "-P", "-m", "sluice.seal.sealer")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,7 +67,13 @@ def main(file: Path | None) -> None:
         sys.exit(MISCONFIGURED)
 
 
-def run(file: Path | None, *, worker: Sequence[str] = WORKER, shipper: Sequence[str] = SHIPPER) -> int:
+def run(
+    file: Path | None,
+    *,
+    worker: Sequence[str] = WORKER,
+    shipper: Sequence[str] = SHIPPER,
+    sealer: Sequence[str] = SEALER,
+) -> int:
     """Check, bind, run until told to stop; the exit code. Raises `Misconfigured` before anything listens."""
     startup.refuse_key_logs()
     settings = config.load(file)
@@ -88,6 +99,7 @@ def run(file: Path | None, *, worker: Sequence[str] = WORKER, shipper: Sequence[
                 digest=digest,
                 worker=worker,
                 shipper=shipper,
+                sealer=sealer,
             )
             ending = asyncio.run(appliance.run())
     finally:
@@ -106,7 +118,7 @@ class End:
 
 
 class Appliance:
-    """Workers, shipper and admin listener, from the first start to the last exit."""
+    """Workers, sealer, shipper and admin listener, from the first start to the last exit."""
 
     def __init__(
         self,
@@ -118,6 +130,7 @@ class Appliance:
         digest: str,
         worker: Sequence[str] = WORKER,
         shipper: Sequence[str] = SHIPPER,
+        sealer: Sequence[str] = SEALER,
         patience: Patience | None = None,
     ) -> None:
         self._settings = settings
@@ -142,11 +155,12 @@ class Appliance:
 
         count = settings.proxy.workers or len(os.sched_getaffinity(0))
         self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen,)) for slot in range(count)]
+        self._sealer = keep("sealer", lambda status: (*sealer, "--status-fd", str(status), *rest), ())
         self._shipper = keep("shipper", lambda status: (*shipper, "--status-fd", str(status), *rest), ())
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, self._shipper]
+        return [*self._workers, self._sealer, self._shipper]
 
     async def run(self) -> End:
         """Start everything, say so, wait for the end, stop everything in order."""
@@ -157,7 +171,7 @@ class Appliance:
         loop.add_signal_handler(signal.SIGINT, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP is reserved for reloading; nothing was done")
         many = len(self._workers)
-        _say(f"starting {many} worker{'s' if many > 1 else ''} and the shipper ...")
+        _say(f"starting {many} worker{'s' if many > 1 else ''}, the sealer and the shipper ...")
         server = self._server()
         serving = asyncio.create_task(server.serve(sockets=[self._admin]), name="admin")
         for child in self._children:
@@ -193,11 +207,12 @@ class Appliance:
             self._end.set_result(end)
 
     async def _drain(self) -> None:
-        """Not ready at once, no new connections, workers to finish, shipper last."""
+        """Not ready at once, no new connections, workers to finish, then the sealer, shipper last."""
         self._stopping = True
         self._proxy.close()
         grace = self._settings.limits.drain_seconds + DRAIN_MARGIN
         await asyncio.gather(*(worker.stop(grace) for worker in self._workers))
+        await self._sealer.stop(SEALER_GRACE)
         await self._shipper.stop(SHIPPER_GRACE)
 
     def _on_child_end(self, child: Child, ending: Ending) -> None:
@@ -222,7 +237,8 @@ class Appliance:
 
     def missing(self) -> tuple[str, ...]:
         """What keeps the appliance from being ready, in words."""
-        found = [child.missing for child in self._children]
+        # A sealer that is lost later stops nothing: records wait unsealed, which is told as a trouble.
+        found = [c.missing for c in self._children if not (c is self._sealer and self._was_ready)]
         found += [
             f"{w.name}: too little free disk space for the ledger"
             for w in self._workers
@@ -243,9 +259,40 @@ class Appliance:
         found = []
         if self._was_ready and self._store != "open":
             found.append(f"the event store is {self._store}: events wait in the ledger")
+        found += self._unsealed()
         others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]
         found += [f"{name} follows other rules than were checked: files changed since the start" for name in others]
         return tuple(found)
+
+    def _unsealed(self) -> list[str]:
+        """What is wrong with the sealing, by the sealer's word and by the files, which a dead sealer leaves too."""
+        from sluice.seal import standing  # it imports metrics
+
+        sealer, found = self._sealer, []
+        if self._was_ready and sealer.missing:
+            found.append(f"{sealer.missing}: records wait unsealed")
+        if stopped := sealer.facts.get("stopped"):
+            found.append(f"not sealed any further: {stopped}; run `sluice verify`")
+        if trouble := sealer.facts.get("trouble"):
+            found.append(f"the sealer waits: {trouble}")
+        try:
+            lags = [s.lag or 0.0 for s in standing.standing(self._settings.ledger_dir, self._settings.seal_dir)]
+        except OSError as e:
+            return [*found, f"the seals cannot be read: {e.strerror}"]
+        if max(lags, default=0.0) > UNSEALED_ROUNDS * self._settings.seal.seconds:
+            found.append(f"records have waited {max(lags):.0f} s for a checkpoint")
+        return found
+
+    def _measure_seals(self) -> None:
+        """Set the gauges of sealing for a scrape: here and not in the sealer, to be right when it is dead."""
+        from sluice import metrics
+        from sluice.seal import standing
+
+        now = standing.standing(self._settings.ledger_dir, self._settings.seal_dir)
+        metrics.SEAL_UNSEALED.set(sum(s.unsealed for s in now))
+        metrics.SEAL_LAG_SECONDS.set(max((s.lag or 0.0 for s in now), default=0.0))
+        if ages := [s.age for s in now if s.age is not None]:
+            metrics.SEAL_AGE_SECONDS.set(min(ages))
 
     def _server(self) -> health.Server:
         from sluice import ca, health  # they import metrics
@@ -261,6 +308,7 @@ class Appliance:
             certificate=lambda form: ca.export(self._settings.ca_dir, form, "bundle" if form == "pem" else "current"),
             metrics=self._settings.run_dir / "metrics",
             listen=self._admin.getsockname()[0],
+            refresh=self._measure_seals,
         )
         return health.Server(application)
 

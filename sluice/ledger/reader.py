@@ -23,7 +23,7 @@ from sluice.ledger.record import BadRecord, decode, link
 from sluice.ledger.segment import Damage, Damaged, Fault, acknowledged, streams
 from sluice.model import Record
 
-__all__ = ["Entry", "Position", "Verdict", "acknowledged", "end", "follow", "read", "streams", "verify"]
+__all__ = ["Entry", "Position", "Verdict", "acknowledged", "end", "follow", "is_held", "read", "streams", "verify"]
 
 CHUNK_BYTES = 1024 * 1024
 POLL_SECONDS = 0.1
@@ -65,7 +65,7 @@ def read(
     """
     durable = acknowledged(stream)  # in this order: what was counted before the listing must be in the listing
     names = segment.segments(stream)
-    if not _is_held(stream):
+    if not is_held(stream):
         durable = None
     if not names:
         return
@@ -163,7 +163,7 @@ def _rest(fd: int, offset: int) -> bytes:
     return os.pread(fd, max(0, os.fstat(fd).st_size - offset), offset)
 
 
-def _is_held(stream: Path) -> bool:
+def is_held(stream: Path) -> bool:
     """True when a writer has this stream open."""
     try:
         fd = os.open(stream / "lock", os.O_RDONLY | os.O_CLOEXEC)

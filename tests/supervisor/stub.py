@@ -20,12 +20,13 @@ from pathlib import Path
 
 parser = argparse.ArgumentParser()
 parser.add_argument("directory", type=Path)
+parser.add_argument("--role", default="shipper")
 parser.add_argument("--slot", type=int)
 parser.add_argument("--listen-fd", type=int)
 parser.add_argument("--status-fd", type=int, required=True)
 parser.add_argument("--config")
 options = parser.parse_args()
-name = "shipper" if options.slot is None else f"worker-{options.slot}"
+name = options.role if options.slot is None else f"worker-{options.slot}"
 orders_file = options.directory / name
 orders = dict(line.partition(" ")[::2] for line in orders_file.read_text().splitlines()) if orders_file.exists() else {}
 

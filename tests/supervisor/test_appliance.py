@@ -52,6 +52,7 @@ class Rig:
             digest="d",
             worker=command,
             shipper=command,
+            sealer=(*command, "--role", "sealer"),
             patience=patience,
         )
         self.running: asyncio.Task[End] | None = None
@@ -136,7 +137,7 @@ async def test_ready_when_all_are(rig: Callable[..., Rig], capsys: pytest.Captur
     assert answer.json()["processes"]["worker-1"]["state"] == "ready"
     await asyncio.sleep(0.1)
     told = capsys.readouterr().out
-    assert "starting 2 workers and the shipper" in told
+    assert "starting 2 workers, the sealer and the shipper" in told
     assert f"http://127.0.0.1:{r.port}" in told
     assert r.admin_url in told
     assert str(r.settings.ca_dir / "ca.pem") in told
@@ -252,7 +253,7 @@ async def test_a_misconfigured_child_ends_the_appliance(rig: Callable[..., Rig])
     await r.start()
     end = await r.ended()
     assert end == End(78, "worker-1: policy.toml:3: unknown action `alow`")
-    assert {name for name, _, event in r.events if event == "exit"} <= {"worker-0", "shipper"}
+    assert {name for name, _, event in r.events if event == "exit"} <= {"worker-0", "sealer", "shipper"}
 
 
 async def test_five_failed_starts_end_the_appliance(rig: Callable[..., Rig]) -> None:
@@ -316,9 +317,23 @@ async def test_a_worker_with_other_rules_is_told(rig: Callable[..., Rig]) -> Non
     assert "worker-0 follows other rules" in r.appliance._degraded()[0]
 
 
+async def test_a_lost_sealer_is_told_and_stops_nothing(rig: Callable[..., Rig]) -> None:
+    """The signing process is needed to start and is not needed to forward: without it records wait, which is said."""
+    r = rig()
+    await r.start()
+    await r.ready()
+    r.orders("sealer", "never")
+    os.kill(r.pid("sealer"), signal.SIGKILL)
+    await r.until(lambda: "sealer is starting: records wait unsealed" in r.appliance._degraded())
+    answer = await r.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (200, [])
+    assert "sealer is starting" in " ".join(answer.json()["degraded"])
+    assert (await r.ask()).startswith("worker-")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_drain_order(rig: Callable[..., Rig], number: signal.Signals) -> None:
-    """On SIGTERM or Ctrl-C: not ready and no new connections at once, workers finish, the shipper last, exit 0."""
+    """On SIGTERM or Ctrl-C: not ready and no new connections at once; workers, sealer, shipper end in order, exit 0."""
     r = rig()
     for worker in ("worker-0", "worker-1"):
         r.orders(worker, "slow 1")
@@ -332,7 +347,7 @@ async def test_drain_order(rig: Callable[..., Rig], number: signal.Signals) -> N
     assert await r.ended() == End(0)
     order = [f"{name} {event}" for name, _, event in r.events if event in ("term", "exit")]
     assert set(order[:4]) == {f"worker-{i} {event}" for i in (0, 1) for event in ("term", "exit")}
-    assert order[4:] == ["shipper term", "shipper exit"]
+    assert order[4:] == ["sealer term", "sealer exit", "shipper term", "shipper exit"]
 
 
 async def test_a_deaf_worker_is_killed_when_its_time_is_up(

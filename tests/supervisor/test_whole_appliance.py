@@ -164,7 +164,7 @@ def test_it_tells_a_person_where_everything_is(running: Running) -> None:
     """Once ready, stdout names proxy, admin, events and CA, and shows a command; run, that command is refused."""
     running.until(lambda: "Sluice is ready." in running.output.read_text(), "no welcome")
     told = running.output.read_text()
-    assert "starting 2 workers and the shipper" in told
+    assert "starting 2 workers, the sealer and the shipper" in told
     assert "http://{}:{}".format(*running.endpoint("proxy")) in told
     assert str(running.var / "ca" / "ca.pem") in told
     command = told[told.index("curl ") :]

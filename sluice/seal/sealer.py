@@ -1,0 +1,346 @@
+"""The sealer's process: follows the ledgers, signs checkpoints, sends copies. `python -m sluice.seal.sealer`.
+
+It alone opens the sealing key, and it writes a ledger stream of its own (slot 1000): its start and stop, keys made and
+replaced, what retention took, and every stream that it gave up, with the reason. Those records are sealed and shipped
+like all others. Traffic never waits for it: without it records wait unsealed, which is shown and alerted on.
+SIGTERM: one last round, witnesses get a moment, exit 0. 75: its own stream cannot be written. When the supervisor goes
+away, so does this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from sluice import config, logs, metrics
+from sluice.config import Settings
+from sluice.errors import Misconfigured, Unavailable
+from sluice.ledger import pruned, segment
+from sluice.ledger.checkpoint import Checkpoint
+from sluice.ledger.note import Signer
+from sluice.ledger.segment import Fault
+from sluice.ledger.writer import Writer, open_stream
+from sluice.model import Record, RecordType
+from sluice.seal import keyring, keys, store
+from sluice.seal.chain import Chain, Stopped
+from sluice.seal.keyring import Keyring
+from sluice.seal.witness import Copies, Directory, make
+
+log = logging.getLogger("sluice.seal")
+
+SLOT = 1000
+"""The slot of the sealer's own stream; workers have 0 to 255."""
+POLL_SECONDS = 0.1
+BEAT_SECONDS = 1.0
+STUCK_SECONDS = 60.0
+"""A round that takes longer is a hang: the heartbeat stops."""
+KEY_SECONDS = 5.0
+"""Between two looks for a key that cannot be used."""
+WITNESS_SECONDS = 3.0
+"""How long a witness may take to say what it holds, at start; and all of them to take the last copies, at the end."""
+LEDGER_FAILED, MISCONFIGURED = 75, 78
+ANNOUNCED = "announced.json"
+
+
+class Status:
+    """The pipe to the supervisor: one JSON object a line."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    def say(self, state: str, **facts: object) -> bool:
+        """False when nobody listens any more."""
+        if self._fd is None:
+            return True
+        try:
+            os.write(self._fd, json.dumps({"state": state, **facts}).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+
+class Announced(msgspec.Struct, forbid_unknown_fields=True):
+    """What was already recorded, so that a restart does not say it again: the key in force, what was pruned below."""
+
+    key: str = ""
+    pruned: dict[str, int] = {}
+
+
+class Sealer:
+    """One process. `run` until `stopping` is set."""
+
+    def __init__(self, settings: Settings, status: Status) -> None:
+        self._settings = settings
+        self._status = status
+        self.stopping = threading.Event()
+        self.failed = False
+        self._ring: Keyring | None = None
+        self._signer: Signer | None = None
+        self._list_stamp: tuple[int, int] | None = None
+        self._ledger: Writer | None = None
+        self._events: list[tuple[str, dict[str, object]]] = []
+        self._announced = Announced()
+        self._chains: dict[str, Chain] = {}
+        self._stopped: dict[str, Stopped] = {}
+        self._due: dict[str, float] = {}
+        self._moved = time.monotonic()
+        self._trouble = ""
+        self._copies = Copies([make(w) for w in settings.seal.witnesses])
+
+    def run(self) -> None:
+        """Raises `Unavailable`, `Misconfigured` when its own stream cannot be opened."""
+        self._status.say("starting")
+        self._copies.start()
+        self._announced = self._remembered()
+        self._keys()
+        self._ledger = open_stream(
+            self._settings.ledger_dir,
+            node=self._settings.node,
+            slot=SLOT,
+            segment_bytes=self._settings.evidence.segment_bytes,
+            disk_low_bytes=self._settings.evidence.disk_low_bytes,
+            on_failure=self._ledger_failed,
+            facts={"role": "sealer", "key": str(self._ring.current.verifier) if self._ring else None},
+        )
+        self._status.say("ready")
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        retry_at = time.monotonic() + KEY_SECONDS
+        try:
+            while not self.stopping.is_set():
+                self._moved = time.monotonic()
+                if self._signer is None and self._moved >= retry_at:
+                    self._list_stamp = None
+                    retry_at = self._moved + KEY_SECONDS
+                self._round()
+                self.stopping.wait(POLL_SECONDS)
+        finally:
+            self.stopping.set()
+            self._ledger.close()
+        if not self.failed:
+            self._due.clear()
+            self._round()  # once more: what the last moment brought, and our own stop
+        self._copies.close(WITNESS_SECONDS)
+
+    # ------------------------------------------------------------------------------------------------------ one round
+
+    def _round(self) -> None:
+        """Look at every stream; seal those that are due. Whatever fails for one stream leaves the others alone."""
+        with keys.locked(self._settings):
+            self._keys()
+            if self._ring is not None and self._signer is not None:
+                found = {s.name: s for s in segment.streams(self._settings.ledger_dir)}
+                gone = {s.name: self._settings.ledger_dir / s.name for s in store.streams(self._settings.seal_dir)}
+                for name, stream in (gone | found).items():
+                    self._stream(name, stream, self._ring, self._signer)
+        self._tell()
+
+    def _stream(self, name: str, stream: Path, ring: Keyring, signer: Signer) -> None:
+        if name in self._stopped:
+            return
+        try:
+            chain = self._chains.get(name)
+            if chain is None:
+                chain = self._chains[name] = self._open(name, stream, ring)
+            now = time.monotonic()
+            if now < self._due.get(name, 0.0) and chain.waiting() < self._settings.seal.records:
+                return
+            self._due[name] = now + self._settings.seal.seconds
+            self._look_for_pruning(name, stream)
+            sealed = chain.seal(signer)
+        except Stopped as e:
+            self._give_up(name, e)
+            return
+        except OSError as e:
+            # Nobody knows what was written: begin again from the files, a little later.
+            self._chains.pop(name, None)
+            self._due[name] = time.monotonic() + 1.0
+            self._say_trouble(f"{name}: {e.strerror}")
+            return
+        if sealed:
+            metrics.SEAL_CHECKPOINTS.inc()
+            self._copies.offer(name, sealed)
+            self._trouble = ""
+
+    def _open(self, name: str, stream: Path, ring: Keyring) -> Chain:
+        chain = Chain(stream, self._settings.seal_dir / name, ring)
+        for witness in self._copies.witnesses:
+            if isinstance(witness, Directory) and (seen := _asked(witness, name, ring)):
+                chain.agree(seen)
+        if newest := store.newest(self._settings.seal_dir / name):
+            self._copies.offer(name, newest)
+        return chain
+
+    def _give_up(self, name: str, why: Stopped) -> None:
+        """Seal this stream no further: the last good checkpoint is worth more than one that explains damage away."""
+        self._stopped[name] = why
+        self._chains.pop(name, None)
+        metrics.SEAL_STOPS.labels(fault=str(why.fault)).inc()
+        log.critical(
+            "a stream contradicts what was sealed; it is not sealed any further",
+            extra={"facts": {"stream": name, "fault": str(why.fault), "seq": why.seq, "why": str(why)}},
+        )
+        detail = {"stream": name, "fault": str(why.fault), "seq": why.seq, "why": str(why)}
+        self._events.append(("seal_stopped", detail))
+
+    def _look_for_pruning(self, name: str, stream: Path) -> None:
+        """Record once, in our own stream, that a note of pruning appeared or grew, and whether it fits the seals."""
+        try:
+            note = pruned.read(stream)
+        except pruned.BadNote as e:
+            raise Stopped(Fault.GAP, 0, str(e)) from e
+        if note is None or note.below_seq <= self._announced.pruned.get(name, 0):
+            return
+        leaf = store.leaf(self._settings.seal_dir / name, note.below_seq - 1)
+        detail = {
+            "stream": name,
+            "below_seq": note.below_seq,
+            "sealed": leaf is not None and leaf.hex() == note.leaf_hash,
+        }
+        self._events.append(("pruned", detail))
+        self._announced.pruned[name] = note.below_seq
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+
+    def _keys(self) -> None:
+        """Read the keys again when their list changed. A key that cannot be used is waited for, and said."""
+        stamp = self._stamp()
+        if stamp is not None and stamp == self._list_stamp:
+            return
+        try:
+            ring, signer, made = self._loaded()
+        except Misconfigured as e:
+            self._ring = self._signer = None
+            self._list_stamp = stamp
+            self._say_trouble(str(e))
+            return
+        self._ring, self._signer, self._list_stamp, self._trouble = ring, signer, self._stamp(), ""
+        current = str(ring.current.verifier)
+        if current != self._announced.key:
+            kind = "seal_key_made" if made or not self._announced.key else "seal_key_rotated"
+            detail: dict[str, object] = {"key": current}
+            if kind == "seal_key_rotated":
+                detail |= {"before": self._announced.key, "rotation": ring.entries[-1].rotation}
+            self._events.append((kind, detail))
+            self._announced.key = current
+
+    def _loaded(self) -> tuple[Keyring, Signer, bool]:
+        if self._ledger is None:
+            with keys.locked(self._settings):
+                return keys.load_or_create(self._settings)
+        return keys.load_or_create(self._settings)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            status = (self._settings.seal_dir / keyring.FILE).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
+    def _say_trouble(self, what: str) -> None:
+        if what != self._trouble:
+            self._trouble = what
+            log.error("records wait unsealed", extra={"facts": {"why": what}})
+
+    # ---------------------------------------------------------------------------------------------------- being heard
+
+    def _tell(self) -> None:
+        """Write what happened into our own stream; what cannot be written now waits."""
+        if not self._events or self._ledger is None or self.stopping.is_set():
+            return
+        at = time.time_ns() // 1000
+        try:
+            while self._events:
+                kind, detail = self._events[0]
+                text = msgspec.json.encode(detail, order="sorted").decode()
+                record = Record(
+                    record_type=RecordType.CONTROL,
+                    decision_id="",
+                    ts_received=at,
+                    control_kind=kind,
+                    control_detail=text,
+                )
+                asyncio.run(self._ledger.commit(record))
+                del self._events[0]
+            store.replace(self._settings.seal_dir / ANNOUNCED, msgspec.json.encode(self._announced) + b"\n")
+        except Unavailable as e:
+            self._say_trouble(str(e))
+        except OSError as e:
+            self._say_trouble(f"{ANNOUNCED}: {e.strerror}")  # said once more after a restart, which harms nobody
+
+    def _remembered(self) -> Announced:
+        try:
+            return msgspec.json.decode((self._settings.seal_dir / ANNOUNCED).read_bytes(), type=Announced)
+        except (OSError, msgspec.MsgspecError):
+            return Announced()
+
+    def _beat(self) -> None:
+        while not self.stopping.wait(BEAT_SECONDS):
+            metrics.SEAL_STOPPED.set(len(self._stopped))
+            metrics.SEAL_WITNESS_PENDING.set(self._copies.pending)
+            facts: dict[str, object] = {
+                "stopped": ", ".join(sorted(self._stopped)),
+                "pending": self._copies.pending,
+                "trouble": self._trouble,
+            }
+            alive = time.monotonic() - self._moved < STUCK_SECONDS
+            if alive and not self._status.say("alive", **facts):
+                log.warning("the supervisor is gone; the sealer ends")
+                self.stopping.set()
+
+    def _ledger_failed(self, _: Exception) -> None:
+        self.failed = True
+        self.stopping.set()
+
+
+def _asked(witness: Directory, stream: str, ring: Keyring) -> Checkpoint | None:
+    """What a directory holds of a stream; None when it does not answer in time: a dead mount hangs for ever."""
+    found: list[Checkpoint | None] = []
+
+    def ask() -> None:
+        try:
+            found.append(witness.newest(stream, ring))
+        except OSError:
+            found.append(None)  # it is counted when the next copy fails
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(WITNESS_SECONDS)
+    return found[0] if found else None
+
+
+def main() -> int:
+    """The process. Its exit code."""
+    parser = argparse.ArgumentParser(prog="sluice.seal.sealer", description=__doc__.splitlines()[0])
+    parser.add_argument("--status-fd", type=int, help="pipe to the supervisor")
+    parser.add_argument("--config", type=Path, help="settings file")
+    arguments = parser.parse_args()
+    logs.setup("sealer")
+    status = Status(arguments.status_fd)
+    try:
+        sealer = Sealer(config.load(arguments.config), status)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sealer.stopping.set())
+        sealer.run()
+    except Misconfigured as e:
+        status.say("failed", reason=str(e))
+        log.error("the settings cannot work", extra={"facts": {"problems": str(e)}})
+        return MISCONFIGURED
+    except Unavailable as e:
+        status.say("failed", reason=str(e))
+        log.error("the sealer's own stream cannot be written", extra={"facts": {"why": str(e)}})
+        return LEDGER_FAILED
+    return LEDGER_FAILED if sealer.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
