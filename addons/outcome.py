@@ -1,7 +1,8 @@
 """How an exchange ended: answers streamed through and counted, upstream failures told, the second record written.
 
-Every answer of an upstream is streamed: a chunk goes out as it came in, nothing is collected. What is taken out is
-`Alt-Svc` alone, which would invite the client to HTTP/3 and so past this gate.
+Every answer of an upstream is streamed: a chunk goes out as it came in, nothing is collected (`sluice.answers` looks at
+it on its way: model, tokens, how it ended). What is taken out is `Alt-Svc` alone, which would invite the client to
+HTTP/3 and so past this gate.
 
 The outcome record is written beside the traffic, not in its way: the decision record was durable before the first byte
 left, and the order of the two is kept because `commit` fixes it when it is called.
@@ -21,6 +22,7 @@ from addons.failure import Failure, classify_upstream_error
 from addons.state import Core, Line, Passage, Peer, passage_of
 from addons.streams import INVALID_ANSWER, UpstreamFailure
 from sluice import metrics
+from sluice.answers import reader_for
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
 from sluice.model import Action, Decision, Exchange, Outcome, Refusal
@@ -66,6 +68,8 @@ class Outcomes:
                 ts_received=exchange.at // 1000,
                 ts_end=now(),
                 reason=refusal.decision.reason,
+                classes=refusal.decision.classes,
+                receipt=refusal.receipt,
                 tls_version_client=exchange.client.tls_version,
             )
         )
@@ -85,6 +89,7 @@ class Outcomes:
         server = passage.server
         peer = passage.peer
         forwarded, first = passage.forwarded_at, passage.first_byte_at
+        verdict = passage.clearance or passage.refusal
         self.send(
             Outcome(
                 exchange_id=exchange.id,
@@ -102,8 +107,8 @@ class Outcomes:
                 resp_bytes=passage.response_bytes if passage.upstream_status is not None else None,
                 stream_aborted=aborted,
                 client_disconnected=passage.client_gone,
-                latency_added_us=passage.decided_at - passage.complete_at if passage.decided_at else None,
-                latency_upstream_ms=(first - forwarded) // 1000 if first and forwarded else None,
+                latency_added_us=max(0, passage.decided_at - passage.complete_at) if passage.decided_at else None,
+                latency_upstream_ms=max(0, first - forwarded) // 1000 if first and forwarded else None,
                 dst_ip=server.peername[0] if server is not None and server.peername else None,
                 dst_port=server.peername[1] if server is not None and server.peername else None,
                 http_version=exchange.http_version,
@@ -113,6 +118,9 @@ class Outcomes:
                 upstream_cert_verified=peer.verified if peer else None,
                 org_id_seen=passage.organisation,
                 project_id_seen=passage.project,
+                answer=passage.reader.end(aborted=aborted) if passage.reader is not None else None,
+                classes=verdict.decision.classes if verdict is not None else (),
+                receipt=verdict.receipt if verdict is not None else None,
             )
         )
 
@@ -166,6 +174,7 @@ class OutcomeAddon:
         passage.peer = self._outcomes.peers.get(flow.server_conn.id)
         response.stream = passage.count
         headers = response.data.headers
+        coding = ""
         for name, value in headers.fields:
             match name.lower():
                 case b"alt-svc":
@@ -174,6 +183,11 @@ class OutcomeAddon:
                     passage.organisation = value.decode("ascii", "replace")
                 case b"openai-project":
                     passage.project = value.decode("ascii", "replace")
+                case b"content-encoding":
+                    coding = f"{coding}, {value.decode('latin-1')}" if coding else value.decode("latin-1")
+        if passage.target is not None and passage.exchange is not None:
+            path = passage.exchange.path
+            passage.reader = reader_for(passage.target.dialect, path, response.status_code, coding)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The last byte is on its way. The body is not here: it was streamed."""

@@ -19,6 +19,7 @@ from mitmproxy.proxy import commands
 from mitmproxy.proxy.context import Context
 
 from addons.headcheck import Head
+from sluice.answers import Reader
 from sluice.config import Limits, Settings
 from sluice.errors import Cause, Reason
 from sluice.model import Answer, Clearance, Exchange, Refusal, Target
@@ -86,6 +87,8 @@ class Passage:
     upstream_error: str | None = None
     reason: str | None = None
     response_bytes: int = 0
+    reader: Reader | None = field(default=None, repr=False)
+    """Reads the answer as it passes; None where there is nothing to read."""
     organisation: str | None = None
     project: str | None = None
     client_gone: bool = False
@@ -94,8 +97,10 @@ class Passage:
     ended: bool = False
 
     def count(self, chunk: bytes) -> bytes:
-        """The stream function of the response: counts and passes on, one chunk for one chunk."""
+        """The stream function of the response: counts, lets the reader see, and passes on, one chunk for one chunk."""
         self.response_bytes += len(chunk)
+        if self.reader is not None:
+            self.reader.feed(chunk)
         return chunk
 
     @property

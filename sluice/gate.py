@@ -67,29 +67,37 @@ _CAUSE_OF = {
 
 
 def inspect(
-    exchange: Exchange, rulebook: Rulebook, limits: Limits, resolver: Resolver, clock: Callable[[], int] = time.time_ns
+    exchange: Exchange,
+    rulebook: Rulebook,
+    limits: Limits,
+    resolver: Resolver,
+    clock: Callable[[], int] = time.time_ns,
+    tick: Callable[[], int] = time.perf_counter_ns,
 ) -> Inspection:
-    """Everything up to the decision, without side effects. `clock` gives nanoseconds since the epoch.
+    """Everything up to the decision, without side effects. `clock` gives nanoseconds since the epoch, `tick` those of
+    a clock that nobody sets.
 
     Runs on the event loop for small bodies and in a thread for large ones. May raise whatever a room raises; the
     caller turns that into a refusal.
     """
+    began = tick()
+    wall = clock() - began  # the clock may be set meanwhile; durations must not know
     target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
     if target is None:
         return Inspection(target=None, decision=Decision(action=Action.ALLOW, reason=Reason.NOT_AI, rule="not-ai"))
     subject = resolver.resolve(exchange)
-    t0 = clock()
+    t0 = tick()
     payload = decode.open_body(exchange.body, exchange.headers, limits, time.thread_time)
-    t1 = clock()
+    t1 = tick()
     prompt = dialects.parse(target, exchange, payload, limits)
-    t2 = clock()
+    t2 = tick()
     labels = recording.labels(exchange, prompt, payload)
     scan = rulebook.detectors.scan((*prompt.parts, *authentication.parts(prompt), labels))
     withhold = recording.tells(scan.findings)
     if scan.findings:
         scan = replace(scan, findings=authentication.leaks(_once(scan.findings), target))
     credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
-    t3 = clock()
+    t3 = tick()
     coverage = measure(payload, prompt, scan)
     facts = Facts(
         target=target,
@@ -107,11 +115,12 @@ def inspect(
         at=exchange.at,
     )
     decision = decide(rulebook, facts, payload, prompt, scan)
-    t4 = clock()
+    t4 = tick()
     timings = Timings(
-        identity_done=t0 // 1000,
-        scan_done=t3 // 1000,
-        decided=t4 // 1000,
+        identity_done=(wall + t0) // 1000,
+        scan_done=(wall + t3) // 1000,
+        decided=(wall + t4) // 1000,
+        identity_us=(t0 - began) // 1000,
         decode_us=(t1 - t0) // 1000,
         parse_us=(t2 - t1) // 1000,
         scan_us=(t3 - t2) // 1000,
@@ -259,8 +268,10 @@ class Gate:
         """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
         if outcome.upstream_status:
             metrics.UPSTREAM_RESPONSES.labels(f"{outcome.upstream_status // 100}xx").inc()
+        rulebook = self._rulebook
         try:
-            await self._ledger.note(recording.outcome_record(outcome))
+            record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=_telltale(outcome, rulebook))
+            await self._ledger.note(record)
         except Unavailable:
             log.error("outcome not recorded", extra={"facts": {"decision_id": outcome.exchange_id}})
 
@@ -315,6 +326,15 @@ def _suspicious(exchange: Exchange, rulebook: Rulebook) -> bool:
     try:
         return recording.tells(rulebook.detectors.scan((recording.labels(exchange),)).findings)
     except Exception:  # noqa: BLE001 - the record is poorer then, and still says who, when and why
+        return True
+
+
+def _telltale(outcome: Outcome, rulebook: Rulebook) -> bool:
+    """Whether the names in an answer hold something that no record may keep; yes, when that cannot be told."""
+    try:
+        part = recording.told(outcome)
+        return part is not None and recording.tells(rulebook.detectors.scan((part,)).findings)
+    except Exception:  # noqa: BLE001 - the record is poorer then, and still says how it ended
         return True
 
 

@@ -7,11 +7,15 @@ control characters, and every list is capped, so that no request can make a reco
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from sluice import dialects
+from sluice import clock, dialects
 from sluice.config import Evidence
+from sluice.detect.evidence import NORMALISATION
+from sluice.dialects import tool_kinds
 from sluice.model import (
     Action,
     Credential,
@@ -37,6 +41,7 @@ from sluice.model import (
     Target,
 )
 from sluice.model import Coverage as CoverageFact
+from sluice.targets.regions import region
 
 MAX_TEXT = 256
 MAX_LIST = 64
@@ -44,11 +49,15 @@ MAX_MATCHES = 200
 MAX_PARTS = 100
 LABELS = "request"
 """Pointer of the part that `labels` makes."""
+RESPONSE = "response"
+"""Domain of fingerprints of an answer's id: equal in the answer and in the request that continues it."""
 WITHHELD = "(withheld)"
 """Stands in a record for a text in which the detectors found something."""
 OFFSET_BUCKET = 1024
 """Offsets are kept in kilobytes: enough to find the place again, too coarse to reconstruct a text's layout."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,127}")
+"""Ids, models, tools and organisations as the providers write them: one word of ASCII."""
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298), 8232, 8233))
 
 
@@ -110,6 +119,7 @@ class Timings:
     scan_done: int | None = None
     decided: int | None = None
     decode_us: int | None = None
+    identity_us: int | None = None
     parse_us: int | None = None
     scan_us: int | None = None
     decide_us: int | None = None
@@ -145,6 +155,7 @@ def decision_record(
     target, decision, prompt, payload = seen.target, seen.decision, seen.prompt, seen.payload
     coverage, credential, subject, times = seen.coverage, seen.credential, seen.subject, seen.timings
     sealed = rulebook.detectors
+    offset, source = clock.status()
     said = _withheld if seen.withhold else clip
     said_all = _withheld_all if seen.withhold else clip_all
     findings = seen.scan.findings if seen.scan else ()
@@ -152,10 +163,13 @@ def decision_record(
     return Record(
         record_type=record_type,
         decision_id=exchange.id,
+        retention_class=retention(decision.classes, evidence),
         ts_received=exchange.at // 1000,
         ts_identity_done=times.identity_done,
         ts_scan_done=times.scan_done,
         ts_decided=times.decided,
+        clock_offset_ms=offset,
+        clock_source=source,
         subject_id=sealed.fingerprint("subject", subject.id) if subject else None,
         subject_kind=subject.kind if subject else None,
         identity_method=subject.method if subject else None,
@@ -167,6 +181,7 @@ def decision_record(
         src_ip=address(exchange.client.address, evidence.address),
         src_port=exchange.client.port or None,
         user_agent=said(exchange.header("user-agent")) if evidence.user_agent else None,
+        sdk=prompt.sdk if prompt else None,
         key_fp=credential.fingerprint if credential else None,
         key_hint=credential.hint if credential else None,
         key_kind=credential.kind if credential else None,
@@ -183,12 +198,17 @@ def decision_record(
         path_template=said(dialects.path_template(exchange.path)) if target else None,
         route_id=prompt.route if prompt else None,
         operation=prompt.operation if prompt else None,
+        region=region(exchange.host) if target else None,
         model_requested=said(prompt.model, 128) if prompt else None,
         agent_id=said(prompt.agent, 64) if prompt else None,
         conversation_fp=sealed.fingerprint("conversation", prompt.session) if prompt and prompt.session else None,
+        trace_id=sealed.fingerprint("trace", prompt.trace) if prompt and prompt.trace else None,
+        previous_response_ref=sealed.fingerprint(RESPONSE, prompt.previous) if prompt and prompt.previous else None,
         tools_declared=said_all(prompt.tools) if prompt and prompt.tools else None,
         tool_choice=said(prompt.tool_choice, 64) if prompt else None,
         mcp_servers=said_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
+        hosted_tools=prompt.hosted or None if prompt else None,
+        dangerous_tools=tool_kinds.dangerous(prompt.tools, prompt.hosted) or None if prompt and prompt.tools else None,
         body_bytes=len(exchange.body),
         decoded_bytes=len(payload.data) if payload else None,
         content_type=said(payload.media_type, 64) if payload else None,
@@ -199,6 +219,7 @@ def decision_record(
         attachments=_file_facts(prompt, said) if prompt and prompt.files else None,
         body_hmac=sealed.fingerprint("body", exchange.body) if exchange.body else None,
         hmac_key_id=sealed.key_id,
+        normalisation_version=NORMALISATION,
         data_classes=decision.classes or None,
         matches=matches(findings) or None,
         max_severity=str(max(severities, key=_rank)) if severities else None,
@@ -207,6 +228,7 @@ def decision_record(
         uninspected_bytes=coverage.unread_bytes if coverage else None,
         uninspected_reason=coverage.reasons or None if coverage else None,
         scan_us=times.scan_us,
+        identity_us=times.identity_us,
         decode_us=times.decode_us,
         parse_us=times.parse_us,
         decide_us=times.decide_us,
@@ -219,6 +241,7 @@ def decision_record(
         rule_id=decision.rule,
         rules_evaluated=decision.rules_evaluated,
         policy_mode=str(decision.mode),
+        exception_id=_exception(decision),
         fail_mode=_fail_mode(decision),
         policy_age_s=max(0, (exchange.at - rulebook.loaded_at) // 1_000_000_000),
         decision=str(decision.action),
@@ -230,20 +253,47 @@ def decision_record(
     )
 
 
-def outcome_record(outcome: Outcome) -> Record:
+def told(outcome: Outcome) -> Part | None:
+    """**P** Every text of an upstream's choosing that an outcome record would keep, as one part for the detectors.
+
+    A service may repeat in an id, a header or a tool's name what it was sent; when the detectors find something, the
+    record keeps none of these texts (`outcome_record`, `withhold`).
+    """
+    texts = [outcome.org_id_seen, outcome.project_id_seen]
+    if (answer := outcome.answer) is not None:
+        texts += [answer.model, answer.id, answer.finish, *answer.calls]
+    text = "\n".join(t[:MAX_TEXT] for t in texts if t)
+    return Part(LABELS, Role.METADATA, PartKind.TEXT, Provenance.REQUEST, text) if text else None
+
+
+def outcome_record(outcome: Outcome, rulebook: Rulebook, evidence: Evidence, *, withhold: bool) -> Record:
     """The O record: how the exchange with that decision id ended."""
-    target = outcome.target
+    target, answer, receipt, sealed = outcome.target, outcome.answer, outcome.receipt, rulebook.detectors
+    identity = answer.id if answer else None
     return Record(
         record_type=RecordType.OUTCOME,
         decision_id=outcome.exchange_id,
         parent_decision_id=outcome.exchange_id,
+        retention_class=retention(outcome.classes, evidence),
         ts_received=outcome.ts_received,
+        ts_committed=receipt.durable_at if receipt else None,
         ts_forwarded=outcome.ts_forwarded,
         ts_first_byte=outcome.ts_first_byte,
         ts_end=outcome.ts_end,
         provider_id=target.provider if target else None,
         product=target.product if target else None,
         target_row=target.row if target else None,
+        model_served=name(answer.model, withhold) if answer else None,
+        response_id=name(identity, withhold),
+        response_fp=sealed.fingerprint(RESPONSE, identity) if identity else None,
+        tokens_in=answer.tokens_in if answer else None,
+        tokens_out=answer.tokens_out if answer else None,
+        tokens_cached=answer.tokens_cached if answer else None,
+        tokens_reasoning=answer.tokens_reasoning if answer else None,
+        finish_reason=name(answer.finish, withhold) if answer else None,
+        tool_calls_returned=_calls(answer.calls, withhold) if answer and answer.calls else None,
+        hmac_key_id=sealed.key_id if identity else None,
+        commit_us=receipt.waited_us if receipt else None,
         forwarded=outcome.forwarded,
         client_status=outcome.client_status,
         client_error_code=clip(outcome.client_error_code, 64),
@@ -262,11 +312,24 @@ def outcome_record(outcome: Outcome) -> Record:
         tls_version_upstream=outcome.tls_version_upstream,
         upstream_cert_sha256=outcome.upstream_cert_sha256,
         upstream_cert_verified=outcome.upstream_cert_verified,
-        org_id_seen=clip(outcome.org_id_seen, 64),
-        project_id_seen=clip(outcome.project_id_seen, 64),
+        org_id_seen=name(outcome.org_id_seen, withhold),
+        project_id_seen=name(outcome.project_id_seen, withhold),
         tunnel_bytes_up=outcome.tunnel_bytes_up,
         tunnel_bytes_down=outcome.tunnel_bytes_down,
     )
+
+
+def name(text: str | None, withhold: bool) -> str | None:
+    """A word of the upstream's as a record keeps it: only what has the shape of a name. Prose has none."""
+    if text is None:
+        return None
+    return text if not withhold and _NAME.fullmatch(text) else WITHHELD
+
+
+def _calls(calls: tuple[str, ...], withhold: bool) -> tuple[str, ...]:
+    """The tools that an answer calls, each as often as it was called."""
+    kept = clip_all(calls)
+    return tuple(call if call.startswith("(+") else name(call, withhold) or WITHHELD for call in kept)
 
 
 def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:
@@ -312,6 +375,22 @@ def address(text: str, keep: str) -> str | None:
 
 def _rank(severity: Severity) -> int:
     return severity.rank
+
+
+def _exception(decision: Decision) -> str | None:
+    """The operator's exception to the failure table that let this pass (`[[failure_rule]]` of the policy)."""
+    if decision.cause is None or decision.action is not Action.ALLOW or decision.rule == f"failure.{decision.cause}":
+        return None
+    return decision.rule.removeprefix("failure.")
+
+
+def retention(classes: Iterable[str], evidence: Evidence) -> str:
+    """How long a record is kept, decided with the decision: the longest class that its findings ask for. The periods
+    stand in the table's TTL."""
+    found = tuple(classes)
+    if found and any(fnmatchcase(name, pattern) for name in found for pattern in evidence.phi_classes):
+        return "phi"
+    return "standard"
 
 
 def _fail_mode(decision: Decision) -> str | None:

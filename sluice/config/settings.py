@@ -111,6 +111,8 @@ class Evidence(Section, frozen=True):
     """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
     user_agent: bool = True
     """Keep the User-Agent header in records (it is not a secret; some sites count it as personal)."""
+    phi_classes: tuple[str, ...] = ("health.*", "government.health-number")
+    """Data classes (patterns) of health information: a record that names one is kept 73 months instead of 13."""
 
 
 class Seal(Section, frozen=True):
@@ -136,6 +138,8 @@ class ClickHouse(Section, frozen=True):
     """Rows of one insert; a batch is also sent when the oldest row waits `batch_seconds`."""
     batch_seconds: float = 2.0
     insert_timeout_seconds: float = 30.0
+    http_listen: str = ""
+    """Where ClickHouse's HTTP interface is served over the embedded engine; empty = not at all. Loopback only."""
 
 
 class Identity(Section, frozen=True):

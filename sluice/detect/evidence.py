@@ -17,6 +17,9 @@ from sluice.model import Detector, Finding, Provenance, Severity
 KEY_BYTES = 16
 """Shortest key accepted: below it the key itself could be searched."""
 
+NORMALISATION = 1
+"""Version of `normalised` and `purpose`, for the record: raised when equal values would get other fingerprints."""
+
 _SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 
 

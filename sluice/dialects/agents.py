@@ -54,6 +54,20 @@ _USER_AGENTS = re.compile(
     """,
     re.VERBOSE,
 )
+_VERSION = r"v?(?P<version>\d{1,4}(?:\.\d{1,3}){0,2})(?![\d.]*\d{4})"
+"""Three short numbers: nothing of a client's choosing fits in."""
+_SDKS = re.compile(
+    rf"""(?:Async)?(?:Azure)?(?P<vendor>OpenAI|Anthropic|Groq|Cerebras|Together|Fireworks|LlamaAPI|Stainless)
+         (?:Bedrock|Vertex|Foundry)?/(?P<language>Python|JS|Go|Java|Ruby|Kotlin|PHP|CSharp)[ ]{_VERSION}.*
+    |(?:.{{0,100}}[ ])?(?P<genai>google-genai-sdk)/{_VERSION.replace("version", "genai_version")}[ ]
+         (?P<gl>gl-python|gl-node|gl-go|gl-java).*
+    |(?P<name>Boto3|Botocore|aws-sdk-js|aws-cli|litellm|cohere|mistral-client-python|mistral-client-typescript
+         |ollama-python|ollama-js|replicate-python|python-requests|python-httpx|axios|node-fetch|curl|GeminiCLI
+         |claude-cli|claude-code|codex_cli_rs|codex|ai-sdk|openai-go|okhttp|Go-http-client|langchain)
+         /{_VERSION.replace("version", "name_version")}.*
+    """,
+    re.VERBOSE,
+)
 _TITLES = {"cline": "cline", "roo code": "roo-code", "aider": "aider", "kilo code": "kilo-code", "zed": "zed"}
 """`X-Title`, as OpenRouter asks of its clients."""
 _REFERERS = {"https://cline.bot": "cline", "https://aider.chat": "aider"}
@@ -90,6 +104,20 @@ def from_headers(headers: Mapping[str, str]) -> str | None:
             return found.lastgroup.replace("_", "-")
     if "origin" in headers or "sec-fetch-mode" in headers:
         return "browser"
+    return None
+
+
+def sdk(headers: Mapping[str, str]) -> str | None:
+    """The client library and its version (`openai-python/1.99.1`), by its user agent; None when it says neither."""
+    for name in ("user-agent", "x-goog-api-client"):
+        found = _SDKS.fullmatch(headers.get(name, ""))
+        if found is None:
+            continue
+        if vendor := found["vendor"]:
+            return f"{vendor.lower()}-{found['language'].lower()}/{found['version']}"
+        if found["genai"]:
+            return f"google-genai-{found['gl'].removeprefix('gl-')}/{found['genai_version']}"
+        return f"{found['name'].lower()}/{found['name_version']}"
     return None
 
 

@@ -173,10 +173,13 @@ def _tools(c: Collector, at: str, value: Json, past: bool) -> None:
 
 def _tool(c: Collector, at: str, value: Json, past: bool) -> None:
     """`{name, description, input_schema}`, a server tool, or all tools of an MCP server."""
-    if word(value, "type") == "mcp_toolset":
+    kind = word(value, "type")
+    if kind not in ("", "custom"):
+        c.hosted(kind)
+    if kind == "mcp_toolset":
         c.tool(f"mcp:{word(value, 'mcp_server_name')}")
     else:
-        c.tool(word(value, "name") or word(value, "type"))
+        c.tool(word(value, "name") or kind)
     c.leaves(at, value, Role.TOOL_DEFINITION, past)
 
 

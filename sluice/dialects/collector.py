@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from sluice.config import Limits
-from sluice.dialects import files, media
+from sluice.dialects import files, media, tool_kinds
 from sluice.dialects.words import KEYS, LONGEST, WORDS
 from sluice.errors import Opacity
 from sluice.json_body import Document, Json, Literal, parse, printable, step
@@ -48,6 +48,8 @@ _WORDY = frozenset({Role.UNKNOWN, Role.TOOL_DEFINITION})
 _FILED = frozenset({Role.UNKNOWN, Role.DOCUMENT})
 """Roles in which a `data:` URL is a file. In what someone says it is text, and the model reads it as text."""
 
+_PREVIOUS = 2
+"""Rank, among names of a conversation, of the answer that a request continues."""
 _NESTED = 3
 """Levels of JSON inside strings of JSON that are opened; deeper text is scanned as it stands."""
 _LONG_BASE64 = 20
@@ -76,6 +78,10 @@ class Collector:
         self.stream = False
         self.tool_choice: str | None = None
         self.agent: str | None = None
+        self.sdk: str | None = None
+        self.trace: str | None = None
+        self.previous: str | None = None
+        self._hosted: dict[str, None] = {}
         self._session: tuple[int, str] | None = None
         self._places: set[str] = set()
         self._depth = limits.json_depth
@@ -193,6 +199,8 @@ class Collector:
         if isinstance(value, str) and value:
             self.unseen(at, "server_state", 0, Opacity.SERVER_STATE)
             self.session(rank, value)
+            if rank == _PREVIOUS:
+                self.previous = value
         self.leaves(at, value, Role.UNKNOWN, past)
 
     def session(self, rank: int, value: Json) -> None:
@@ -240,6 +248,11 @@ class Collector:
         if isinstance(name, str) and name:
             self.tools[printable(name)] = None
 
+    def hosted(self, kind: Json) -> None:
+        """A tool that the provider runs or defines, by its kind."""
+        if isinstance(kind, str) and kind:
+            self._hosted[tool_kinds.hosted(kind)] = None
+
     def prompt(self, dialect: str, route: str) -> Prompt:
         """The finished prompt. Keys that are not the protocol's own become one part."""
         unusual = [printable(key) for key in self.keys if key not in KEYS]
@@ -260,6 +273,10 @@ class Collector:
             session=None if self._session is None else printable(self._session[1]),
             tool_choice=self.tool_choice,
             route=route,
+            hosted=tuple(self._hosted),
+            previous=self.previous,
+            sdk=self.sdk,
+            trace=self.trace,
         )
 
 

@@ -88,6 +88,8 @@ _SESSION_HEADERS = (
     "x-opencode-session",
     "x-amzn-bedrock-agentcore-runtime-session-id",
 )
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+"""W3C Trace Context, 3.2."""
 _PLAIN_PATH = re.compile(r"/(?:v\d[a-z0-9]{0,6}/)?[a-z]{2,16}(?:/[a-z_]{2,16}){0,2}")
 
 
@@ -126,6 +128,9 @@ def read(c: Collector, exchange: Exchange) -> None:
         _cookies(c, value)
     _path(c, exchange.path)
     c.agent = agents.from_headers(seen)
+    c.sdk = agents.sdk(seen)
+    trace = _TRACE.fullmatch(seen.get("traceparent", ""))
+    c.trace = trace[1] if trace is not None else None
     for name in _SESSION_HEADERS:
         c.session(0, seen.get(name))
 

@@ -190,8 +190,10 @@ def _tools(c: Collector, at: str, value: Json, past: bool) -> None:
                     transport = server.get("streamableHttpTransport") if isinstance(server, dict) else None
                     c.server(word(server, "name"), word(transport, "url") or None)
                     c.tool(f"mcp:{word(server, 'name')}")
+                    c.hosted("mcp")
             else:
                 c.tool(key)
+                c.hosted(key)
     each(c, at, value, _TOOL, past)
 
 

@@ -103,6 +103,7 @@ def _plugins(c: Collector, at: str, value: Json, past: bool) -> None:
     """OpenRouter: `{id, search_prompt, ...}`; the prompt is put before the model as a system text."""
     for item in value if isinstance(value, list) else [value]:
         c.tool(word(item, "id"))
+        c.hosted(word(item, "id"))
     chat.each(c, at, value, {"search_prompt": role_handler(Role.SYSTEM)}, past)
 
 

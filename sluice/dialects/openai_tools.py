@@ -29,6 +29,8 @@ def _tool(c: Collector, at: str, value: Json, past: bool) -> None:
         return
     kind = word(value, "type")
     inner = value.get(kind) if kind in ("function", "custom") else None
+    if kind not in ("", "function", "custom", "namespace"):
+        c.hosted("mcp" if kind == "mcp_server" else kind)
     if kind in ("mcp", "mcp_server"):
         _mcp(c, value)
     elif kind != "namespace":

@@ -334,7 +334,8 @@ class Writer:
     def _deliver(self, batch: list[_Waiting], durable_at: int, done: float) -> None:
         for w in batch:
             if w.future is not None and not w.future.done():
-                w.future.set_result(Receipt(self.node, self.epoch, w.seq, w.leaf, durable_at))
+                waited = int((done - w.began) * 1e6)
+                w.future.set_result(Receipt(self.node, self.epoch, w.seq, w.leaf, durable_at, waited))
         _count(batch, done)
 
     def _fail(self, error: Exception, batch: list[_Waiting]) -> None:
