@@ -3,7 +3,7 @@
 A key that looks real would be stopped by a host's push protection and by other people's scanners, so no pack holds
 one. It holds `sk-ant-api03-{b64url*93}AA`, and this file makes the key from the detector's id and the marker's place.
 
-    {alnum*24}  24 characters of a class: digit hex HEX lower upper alpha alnum lowernum uppernum b64 b64url base32
+    {alnum*24}  24 characters of a class: digit hex HEX lower upper alpha alnum lowernum uppernum b64 b64url base32 base32lower
     {github:ghp}      a GitHub token of that prefix with a correct checksum; {github-bad:ghp} with a wrong one
     {npm} {npm-bad}   the same for npm
     {jwt}             a signed-looking JSON web token
@@ -32,6 +32,7 @@ CLASSES = {
     "uppernum": string.ascii_uppercase + string.digits,
     "b64": string.ascii_letters + string.digits + "+/",
     "b64url": string.ascii_letters + string.digits + "-_",
+    "base32lower": string.ascii_lowercase + "234567",
     "base32": string.ascii_uppercase + "234567",
 }
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase

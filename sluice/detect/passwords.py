@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 _PLACEHOLDER = re.compile(
     r"""(?ix)
@@ -124,13 +125,23 @@ def token(value: str) -> bool:
         return False
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
-    if not digits or not letters:
+    if not letters or (not digits and not scrambled(value)):
         return False
     if re.fullmatch(r"[0-9a-fA-F]+", value):
         return len(value) >= 32 and entropy(value) >= 3.0
     if wordlike(value):
         return False
     return entropy(value) >= 3.3
+
+
+def scrambled(value: str) -> bool:
+    """True when capitals and small letters change so often that nobody wrote it: `VDxkMWUrentNohdrSomDrD`.
+
+    One random key in fifty of 22 characters has no digit in it; its letters still tell it from `maxRetriesPerRequest`.
+    """
+    letters = [c for c in value if c.isalpha()]
+    turns = sum(a.isupper() != b.isupper() for a, b in pairwise(letters))
+    return len(letters) >= 16 and turns * 10 >= len(letters) * 3
 
 
 def wordlike(value: str) -> bool:

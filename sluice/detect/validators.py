@@ -21,7 +21,7 @@ from typing import Any
 import phonenumbers
 from stdnum.exceptions import ValidationError
 
-from sluice.detect import national, national_world, passwords
+from sluice.detect import national, national_world, passwords, secrets
 from sluice.detect.examples import checksum62
 
 
@@ -59,6 +59,7 @@ type Validator = Callable[[Candidate], Verdict]
 CHECKSUMS = frozenset(
     {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
     | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "ca_sin", "aba", "jwt"}
+    | {"seed_phrase", "wif", "extended_key", "ripple_seed", "stellar_seed", "bech32"}
     | (set(national_world.CHECKS) - national_world.STRUCTURE)
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
@@ -218,6 +219,7 @@ def _keylike(c: Candidate) -> Verdict:
     prefix = _PREFIX.match(c.value)
     body = c.value[prefix.end() :] if prefix else c.value
     mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
+    mixed = mixed or passwords.scrambled(body)
     return PASS if mixed and len(set(body)) >= 6 and not passwords.wordlike(body) else FAIL
 
 
@@ -362,6 +364,58 @@ def _aws_secret(c: Candidate) -> Verdict:
     return PASS if mixed and v.count("/") <= 6 and passwords.entropy(v) >= 3.8 else FAIL
 
 
+def _aws_key_id(c: Candidate) -> Verdict:
+    """An access key id is base32 behind its prefix: the account lies in it. A run of the alphabet is a sample."""
+    body = c.value[4:]
+    if passwords.placeholder(c.value) or len(set(body)) < 5 or body in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEF":
+        return EXAMPLE
+    return PASS
+
+
+def _issued(c: Candidate) -> Verdict:
+    """A key of a form that other things have too: random, and announced as a credential by the words before it."""
+    return PASS if secrets.issued(c.value, c.before(64)) else FAIL
+
+
+def _seed_phrase(c: Candidate) -> Verdict:
+    """BIP-39 words whose checksum holds; the published vectors (one byte repeated) are examples."""
+    seed = secrets.seed_phrase(c.value)
+    return Verdict(True, example=seed.published, keep=seed.end) if seed and seed.checked else FAIL
+
+
+def _seed_words(c: Candidate) -> Verdict:
+    """Twelve or more BIP-39 words in a row whose checksum does not hold: mistyped, or of another scheme."""
+    seed = secrets.seed_phrase(c.value)
+    return Verdict(True, keep=seed.end) if seed and not seed.checked else FAIL
+
+
+_WIF_VERSIONS = frozenset({0x80, 0xEF, 0xB0, 0x9E, 0xCC})
+"""Bitcoin, its test network, Litecoin, Dogecoin, Dash."""
+
+
+def _wif(c: Candidate) -> Verdict:
+    payload = secrets.base58check(c.value)
+    return PASS if payload and payload[0] in _WIF_VERSIONS and len(payload) in {33, 34} else FAIL
+
+
+def _extended_key(c: Candidate) -> Verdict:
+    """BIP-32: 78 bytes under Base58Check."""
+    payload = secrets.base58check(c.value)
+    return PASS if payload and len(payload) == 78 else FAIL
+
+
+def _ripple_seed(c: Candidate) -> Verdict:
+    payload = secrets.base58check(c.value, secrets.RIPPLE58)
+    return PASS if payload and len(payload) in {17, 19} else FAIL
+
+
+def _stellar_seed(c: Candidate) -> Verdict:
+    try:
+        return PASS if secrets.strkey(base64.b32decode(c.value)) else FAIL
+    except ValueError:
+        return FAIL
+
+
 def _simple(check: Callable[[str], bool]) -> Validator:
     return lambda c: PASS if check(c.value) else FAIL
 
@@ -419,6 +473,17 @@ _PLAIN: dict[str, Validator] = {
     "de_rvnr": _simple(national.de_rvnr),
     "has_digit": _simple(lambda value: any(c.isdigit() for c in value)),
     "connection_password": _connection_password,
+    "aws_key_id": _aws_key_id,
+    "issued": _issued,
+    "seed_phrase": _seed_phrase,
+    "seed_words": _seed_words,
+    "wif": _wif,
+    "extended_key": _extended_key,
+    "ripple_seed": _ripple_seed,
+    "stellar_seed": _stellar_seed,
+    "bech32": _simple(secrets.bech32),
+    "curve_key": _simple(secrets.curve_key),
+    "random": _simple(secrets.random),
     "user_password": _user_password,
     **{name: _simple(check) for name, check in national_world.CHECKS.items()},
 }

@@ -1,0 +1,166 @@
+"""What can be proven of a credential from its own characters and the few that stand before it.
+
+Checksums of wallets (BIP-39, Base58Check, Bech32, StrKey), the range of an elliptic-curve key, and the judgement of a
+value whose vendor has given it no form: forty characters of hexadecimal are a key behind `VENDOR_TOKEN=` and a commit
+behind `commit`. Pure functions of strings; `validators` gives them their names.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import NamedTuple
+
+from sluice.detect import passwords
+from sluice.detect.seedwords import PLACE
+
+_CREDENTIAL = re.compile(
+    r"(?i)key|token|secret|passw|pwd|passphrase|credential|bearer|license|licence|auth(?!or)|private|dsn\b"
+    r"|(?:^|[^a-z])(?:pat|cred|creds|sid)(?:[^a-z]|$)|access|webhook|api\s{0,2}[=:]"
+)
+"""A word that says that a credential follows."""
+_OTHERWISE = re.compile(
+    r"""(?ix)
+    (?: sha-?\d{0,3} | md5 | checksum | digest | hash(?:es|sum)? | commit | revision | etag | integrity | fingerprint
+      | trace | span | build | version | tag | blob | tree | parent | image | layer | nonce | salt | iv | cursor
+      | transaction | txn? | block | signature | merge | cherry.?pick | locale? | snapshot | device | nextPage\w*
+      | (?:request|correlation|trace|span|session|build|image|message|event|job|run|task|order|user|account|project
+          |org|organi[sz]ation|team|tenant|client|app|application|customer|workspace|page|object|node|id)[_\ -]?u?u?id
+      | uuid | guid | \bid | public[_\ -]?key\w* | publishable\w* | site[_\ -]?key )
+    ["'`\s:=@#(>,\\|-]{0,5}$
+    | [#@]$ | /(?:commit|blob|tree|raw|archive|sha256)s?/$ | \bsha\d{1,3}[:-]$ | \bkey\s{0,2}id["'\s:=]{0,4}$
+    """
+)
+"""What says that the value behind it is something else."""
+_NEAR = 64
+_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+_UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+RIPPLE58 = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_CONSTANTS = frozenset({1, 0x2BC830A3})
+"""BIP-173 and BIP-350."""
+CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+"""Order of secp256k1 (SEC 2): a private key lies below it."""
+
+
+class Seed(NamedTuple):
+    """What the words at the beginning of a text make: where the last of them ends, whether the checksum holds, and
+    whether it is a published vector (entropy of one repeated byte)."""
+
+    end: int
+    checked: bool
+    published: bool
+
+
+def issued(value: str, before: str) -> bool:
+    """True when a value of no form is a credential: made by a machine, and announced as one by what stands before it.
+
+    `before` is the text that ends where the value begins; 64 characters of it are looked at.
+    """
+    near = before[-_NEAR:]
+    if _CREDENTIAL.search(near) is None or _OTHERWISE.search(near):
+        return False
+    if passwords.reference(value):
+        return False
+    return random(value)
+
+
+def random(value: str) -> bool:
+    """True for letters and digits without words in them: UUID, hexadecimal of 20 or more, or mixed characters."""
+    if _UUID.fullmatch(value):
+        return len(set(value)) >= 10
+    digits = sum(c.isdigit() for c in value)
+    if _HEX.fullmatch(value):
+        return len(value) >= 20 and digits < len(value) and len(set(value)) >= 9
+    if digits == len(value) or passwords.wordlike(value) or (not digits and not passwords.scrambled(value)):
+        return False
+    return len(set(value)) >= min(10, len(value) // 2) and passwords.entropy(value) >= (3.0 if len(value) < 24 else 3.3)
+
+
+# ---------------------------------------------------------------------------------------------------- wallets
+
+
+def seed_phrase(text: str) -> Seed | None:
+    """BIP-39 at the beginning of a text: 12, 15, 18, 21 or 24 words of the English list, whatever stands between them.
+
+    The longest count whose checksum holds. Without one, the longest count there is, unless a phrase with a checksum
+    begins a few words further on: `seed` and `phrase` are words of the list too.
+    """
+    places: list[int] = []
+    ends: list[int] = []
+    for match in re.finditer(r"[A-Za-z]+", re.sub(r"\\+[nrt]", lambda m: " " * len(m[0]), text)):
+        place = PLACE.get(match[0].lower())
+        if place is None or len(places) == _MOST + _LEAD:
+            break
+        places.append(place)
+        ends.append(match.end())
+    if seed := _checked(places, ends):
+        return seed
+    counts = [n for n in _COUNTS if n <= len(places)]
+    if not counts or len(set(places[: counts[0]])) <= 6:
+        return None
+    if any(_checked(places[lead:], ends[lead:]) for lead in range(1, _LEAD + 1)):
+        return None
+    return Seed(ends[counts[0] - 1], False, False)
+
+
+_MOST, _COUNTS, _LEAD = 24, (24, 21, 18, 15, 12), 4
+
+
+def _checked(places: list[int], ends: list[int]) -> Seed | None:
+    """The longest phrase at the beginning whose checksum holds: entropy, then its SHA-256 a thirty-third as long."""
+    for count in _COUNTS:
+        if count <= len(places):
+            bits = "".join(f"{p:011b}" for p in places[:count])
+            size = count * 32 // 3
+            entropy = int(bits[:size], 2).to_bytes(size // 8)
+            if f"{sha256(entropy).digest()[0]:08b}"[: count // 3] == bits[size:]:
+                return Seed(ends[count - 1], True, len(set(entropy)) == 1)
+    return None
+
+
+def base58check(value: str, alphabet: str = BASE58) -> bytes | None:
+    """The payload of a Base58Check text (version byte and all), or None when its checksum does not hold."""
+    number = 0
+    for char in value:
+        digit = alphabet.find(char)
+        if digit < 0:
+            return None
+        number = number * 58 + digit
+    zeros = len(value) - len(value.lstrip(alphabet[0]))
+    raw = bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8)
+    payload, check = raw[:-4], raw[-4:]
+    return payload if payload and sha256(sha256(payload).digest()).digest()[:4] == check else None
+
+
+def bech32(value: str) -> bool:
+    """True when the checksum of a Bech32 or Bech32m text holds (BIP-173, BIP-350)."""
+    prefix, one, data = value.lower().rpartition("1")
+    if not one or not prefix or any(c not in _BECH32 for c in data):
+        return False
+    symbols = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix] + [_BECH32.index(c) for c in data]
+    check = 1
+    for symbol in symbols:
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ symbol
+        for i, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            check ^= generator if top >> i & 1 else 0
+    return check in _BECH32_CONSTANTS
+
+
+def strkey(raw: bytes) -> bool:
+    """True when the CRC-16 of a decoded Stellar key holds (SEP-23): XMODEM, little-endian, over all before it."""
+    check = 0
+    for byte in raw[:-2]:
+        check ^= byte << 8
+        for _ in range(8):
+            check = (check << 1 ^ 0x1021 if check & 0x8000 else check << 1) & 0xFFFF
+    return raw[-2:] == check.to_bytes(2, "little")
+
+
+def curve_key(value: str) -> bool:
+    """True when 64 hexadecimal digits are a private key of secp256k1 somebody could have."""
+    body = value.lower().removeprefix("0x")
+    return len(body) == 64 and len(set(body)) >= 9 and 0 < int(body, 16) < CURVE_ORDER
