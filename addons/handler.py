@@ -135,10 +135,10 @@ class GateHandler(ProxyConnectionHandler):
             self._post(events.DataReceived(conn, data))
 
     def _behind(self) -> bool:
-        return any(
-            isinstance(io.writer, asyncio.StreamWriter) and io.writer.transport.get_write_buffer_size()
-            for io in self.transports.values()
-        )
+        for io in self.transports.values():
+            if isinstance(io.writer, asyncio.StreamWriter) and io.writer.transport.get_write_buffer_size():
+                return True
+        return False
 
     def _post(self, event: events.Event) -> None:
         """Put an event through the layers. One at a time: what comes up meanwhile, by a hook or a task that begins at

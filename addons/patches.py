@@ -11,8 +11,8 @@ from typing import Any
 import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy import http
-from mitmproxy.connection import ConnectionState
+from mitmproxy import hooks, http
+from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -162,7 +162,18 @@ def install() -> None:
     # Each "want read" is a Python exception; stock raises seven of them for a request.
     setattr(tls.TLSLayer, "tls_interact", send_what_waits)  # noqa: B010
     setattr(tls.TLSLayer, "receive_data", receive_data)  # noqa: B010
+    # Every hook and every reply asks whether its class is a dataclass when it is made; ours and mitmproxy's all are.
+    for kind in (hooks.Hook, commands.StartHook, events.CommandCompleted):
+        setattr(kind, "__new__", _new)  # noqa: B010
+    # A connection is looked up in a table a dozen times for a request, by the hash of its id; there is only ever one
+    # object of that id here, so that the object itself tells as much.
+    setattr(Connection, "__hash__", object.__hash__)  # noqa: B010
+    setattr(Connection, "__eq__", object.__eq__)  # noqa: B010
 
 
 def _unchecked(_: http.MessageData) -> None:
     """In place of mitmproxy's type checks."""
+
+
+def _new(cls: type[Any], *_: Any, **__: Any) -> Any:
+    return object.__new__(cls)

@@ -7,6 +7,7 @@ or depend on is tried on mitmproxy itself.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import inspect
 import socket
@@ -19,9 +20,9 @@ from typing import Any
 import h11._readers
 import h11._receivebuffer
 import pytest
-from mitmproxy import addonmanager, http, master, options
+from mitmproxy import addonmanager, connection, hooks, http, master, options
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig
-from mitmproxy.proxy import context, layer, mode_servers, server
+from mitmproxy.proxy import commands, context, events, layer, mode_servers, server
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp, tls
 from mitmproxy.proxy.layers.http import _http1, _http2
@@ -89,11 +90,18 @@ def test_versions() -> None:
 
 
 def test_the_patched_names_exist() -> None:
-    """The two names that patches.py replaces are where they were, and mitmproxy looks the class up by the global."""
+    """The names that patches.py replaces are where they were, and mitmproxy looks its class up by the global."""
     patches.install()
     assert http_layers.Http1Client is patches.LenientHttp1Client
     assert "self.child_layer = Http1Client(self.context)" in inspect.getsource(http_layers.HttpClient)
     assert http.MessageData.__post_init__ is patches._unchecked
+    assert hooks.Hook.__new__ is commands.StartHook.__new__ is events.CommandCompleted.__new__ is patches._new
+    assert all(dataclasses.is_dataclass(kind) for kind in hooks.all_hooks.values())
+    one, other = client(), client()
+    assert one != other
+    assert {one: 1, other: 2}[one] == 1
+    for kind in (connection.Connection, connection.Client, connection.Server):
+        assert (kind.__hash__, kind.__eq__) == (object.__hash__, object.__eq__)
     assert vars(context.Context(client(), options.Options())).keys() == {"client", "options", "server", "layers"}
 
 
