@@ -3,7 +3,8 @@
 A key that looks real would be stopped by a host's push protection and by other people's scanners, so no pack holds
 one. It holds `sk-ant-api03-{b64url*93}AA`, and this file makes the key from the detector's id and the marker's place.
 
-    {alnum*24}  24 characters of a class: digit hex HEX lower upper alpha alnum lowernum uppernum b64 b64url base32 base32lower
+    {alnum*24}  24 characters of a class: digit hex HEX lower upper alpha alnum lowernum uppernum b64 b64url base32
+                base32lower
     {github:ghp}      a GitHub token of that prefix with a correct checksum; {github-bad:ghp} with a wrong one
     {npm} {npm-bad}   the same for npm
     {jwt}             a signed-looking JSON web token

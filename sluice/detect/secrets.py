@@ -79,6 +79,11 @@ def random(value: str) -> bool:
     return len(set(value)) >= min(10, len(value) // 2) and passwords.entropy(value) >= (3.0 if len(value) < 24 else 3.3)
 
 
+def unspoken(value: str) -> bool:
+    """True when one of the groups in a value cannot be said: four small letters are a word as often as a password."""
+    return any(not set(group) & set("aeiouy") for group in value.split())
+
+
 # ---------------------------------------------------------------------------------------------------- wallets
 
 

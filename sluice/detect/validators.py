@@ -483,7 +483,7 @@ _PLAIN: dict[str, Validator] = {
     "stellar_seed": _stellar_seed,
     "bech32": _simple(secrets.bech32),
     "curve_key": _simple(secrets.curve_key),
-    "random": _simple(secrets.random),
+    "unspoken": _simple(secrets.unspoken),
     "user_password": _user_password,
     **{name: _simple(check) for name, check in national_world.CHECKS.items()},
 }
