@@ -6,6 +6,7 @@
     recovery  what an opening writer does with what the last one left
     writer    order, group commit, hash chain. The only maker of a `Receipt`
     reader    records from a position, live beside the writer
+    sequence  records one by one: whole, in place, following
     audit     `verify`: is a ledger what its writers left
     pruned    the note that names what retention took from a stream's head
     merkle    the tree over a stream's leaf hashes: roots, proofs. Pure

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sluice.ledger import reader, segment, writer
-from sluice.ledger.record import link
+from sluice.ledger import pruned, reader, segment, writer
+from sluice.ledger.pruned import Pruned
+from sluice.ledger.record import leaf_hash, link
 from sluice.ledger.segment import Fault, Frame
 from tests.ledger.ledger_rig import make_record
 
@@ -97,7 +98,7 @@ def duplicate(frames: list[Frame], i: int) -> list[bytes]:
 
 @pytest.mark.parametrize(
     ("change", "fault"),
-    [(edit, Fault.EDIT), (delete, Fault.GAP), (swap, Fault.REORDER), (duplicate, Fault.REORDER)],
+    [(edit, Fault.EDIT), (delete, Fault.GAP), (swap, Fault.REORDER), (duplicate, Fault.DUPLICATE)],
 )
 def test_tampering_is_named(copy: Path, change: Callable[[list[Frame], int], list[bytes]], fault: Fault) -> None:
     """Edit, deletion, swap and duplication with recomputed checksums: found every time, as what it is, at its place."""
@@ -167,7 +168,7 @@ def test_a_cut_tail_is_found_by_the_writers_own_count(copy: Path) -> None:
     rewrite(path, lambda frames: bodies(frames[:-2]))
     verdict = reader.verify(copy)
     assert verdict.first
-    assert (verdict.first.fault, verdict.first.seq) == (Fault.GAP, 602)
+    assert (verdict.first.fault, verdict.first.seq) == (Fault.TRUNCATION, 602)
     (stream / "durable").unlink()
     assert reader.verify(copy).sound, "without that count only a checkpoint elsewhere can show it"
 
@@ -179,7 +180,7 @@ def test_a_stream_without_any_segment_is_a_gap(copy: Path) -> None:
     for directory in (copy, copy / "n-w1"):
         first = reader.verify(directory).first
         assert first
-        assert (first.stream, first.fault) == ("n-w1", Fault.GAP)
+        assert (first.stream, first.fault) == ("n-w1", Fault.TRUNCATION)
         assert "302 records were acknowledged, and no segment is left" in str(first)
 
 
@@ -190,14 +191,64 @@ def test_a_stream_without_its_last_segment_is_a_gap(copy: Path) -> None:
     (stream / name).unlink()
     first = reader.verify(copy).first
     assert first
-    assert (first.fault, first.seq) == (Fault.GAP, segment.named(name)[1])
+    assert (first.fault, first.seq) == (Fault.TRUNCATION, segment.named(name)[1])
 
 
-def test_a_stream_without_its_oldest_segment_is_sound(copy: Path) -> None:
-    """Retention takes the oldest segments away."""
+def prune(stream: Path, note_at: int = 0) -> Pruned:
+    """Take the oldest two segments as retention does: the note first. `note_at`: another boundary than the true one."""
+    names = segment.segments(stream)
+    below = segment.named(names[2])[1]
+    leaves = [leaf_hash(e.body).hex() for e in reader.read(stream)]
+    note = Pruned(below_seq=note_at or below, leaf_hash=leaves[(note_at or below) - 1], at=1)
+    pruned.write(stream, note)
+    for name in names[:2]:
+        (stream / name).unlink()
+    return note
+
+
+def test_what_retention_took_has_a_name(copy: Path) -> None:
+    """With its note a shortened head is sound, and the range that is gone is said exactly (T34)."""
+    note = prune(copy / "n-w0")
+    verdict = reader.verify(copy)
+    assert verdict.sound
+    assert (verdict.streams[0].pruned, verdict.streams[0].first_seq) == (note.below_seq, note.below_seq)
+
+
+def test_a_note_that_is_ahead_of_the_deletion_is_sound(copy: Path) -> None:
+    """A crash between the note and the deletion leaves both; that is no fault."""
     stream = copy / "n-w0"
-    (stream / segment.segments(stream)[0]).unlink()
+    leaves = [leaf_hash(e.body).hex() for e in reader.read(stream)]
+    pruned.write(stream, Pruned(below_seq=200, leaf_hash=leaves[199], at=1))
     assert reader.verify(copy).sound
+
+
+def test_a_missing_head_without_a_note_is_a_deletion(copy: Path) -> None:
+    """The oldest segments cannot be taken away unseen, nor more of them than the note says."""
+    stream = copy / "n-w0"
+    names = segment.segments(stream)
+    (stream / names[0]).unlink()
+    first = reader.verify(copy).first
+    assert first
+    assert (first.fault, first.seq) == (Fault.GAP, 0)
+
+
+def test_a_note_that_covers_less_than_is_gone_is_not_enough(copy: Path) -> None:
+    """What is gone beyond the note's range is a deletion from there on."""
+    prune(copy / "n-w0", note_at=10)
+    first = reader.verify(copy).first
+    assert first
+    assert (first.fault, first.seq) == (Fault.GAP, 10)
+
+
+def test_a_note_of_another_record_does_not_fit(copy: Path) -> None:
+    """The note names the hash of the last record that went; the first that stayed has to name the same."""
+    stream = copy / "n-w0"
+    note = prune(stream)
+    (stream / "pruned.json").unlink()
+    pruned.write(stream, Pruned(below_seq=note.below_seq, leaf_hash="ab" * 32, at=1))
+    first = reader.verify(copy).first
+    assert first
+    assert (first.fault, first.seq) == (Fault.EDIT, note.below_seq - 1)
 
 
 @pytest.mark.parametrize("index", [0, -1])
