@@ -20,6 +20,7 @@ from pathlib import Path
 from sluice import config, tomlfile
 from sluice.errors import Misconfigured, Problem
 from sluice.identity import Resolver
+from sluice.ship.http.credentials import USER, password_file
 from sluice.targets import normalise_host
 
 KEY_LOGS = ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE")
@@ -206,12 +207,19 @@ def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
   admin    http://{admin}/
   events   {where}   (sluice sql "{EXAMPLE_QUERY}")
   CA       {ca}
-
+{_sql_over_http(settings)}
 Try a prompt that is blocked:
   curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
     -H 'content-type: application/json' \\
     -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
 """
+
+
+def _sql_over_http(settings: config.Settings) -> str:
+    if not settings.clickhouse.http_listen:
+        return ""
+    where = f"user {USER}, password in {password_file(settings)}"
+    return f"  SQL      http://{settings.clickhouse.http_listen}/   ({where})\n"
 
 
 def address(listening: socket.socket) -> str:

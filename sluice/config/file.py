@@ -185,6 +185,15 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
         bad("tunnels.ports", "must list ports from 1 to 65535")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
         bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
+    if s.clickhouse.http_listen:
+        try:
+            loopback = ipaddress.ip_address(endpoint(s.clickhouse.http_listen)[0]).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            bad("clickhouse.http_listen", "must be an address of this machine alone, as in `127.0.0.1:8123`")
+        if s.clickhouse.dsn:
+            bad("clickhouse.http_listen", "is for the embedded engine; the server of `clickhouse.dsn` has its own")
     for witness in s.seal.witnesses:
         if not _WITNESS.fullmatch(witness):
             bad(

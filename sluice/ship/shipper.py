@@ -25,6 +25,8 @@ from sluice.errors import Misconfigured
 from sluice.ship.answers import Answers
 from sluice.ship.clickhouse import Store, StoreError, open_store
 from sluice.ship.delivery import Delivery
+from sluice.ship.http import interface
+from sluice.ship.http.listener import Listener
 from sluice.ship.query import NOT_OPEN, bind
 from sluice.ship.sqlgate import SqlError
 
@@ -72,6 +74,7 @@ class Shipper:
         self._status = status
         self._open_store = open_store
         self._store: Store | None = None
+        self._http: Listener | None = None
         self._trouble = "it is being opened"
         self.stopping = threading.Event()
         self._moved = time.monotonic()
@@ -90,6 +93,7 @@ class Shipper:
         self._open()
         answers = Answers(bind(self._settings.run_dir), self._select)
         answers.start()
+        self._http = interface.opened(self._settings, lambda: self._store, self._select)
         self._status.say("ready")
         beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beating.start()
@@ -144,24 +148,27 @@ class Shipper:
             standing = self.delivery.standing
             metrics.LEDGER_BYTES.set(_bytes_below(self._settings.ledger_dir))
             alive = time.monotonic() - self._moved < patience
-            facts = {
+            facts: dict[str, object] = {
                 "store": "closed" if self._store is None else ("failing" if standing.failures else "open"),
                 "pending": standing.pending,
                 "lag_seconds": round(standing.lag_seconds, 3),
                 "rows": standing.rows,
             }
+            if self._http:
+                facts["sql"] = self._http.url
             if alive and not self._status.say("alive", **facts):
                 log.warning("the supervisor is gone; the shipper ends")
                 self.stopping.set()
 
     def _close(self, answers: Answers) -> None:
         """Close the engine while nobody uses it: it must not be open when the interpreter ends."""
+        over_http = self._http is None or self._http.close(ANSWER_SECONDS)
         if self._store is None:
             answers.close(ANSWER_SECONDS)
             return
         for _ in range(ANSWER_ROUNDS):
             self._store.interrupt()  # again each time: what has not begun yet cannot be ended yet
-            if answers.close(ANSWER_SECONDS / ANSWER_ROUNDS):
+            if answers.close(ANSWER_SECONDS / ANSWER_ROUNDS) and over_http:
                 self._store.close()
                 return
         log.warning("a question would not end; the store is left to its own recovery")

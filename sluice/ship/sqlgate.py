@@ -40,8 +40,9 @@ NODES = frozenset({
     "ColumnsTransformerList", "ExpressionList", "Function", "Identifier", "InterpolateElement", "Literal",
     "OrderByElement", "QualifiedAsterisk", "QualifiedColumnsListMatcher", "QualifiedColumnsRegexpMatcher",
     "QueryParameter", "SampleRatio", "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery",
-    "ShowColumnsQuery", "ShowIndexesQuery", "ShowTablesQuery", "Subquery", "TableExpression", "TableIdentifier", "TableJoin",
-    "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement", "WithElement",
+    "ShowColumnsQuery", "ShowIndexesQuery", "ShowTablesQuery", "Subquery", "TableExpression", "TableIdentifier",
+    "TableJoin", "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement",
+    "WithElement",
 })  # fmt: skip
 
 ROOTS = frozenset({
