@@ -1,8 +1,9 @@
 """T60: what detectors know as secret or personal is sent in every place of a request, and then looked for everywhere.
 
 Each detector's own example is planted in body, header, query, path, form, broken JSON, compressed body, a torn head, a
-bad request line, a CONNECT line and a Host header. Afterwards ledger, ClickHouse files, logs, metrics and every answer
-are searched for the values, as they are and in the spellings that a careless log would give them.
+bad request line, a CONNECT line and a Host header; and in every place of a provider's answer. Afterwards ledger,
+ClickHouse files, logs, metrics and every answer of ours are searched for the values, as they are and in the spellings
+that a careless log would give them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,8 @@ from sluice.ship.query import ask
 from tests.bench.load import connect
 from tests.clients.appliance import Appliance
 from tests.upstream import Upstream
+from tests.upstream.journal import Received
+from tests.upstream.reply import Reply, json_reply, sse
 
 KINDS = 50
 """Detectors whose examples are planted: every n-th, so that each family is there."""
@@ -105,6 +109,50 @@ def talk(sock: socket.socket, request: bytes) -> bytes:
     return answer
 
 
+def answering(texts: list[str]) -> Callable[[Received], Reply | None]:
+    """An upstream that writes the example which a request asks for (`x-request-id: answer-N-FORM`) into everything that
+    an answer has: text, tool calls and their arguments, model, id, finish reason, error, organisation."""
+
+    def answer(request: Received) -> Reply | None:
+        kind, _, rest = (request.request_id or "").partition("-")
+        if kind != "answer":
+            return None
+        number, _, form = rest.partition("-")
+        text = texts[int(number)]
+        line = " ".join(text.split()).encode("ascii", "replace").decode()
+        headers = (("openai-organization", line), ("openai-project", line), ("x-request-id", line), (("x-note"), line))
+        call = {"index": 0, "id": text, "type": "function", "function": {"name": text, "arguments": text}}
+        message = {"role": "assistant", "content": text, "tool_calls": [call]}
+        usage = {"prompt_tokens": 3, "completion_tokens": 5}
+        chat = {"id": text, "model": text, "usage": usage}
+        choice = {"index": 0, "finish_reason": text}
+        match form:
+            case "json":
+                return json_reply(chat | {"choices": [choice | {"message": message}]}, headers=headers)
+            case "long":
+                filler = {"padding": text + "x" * 70_000, "choices": [choice | {"message": message}]}
+                return json_reply(chat | filler, headers=headers)
+            case "stream":
+                event = chat | {"choices": [choice | {"delta": message}]}
+                return sse([(None, event), (None, {"error": text}), (text.split()[0], text)], headers)
+            case "torn":
+                return replace(sse([(None, chat | {"choices": []})], headers), abort=True)
+            case "error":
+                return json_reply({"error": {"message": text, "type": text, "code": text}}, 429, headers)
+        return json_reply(text, headers=headers)
+
+    return answer
+
+
+ANSWERS = ("json", "long", "stream", "torn", "error", "bare")
+"""Forms of an answer that `answering` knows."""
+
+
+def asking(number: int, form: str) -> bytes:
+    """A harmless request for an answer of that form."""
+    return post("/v1/chat/completions", b'{"model":"gpt-5.5"}', f"X-Request-Id: answer-{number}-{form}\r\n".encode())
+
+
 def ours(answer: bytes) -> bytes:
     """An answer that the gate made; the upstream's own may repeat what it was sent."""
     made_upstream = answer[9:12] in (b"200", b"404") and b"x-sluice-decision" not in answer.lower()
@@ -134,7 +182,8 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
     planted = known[:: len(known) // KINDS]
     assert len(planted) >= KINDS, "kinds of secrets to plant"
     answers = bytearray()
-    with Upstream() as upstream:
+    texts = [text for _, text, _ in planted]
+    with Upstream(override=answering(texts), delay=0) as upstream:
         appliance = Appliance(tmp_path, upstream, workers=1)
         appliance.start()
         try:
@@ -150,6 +199,18 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
                 told = list(clients.map(plant, [text for _, text, _ in planted]))
             sent = sum(map(len, told))
             answers += b"".join(b"".join(some) for some in told)
+            asked = [asking(n, form) for n in range(len(planted)) for form in ANSWERS]
+            with ThreadPoolExecutor(6) as clients:
+                got = list(clients.map(lambda request: send(appliance, request), asked))
+            back = sum(text.split()[0].encode() in b"".join(got) for text in texts)
+            assert back >= len(planted) * 0.9, "answers with planted values that came back to the client"
+            read = appliance.rows_when(
+                "select count() as n, countIf(tokens_out = 5) as counted, "
+                "countIf(model_served = '(withheld)') as withheld from sluice.events where record_type = 'outcome' and forwarded",
+                lambda rows: int(rows[0]["n"]) >= len(asked) * 0.9,
+            )
+            assert int(read[0]["counted"]) >= len(planted) * 3, "answers that were read"
+            assert int(read[0]["withheld"]) >= len(planted) * 2, "answers whose names were withheld"
             rows = appliance.rows_when(
                 "select count() as n from sluice.events where decision = 'block'",
                 lambda rows: int(rows[0]["n"]) >= len(planted) // 2,
