@@ -29,6 +29,7 @@ from addons.state import Lines, passage_of
 from addons.streams import UpstreamFailure
 from addons.tunnel_layers import Refused
 from sluice import metrics
+from sluice.deadline import Deadline
 from sluice.errors import Cause
 
 log = logging.getLogger("sluice.guard")
@@ -196,7 +197,7 @@ class Dispatcher:
 
     def __init__(self, chain: Sequence[object], lines: Lines, *, deadline: float) -> None:
         self._lines = lines
-        self._deadline = deadline
+        self._deadline = Deadline(deadline)
         self._table: dict[str, tuple[_Listener, ...]] = {}
         for name in hooks.all_hooks:
             found = tuple(
@@ -245,7 +246,7 @@ class Dispatcher:
         for one in self._table.get(name, ()):
             try:
                 if one.awaits:
-                    async with asyncio.timeout(self._deadline):
+                    with self._deadline():
                         await one.call(data)  # type: ignore[misc]
                 else:
                     one.call(data)

@@ -22,6 +22,7 @@ from addons.outcome import Outcomes, now
 from addons.state import Core, Line, Objection, Passage, Tunnel, passage_of
 from addons.streams import BODY_TOO_LARGE, OVERLOAD
 from sluice import metrics
+from sluice.deadline import Deadline
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
 from sluice.model import Action, Clearance, Decision, Exchange, Refusal
@@ -48,14 +49,15 @@ class GuardAddon:
         self._core = core
         self._outcomes = outcomes
         limits = core.limits
-        self._deadline = limits.scan_seconds + limits.commit_seconds + MARGIN_SECONDS
+        self._seconds = limits.scan_seconds + limits.commit_seconds + MARGIN_SECONDS
+        self._deadline = Deadline(self._seconds)
         self._late = limits.commit_seconds + MARGIN_SECONDS / 2
         self._refused = refused()
 
     @property
     def longest(self) -> float:
         """The longest that any hook here may take (seconds); beyond it the dispatcher cuts it off."""
-        return self._deadline + self._late + MARGIN_SECONDS
+        return self._seconds + self._late + MARGIN_SECONDS
 
     # ------------------------------------------------------------------------------------------------- one connection
 
@@ -160,7 +162,7 @@ class GuardAddon:
         if objection is not None:
             return await self._refuse(exchange, objection)
         try:
-            async with asyncio.timeout(self._deadline):
+            with self._deadline():
                 if line.tunnel is Tunnel.NONE and (why := egress.literal_denial(exchange.host)) is not None:
                     return await self._refuse(exchange, Objection(Reason.DESTINATION_FORBIDDEN, Cause.DESTINATION, why))
                 if line.tunnel is Tunnel.NONE and not self._is_ai(exchange):

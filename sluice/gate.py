@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 
 from sluice import authentication, decode, dialects, metrics, recording
 from sluice.config import Limits, Settings
+from sluice.deadline import Deadline
 from sluice.errors import Cause, Opacity, Reason, Unavailable
 from sluice.identity import Resolver
 from sluice.model import (
@@ -49,6 +51,11 @@ log = logging.getLogger("sluice.gate")
 
 _SCAN_THREADS = 2
 """Scanning releases the GIL, so a second thread uses the second core; more would only queue in the kernel."""
+
+# Finding the series of a set of labels takes longer than counting in it.
+_DECISIONS = lru_cache(maxsize=512)(metrics.DECISIONS.labels)
+_RESPONSES = lru_cache(maxsize=16)(metrics.UPSTREAM_RESPONSES.labels)
+_SCAN_SECONDS = metrics.STAGE_SECONDS.labels("scan")
 
 _REASON_OF = {
     Cause.SCAN_ERROR: Reason.SCAN_ERROR,
@@ -199,6 +206,7 @@ class Gate:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._limits = settings.limits
+        self._commit_deadline = Deadline(settings.limits.commit_seconds)
         self._evidence = settings.evidence
         self._rulebook = rulebook
         self._ledger = ledger
@@ -267,7 +275,7 @@ class Gate:
     async def outcome(self, outcome: Outcome) -> None:
         """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
         if outcome.upstream_status:
-            metrics.UPSTREAM_RESPONSES.labels(f"{outcome.upstream_status // 100}xx").inc()
+            _RESPONSES(f"{outcome.upstream_status // 100}xx").inc()
         rulebook = self._rulebook
         try:
             record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=_telltale(outcome, rulebook))
@@ -308,7 +316,7 @@ class Gate:
             record = recording.decision_record(
                 exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
             )
-            async with asyncio.timeout(self._limits.commit_seconds):
+            with self._commit_deadline():
                 receipt = await self._ledger.commit(record)
         except (Unavailable, TimeoutError):
             decision = _refused(Cause.AUDIT_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE)
@@ -346,7 +354,7 @@ def _count(seen: Inspection, decision: Decision) -> None:
     """Metrics of one decision. Labels come from closed lists; a failure here must not undo a durable decision."""
     target = seen.target
     provider = metrics.provider_label(target.provider if target else None)
-    metrics.DECISIONS.labels(decision.action, decision.reason, provider, decision.mode).inc()
+    _DECISIONS(decision.action, decision.reason, provider, decision.mode).inc()
     if decision.cause is not None:
         if decision.action is Action.ALLOW:
             metrics.FAIL_OPEN.labels(decision.cause).inc()
@@ -360,7 +368,7 @@ def _count(seen: Inspection, decision: Decision) -> None:
         for reason in seen.coverage.reasons:
             metrics.UNINSPECTED_BYTES.labels(reason).inc(seen.coverage.unread_bytes)
         if seen.timings.scan_us is not None:
-            metrics.STAGE_SECONDS.labels("scan").observe(seen.timings.scan_us / 1e6)
+            _SCAN_SECONDS.observe(seen.timings.scan_us / 1e6)
     if seen.scan is not None:
         for finding in seen.scan.findings:
             metrics.FINDINGS.labels(finding.data_class, finding.severity, finding.novelty).inc()
