@@ -206,7 +206,8 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
             assert back >= len(planted) * 0.9, "answers with planted values that came back to the client"
             read = appliance.rows_when(
                 "select count() as n, countIf(tokens_out = 5) as counted, "
-                "countIf(model_served = '(withheld)') as withheld from sluice.events where record_type = 'outcome' and forwarded",
+                "countIf(model_served = '(withheld)') as withheld "
+                "from sluice.events where record_type = 'outcome' and forwarded",
                 lambda rows: int(rows[0]["n"]) >= len(asked) * 0.9,
             )
             assert int(read[0]["counted"]) >= len(planted) * 3, "answers that were read"
