@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 
 import pytest
 
@@ -24,6 +25,17 @@ def test_fingerprint_is_keyed_and_separated() -> None:
     assert len({one, FP.fingerprint("b", "value"), FP.fingerprint("a", "valve")}) == 3
     assert Fingerprinter(b"x" * 32, "key-2").fingerprint("a", "value") != one
     assert FP.fingerprint("a\0b", "c") != FP.fingerprint("a", "c")
+
+
+@pytest.mark.parametrize("size", [16, 63, 64, 65, 200])
+@pytest.mark.parametrize("value", ["", "x", "ä\ud800", b"\0" * 100_000])
+def test_fingerprint_is_hmac_sha256(size: int, value: str | bytes) -> None:
+    """Whoever holds the key can compute a fingerprint with any HMAC-SHA-256, whatever the key's length."""
+    key = bytes(range(256))[:size]
+    data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+    expected = hmac.digest(key, b"body\0" + data, "sha256")[:16].hex()
+    fingerprinter = Fingerprinter(key, "k")
+    assert [fingerprinter.fingerprint("body", value) for _ in range(2)] == [expected, expected]
 
 
 def test_short_keys_are_refused() -> None:
