@@ -66,11 +66,12 @@ CATEGORIES = frozenset({
 
 MORE_FUNCTIONS = frozenset({
     "bar", "blockNumber", "byteSize", "caseWithExpression", "currentDatabase", "currentUser", "defaultValueOfTypeName",
-    "displayName", "exists", "finalizeAggregation", "formatReadableDecimalSize", "formatReadableQuantity",
-    "formatReadableSize", "formatReadableTimeDelta", "grouping", "identity", "ignore", "indexHint", "isConstant",
-    "lambda", "materialize", "neighbor", "normalizeQuery", "parseReadableSize", "parseTimeDelta", "revision",
+    "displayName", "errorCodeToName", "exists", "finalizeAggregation", "formatReadableDecimalSize",
+    "formatReadableQuantity", "formatReadableSize", "formatReadableTimeDelta", "getSubcolumn", "grouping",
+    "hostName", "identity", "ignore", "indexHint", "initialQueryID", "isConstant",
+    "lambda", "materialize", "neighbor", "normalizeQuery", "parseReadableSize", "parseTimeDelta", "queryID", "revision",
     "rowNumberInAllBlocks", "rowNumberInBlock", "runningDifference", "toColumnTypeName", "toTypeName", "transform",
-    "untuple", "version", "visibleWidth",
+    "untuple", "uptime", "variantElement", "variantType", "version", "visibleWidth",
 })  # fmt: skip
 """Harmless members of other categories, and names that the parser itself makes."""
 
@@ -99,7 +100,7 @@ FORMATS = frozenset({
 })  # fmt: skip
 
 _DESCRIBE = re.compile(
-    r"\s*(?P<verb>desc|describe|show\s+create)\s+(?:(?:table|view)\s+)?"
+    r"\s*(?P<verb>desc|describe|exists|show\s+create)\s+(?:(?:table|view)\s+)?"
     r"(?:(?P<db>[A-Za-z_]\w*)\.)?(?P<table>[A-Za-z_]\w*)\s*"
     r"(?:format\s+(?P<format>\w+)\s*)?;?\s*",
     re.IGNORECASE | re.ASCII,
@@ -116,6 +117,8 @@ class Allowed:
     any_case: frozenset[str]
     aggregates: frozenset[str]
     combinators: tuple[str, ...]
+    forbidden: frozenset[str] = frozenset()
+    """Functions that may not be used, in lower case: a bare name is enough for `arrayMap(file, ['/etc/passwd'])`."""
 
     @classmethod
     def of(
@@ -140,6 +143,7 @@ class Allowed:
             any_case=frozenset(n.lower() for n in names if n in rows and rows[n]["case_insensitive"]),
             aggregates=frozenset(n for n in names if n in rows and rows[n]["is_aggregate"]),
             combinators=tuple(combinators),
+            forbidden=frozenset(n.lower() for n in rows) - frozenset(n.lower() for n in names),
         )
 
     def has_function(self, name: str) -> bool:
@@ -167,13 +171,13 @@ class Admitted:
 
 
 def rewritten(sql: str, allowed: Allowed) -> Admitted | None:
-    """DESCRIBE and SHOW CREATE, which the tree does not know: taken apart here and put together anew; else None."""
+    """DESCRIBE, EXISTS, SHOW CREATE, which the tree does not know: taken apart here and put together anew; else None."""
     found = _DESCRIBE.fullmatch(sql)
     if not found:
         return None
     database, table = found["db"] or allowed.database, found["table"]
     _check_table([database, table], allowed)
-    verb = "DESCRIBE TABLE" if found["verb"].lower().startswith("desc") else "SHOW CREATE TABLE"
+    verb = {"d": "DESCRIBE TABLE", "e": "EXISTS TABLE", "s": "SHOW CREATE TABLE"}[found["verb"][0].lower()]
     form = checked_format(found["format"]) if found["format"] else None
     return Admitted(f"{verb} `{database}`.`{table}`", form)
 
@@ -254,6 +258,11 @@ def _check_node(node: dict[str, Any], role: str, allowed: Allowed) -> None:
             _check_function(node["func_name"], allowed)
         case "TableIdentifier" | "Identifier":
             parts = node.get("name_parts")
+            if kind == "Identifier" and not parts and str(node.get("name")).lower() in allowed.forbidden:
+                name = str(node["name"])[:60]
+                raise refused(
+                    f"{name!r} is the name of a function that is not allowed; qualify a column, as in `t.{name}`"
+                )
             # Any identifier can stand for a table (`x IN name`), so a name that begins with a database is one.
             if parts and (kind == "TableIdentifier" or parts[0] in allowed.databases):
                 _check_table(parts, allowed)

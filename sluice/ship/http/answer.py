@@ -62,7 +62,7 @@ class Answer:
         more = [(b"x-clickhouse-exception-code", str(error.code).encode())]
         if status == 401:
             more.append((b"www-authenticate", b'Basic realm="ClickHouse server HTTP API"'))
-        if error.code == errors.QUERY_IS_TOO_LARGE or status in (401, 403, 429):
+        if error.code in (errors.QUERY_IS_TOO_LARGE, errors.REQUIRED_PASSWORD, errors.AUTHENTICATION_FAILED):
             more.append((b"connection", b"close"))  # the body may not have been read
         if not self.started:
             await self.text(status, errors.text_of(error, version), more)
