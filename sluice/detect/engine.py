@@ -47,7 +47,7 @@ VERSION = 1
 
 BLOCKS = 3
 """Databases that the detectors are spread over, beside the one of the keywords."""
-SHORT = 5
+SHORT = 4
 """Longest keyword that hyperscan is to find as a whole word only."""
 
 
@@ -210,7 +210,7 @@ def _databases(compiled: list[Compiled]) -> tuple[list[hyperscan.Database], list
     roles: list[tuple[tuple[int, ...], int]] = []
     words: dict[str, list[int]] = {}
     for i, c in enumerate(compiled):
-        if c.detector.keyword_use == "require" and c.keywords:
+        if c.detector.keyword_use != "boost" and c.keywords:
             for word in c.keywords:
                 words.setdefault(word, []).append(i)
             continue
@@ -222,7 +222,7 @@ def _databases(compiled: list[Compiled]) -> tuple[list[hyperscan.Database], list
     edges = [*range(0, len(expressions), size), len(expressions)]
     for word, users in sorted(words.items()):
         expressions.append(keyword_expression(word))
-        flags.append(hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_CASELESS)
+        flags.append(hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if word == word.lower() else 0))
         roles.append((tuple(users), len(word)))
     edges.append(len(expressions))
     for at, text in enumerate(expressions):

@@ -32,13 +32,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"da
     rev: Annotated[int, msgspec.Meta(ge=1)]
     title: str
     why: str
-    pattern: str
     severity: Severity
     data_class: str
     regulations: tuple[str, ...]
     match: tuple[str, ...]
     reject: tuple[str, ...]
     references: tuple[str, ...]
+    pattern: str = ""
     keywords: tuple[str, ...] = ()
     keyword_use: str = "boost"
     within: Annotated[int, msgspec.Meta(ge=1, le=WITHIN)] = 80
@@ -102,6 +102,7 @@ def read(
     problems: list[Problem] = []
     found: dict[str, Detector] = {}
     sources: dict[str, Source] = {}
+    lists = vocabulary.parent / "lists"
     for file in _files(directories, problems):
         try:
             text = file.read_text("utf-8")
@@ -119,7 +120,7 @@ def read(
             except Misconfigured as e:
                 problems.extend(e.problems)
                 continue
-            wrong = _check(entry, words)
+            wrong = _check(entry, words, lists)
             if entry.id in found:
                 other = sources[entry.id]
                 wrong.append(("id", f"`{entry.id}` is already defined at {other.file}:{other.line}"))
@@ -129,7 +130,7 @@ def read(
                 for key, what in wrong
             )
             if not wrong:
-                found[entry.id] = _detector(entry, pack.family)
+                found[entry.id] = _detector(entry, pack.family, lists)
                 sources[entry.id] = Source(file, where)
     for detector in found.values():
         for other_id in detector.overlaps:
@@ -161,7 +162,14 @@ def _files(directories: Sequence[Path], problems: list[Problem]) -> list[Path]:
     return files
 
 
-def _detector(entry: Entry, family: str) -> Detector:
+def _listed(name: str, lists: Path) -> tuple[str, ...]:
+    """The words of a list that a pack names as `@name`: each with a capital, and found with that capital only."""
+    text = (lists / f"{name}.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return tuple(word[:1].upper() + word[1:] for line in lines for word in line.split())
+
+
+def _detector(entry: Entry, family: str, lists: Path) -> Detector:
     return Detector(
         id=entry.id,
         rev=entry.rev,
@@ -170,8 +178,10 @@ def _detector(entry: Entry, family: str) -> Detector:
         data_class=entry.data_class,
         severity=entry.severity,
         regulations=entry.regulations,
-        pattern=entry.pattern,
-        keywords=entry.keywords,
+        pattern=entry.pattern or r"\S",
+        keywords=tuple(
+            w for word in entry.keywords for w in (_listed(word[1:], lists) if word.startswith("@") else (word,))
+        ),
         keyword_use=entry.keyword_use,
         within=entry.within,
         validators=entry.validators,
@@ -185,7 +195,7 @@ def _detector(entry: Entry, family: str) -> Detector:
     )
 
 
-def _check(entry: Entry, words: Vocabulary) -> list[tuple[str, str]]:
+def _check(entry: Entry, words: Vocabulary, lists: Path) -> list[tuple[str, str]]:
     """(key, what is wrong) of one entry."""
     wrong: list[tuple[str, str]] = []
     if not ID.fullmatch(entry.id):
@@ -201,14 +211,21 @@ def _check(entry: Entry, words: Vocabulary) -> list[tuple[str, str]]:
         for tag in entry.regulations
         if tag not in words.regulations
     ]
-    if entry.keyword_use not in {"boost", "require"}:
-        wrong.append(("keyword_use", f"must be boost or require, not `{entry.keyword_use}`"))
-    if entry.keyword_use == "require" and not entry.keywords:
-        wrong.append(("keywords", 'keyword_use = "require" needs at least one'))
+    if entry.keyword_use not in {"boost", "require", "column", "word"}:
+        wrong.append(("keyword_use", f"must be boost, require, column or word, not `{entry.keyword_use}`"))
+    if (entry.keyword_use == "word") != (not entry.pattern):
+        wrong.append(("pattern", 'is needed, but with keyword_use = "word": there a keyword itself is what is found'))
+    if entry.keyword_use != "boost" and not entry.keywords:
+        wrong.append(("keywords", f'keyword_use = "{entry.keyword_use}" needs at least one'))
     wrong += [
         ("keywords", f"`{word}`: a keyword is lower case and at least two characters")
         for word in entry.keywords
         if len(word.strip()) < 2 or word != word.lower() or word != word.strip()
+    ]
+    wrong += [
+        ("keywords", f"`{word}`: there is no list {lists.name}/{word[1:]}.txt beside the vocabulary")
+        for word in entry.keywords
+        if word.startswith("@") and not (lists / f"{word[1:]}.txt").is_file()
     ]
     if entry.status not in {"stable", "test"}:
         wrong.append(("status", f"must be stable or test, not `{entry.status}`"))
@@ -218,11 +235,11 @@ def _check(entry: Entry, words: Vocabulary) -> list[tuple[str, str]]:
         except KeyError as e:
             wrong.append(("validators", str(e.args[0])))
     try:
-        shape = shapes.analyse(entry.pattern, caseless=entry.case_insensitive)
+        shape = shapes.analyse(entry.pattern or r"\S", caseless=entry.case_insensitive)
     except shapes.Unusable as e:
         wrong.append(("pattern", str(e)))
     else:
-        if shape.least < 3 and entry.keyword_use != "require":
+        if shape.least < 3 and entry.keyword_use == "boost":
             wrong.append(("pattern", "its first required part is shorter than 3 characters: it would fire everywhere"))
     for key, texts in (("match", entry.match), ("reject", entry.reject)):
         if len(texts) < 2:

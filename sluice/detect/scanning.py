@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sluice.detect import layers, normalise, passwords, shapes, validators
+from sluice.detect import layers, normalise, passwords, shapes, tables, validators
 from sluice.detect.evidence import Fingerprinter, seal
 from sluice.detect.layers import Allowance, Layer, Text
 from sluice.detect.resolve import Sighting, most_specific
@@ -80,6 +80,10 @@ class Compiled:
     cost: int
     weight: int
     proves: bool
+
+
+HEADINGS = 64
+"""Places of a keyword in one text that may head a column."""
 
 
 class _Halt(Exception):
@@ -211,7 +215,9 @@ class Scanning:
                 for index in indices:
                     if self.counts and self._saturated(index, layer.texts[k].part):
                         continue
-                    if length:
+                    if length and compiled[index].detector.keyword_use == "word":
+                        self.judge(compiled[index], index, layer.texts[k], offset - length, offset)
+                    elif length:
                         keywords.setdefault((k, index), []).append(offset)
                     else:
                         self._confirm(compiled[index], index, layer.texts[k], k, offset, cursors)
@@ -270,7 +276,14 @@ class Scanning:
             self._spend(1)
 
     def _around(self, c: Compiled, index: int, text: Text, places: list[int]) -> None:
-        """Every match within reach of a required keyword. `places` are where keywords end, ascending."""
+        """Every match within reach of a required keyword, and in the cells of a column that it heads.
+
+        `places` are where keywords end, ascending.
+        """
+        for place in places[:HEADINGS]:
+            self._column(c, index, text, place)
+        if c.detector.keyword_use == "column":
+            return
         within, width = c.detector.within, c.shape.least + c.shape.tail
         before, after = c.longest + within + width, within + width
         for low, high in _merged(places, before, after):
@@ -284,6 +297,16 @@ class Scanning:
                     done = self.judge(c, index, text, start, end)
                 low = done or match.start() + 1
                 self._spend(1)
+
+    def _column(self, c: Compiled, index: int, text: Text, place: int) -> None:
+        """The matches in the cells below a heading, one for each."""
+        for low, high in tables.cells(text.text, place):
+            self._spend(1)
+            if self._saturated(index, text.part):
+                return
+            match = c.shape.confirm.search(text.text, low, high)
+            if match is not None:
+                self.judge(c, index, text, *match.span(c.shape.group))
 
     def judge(self, c: Compiled, index: int, text: Text, start: int, end: int) -> int:
         """Validate and keep a value; returns where it ends, or 0 when it is none."""
@@ -321,7 +344,7 @@ class Scanning:
     def _confidence(self, c: Compiled, text: str, start: int, end: int) -> float:
         if not c.keywords:
             return c.confidence
-        if c.detector.keyword_use == "require":
+        if c.detector.keyword_use != "boost":
             return round(c.confidence + NEAR, 2)
         within = c.detector.within
         window = text[max(start - within, 0) : start].lower() + "\n" + text[end : end + within].lower()

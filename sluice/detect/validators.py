@@ -21,7 +21,7 @@ from typing import Any
 import phonenumbers
 from stdnum.exceptions import ValidationError
 
-from sluice.detect import national, national_world, passwords, secrets
+from sluice.detect import national, national_world, passwords, people, personal, secrets
 from sluice.detect.examples import checksum62
 
 
@@ -61,10 +61,11 @@ CHECKSUMS = frozenset(
     | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "ca_sin", "aba", "jwt"}
     | {"seed_phrase", "wif", "extended_key", "ripple_seed", "stellar_seed", "bech32"}
     | (set(national_world.CHECKS) - national_world.STRUCTURE)
+    | (set(personal.CHECKS) - personal.SCREENS)
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
 
-SCREENS = frozenset({"not_counter", "has_digit"})
+SCREENS = frozenset({"not_counter", "has_digit", "person_name", "labelled_name", "known_name"}) | personal.SCREENS
 """Validators that only sort out: what passes them has proved nothing, and is not `validated` by them."""
 
 STDNUM = frozenset(
@@ -277,8 +278,8 @@ def _connection_password(c: Candidate) -> Verdict:
 
 
 def _user_password(c: Candidate) -> Verdict:
-    """The password behind the colon of `user:password`."""
-    _, _, secret = c.value.partition(":")
+    """The password behind the colon of `user:password`, either of them in quotes of its own."""
+    secret = c.value.partition(":")[2].strip("\"'")
     return _password(Candidate(secret, c.text, c.end - len(secret), c.end))
 
 
@@ -289,8 +290,8 @@ def _basic_auth(c: Candidate) -> Verdict:
     except (ValueError, binascii.Error):
         return FAIL
     user, colon, secret = decoded.partition(":")
-    if not colon or not secret or not decoded.isprintable() or not user:
-        return FAIL
+    if not colon or not secret or not decoded.isprintable() or not user or user.startswith("{"):
+        return FAIL  # the last: base64 of JSON, the head of a token
     published = decoded == "Aladdin:open sesame"  # RFC 7617's own
     return EXAMPLE if published or passwords.placeholder(decoded) or secret.lower() in {"password", "pass"} else PASS
 
@@ -361,7 +362,7 @@ def _aws_secret(c: Candidate) -> Verdict:
     mixed = any(x.islower() for x in v) and any(x.isupper() for x in v) and any(x.isdigit() for x in v)
     if passwords.placeholder(v):
         return EXAMPLE
-    return PASS if mixed and v.count("/") <= 6 and passwords.entropy(v) >= 3.8 else FAIL
+    return PASS if mixed and v.count("/") <= 6 and passwords.entropy(v) >= 3.8 and not passwords.wordlike(v) else FAIL
 
 
 def _aws_key_id(c: Candidate) -> Verdict:
@@ -375,6 +376,28 @@ def _aws_key_id(c: Candidate) -> Verdict:
 def _issued(c: Candidate) -> Verdict:
     """A key of a form that other things have too: random, and announced as a credential by the words before it."""
     return PASS if secrets.issued(c.value, c.before(64)) else FAIL
+
+
+def _not_otherwise(c: Candidate) -> Verdict:
+    """Fails what the text itself calls a commit, a checksum or an identifier."""
+    return FAIL if secrets.otherwise(c.before(64)) else PASS
+
+
+def _strong_password(c: Candidate) -> Verdict:
+    """A password that no sentence would hold by chance: letters, digits and signs, or both cases and digits."""
+    if passwords.reference(c.value) or _called(c):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.strong(c.value) else FAIL
+
+
+def _signed_secret(c: Candidate) -> Verdict:
+    if passwords.reference(c.value):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.signed(c.value) else FAIL
 
 
 def _seed_phrase(c: Candidate) -> Verdict:
@@ -475,6 +498,9 @@ _PLAIN: dict[str, Validator] = {
     "connection_password": _connection_password,
     "aws_key_id": _aws_key_id,
     "issued": _issued,
+    "not_otherwise": _not_otherwise,
+    "strong_password": _strong_password,
+    "signed_secret": _signed_secret,
     "seed_phrase": _seed_phrase,
     "seed_words": _seed_words,
     "wif": _wif,
@@ -485,7 +511,10 @@ _PLAIN: dict[str, Validator] = {
     "curve_key": _simple(secrets.curve_key),
     "unspoken": _simple(secrets.unspoken),
     "user_password": _user_password,
-    **{name: _simple(check) for name, check in national_world.CHECKS.items()},
+    **{name: _simple(check) for name, check in (national_world.CHECKS | personal.CHECKS).items()},
+    "labelled_name": _simple(people.labelled_name),
+    "known_name": _simple(people.known_name),
+    "person_name": lambda c: PASS if people.full_name(c.value, c.text[c.end : c.end + 24]) else FAIL,
 }
 
 
@@ -512,3 +541,5 @@ def names() -> list[str]:
 def warm() -> None:
     """Load what the libraries load late, so that no request pays for it."""
     phonenumbers.PhoneMetadata.load_all()
+    for gazetteer in ("given-names", "family-names"):
+        people.names(gazetteer)

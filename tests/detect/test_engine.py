@@ -342,8 +342,13 @@ def test_digest_moves_with_anything_that_can_change_a_finding(detectors: tuple[D
 
 
 def test_no_plaintext_in_what_leaves(engine: Engine, detectors: tuple[Detector, ...]) -> None:
-    """For every example of every detector: the finding, printed, holds nothing of the value but an allowed mask."""
+    """For every example of every detector: the finding, printed, holds nothing of the value but an allowed mask.
+
+    A marking is the name of its own class, and a word of a dictionary may be part of one: they are not secret.
+    """
     for d in detectors:
+        if d.data_class.startswith("marking.") or d.keyword_use == "word":
+            continue
         for text in d.match:
             for f in scan_text(engine, text).findings:
                 value = text[f.start : f.end]

@@ -1,0 +1,61 @@
+"""Tables in text: a column's heading says what its cells are, however far below it they stand.
+
+CSV and TSV (RFC 4180), semicolons, and Markdown's bars. A table is taken for one when a heading line is followed by a
+line with as many delimiters. Work is linear in the rows, and those are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+ROWS = 2_000
+"""Rows of one table that are looked at."""
+WIDEST = 4_000
+"""Longest line, in characters, that counts as a row."""
+
+_SPLIT = {d: re.compile(rf'[ ]*(?:"((?:[^"\n]|"")*)"|([^{re.escape(d)}\n]*))[ ]*(?:{re.escape(d)}|$)') for d in "\t|;,"}
+_RULE = re.compile(r"[\s|:+=-]+")
+
+
+def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
+    """Spans of the cells below the heading that ends at `place`. Nothing when it stands in no table's first line."""
+    newline = "\n" if "\n" in text else "\\n"  # the text of a JSON body has its newlines escaped
+    step_over = len(newline)
+    before = text.rfind(newline, 0, place)
+    start = max(before + step_over if before >= 0 else 0, text.rfind('"', 0, place) + 1 if step_over == 2 else 0)
+    stop = _line_end(text, place, newline)
+    if stop - start > WIDEST or stop >= len(text):
+        return
+    heading = text[start:stop]
+    delimiter = max("\t|;,", key=heading.count)
+    count = heading.count(delimiter)
+    if not count:
+        return
+    column = heading.count(delimiter, 0, place - start)
+    split = _SPLIT[delimiter]
+    for row in range(ROWS):
+        start = stop + step_over
+        stop = _line_end(text, start, newline)
+        line = text[start:stop]
+        if not line.strip() or len(line) > WIDEST or line.count(delimiter) < count:
+            return
+        if row == 0 and _RULE.fullmatch(line):
+            continue
+        at = start
+        for _ in range(column):
+            step = split.match(text, at, stop)
+            if step is None or step.end() == at:
+                break
+            at = step.end()
+        else:
+            cell = split.match(text, at, stop)
+            if cell is not None:
+                yield cell.span(1) if cell[1] is not None else cell.span(2)
+        if stop >= len(text):
+            return
+
+
+def _line_end(text: str, at: int, newline: str) -> int:
+    stop = text.find(newline, at)
+    return len(text) if stop < 0 else stop
