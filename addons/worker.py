@@ -21,6 +21,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +31,7 @@ from addons.master import GateMaster, Listener
 from addons.options import refuse_key_logs
 from addons.outcome import now
 from addons.tls import GateTls
-from sluice import config, logs, metrics, rulebook
+from sluice import config, inforce, logs, metrics, rulebook
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
@@ -126,7 +127,10 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     refuse_key_logs()
     rules = rulebook.load(settings)
     resolver = Resolver.load(settings)
-    tls = GateTls(settings, Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node))
+    authority = Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node)
+    tls = GateTls(settings, authority)
+    memory = settings.run_dir / f"in-force-w{slot}.json"
+    current = inforce.now(rules, authority.sha256, rules.loaded_at)
     failures: list[Callable[[], object]] = []
 
     def ledger_failed(_: Exception) -> None:
@@ -140,8 +144,14 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
         segment_bytes=settings.evidence.segment_bytes,
         disk_low_bytes=settings.evidence.disk_low_bytes,
         on_failure=ledger_failed,
-        facts={"version": metadata.version("sluice"), "mitmproxy": metadata.version("mitmproxy")},
+        facts={
+            "version": metadata.version("sluice"),
+            "mitmproxy": metadata.version("mitmproxy"),
+            "rules": rules.digest,
+        },
+        events=inforce.events(current, inforce.remembered(memory), rules),
     )
+    inforce.remember(memory, current)
     gate = Gate(settings, rules, ledger, resolver)
     metrics.hold()
     try:
@@ -189,6 +199,13 @@ class Worker:
             self._status.say("failed", reason="the ledger failed")
         return self._code
 
+    async def _note(self, event: inforce.Event) -> None:
+        """A control record. That it cannot be written ends the worker, through the ledger's own alarm."""
+        try:
+            await self._ledger.note(inforce.record(event, now()))
+        except Unavailable:
+            log.error("a change was not recorded", extra={"facts": {"kind": event[0]}})
+
     def _ledger_failed(self) -> None:
         self._code = LEDGER_FAILED
         self._stop.set()
@@ -196,6 +213,7 @@ class Worker:
     async def _beat(self, master: GateMaster, listener: Listener) -> None:
         """Once a second: the metrics, and a sign of life. How late this runs is the loop's lag."""
         loop = asyncio.get_running_loop()
+        deadlines = inforce.Deadlines(self._gate.rulebook, time.time_ns())
         due = loop.time() + HEARTBEAT_SECONDS
         body_us = int(self._settings.limits.body_seconds * 1_000_000)
         while True:
@@ -203,6 +221,8 @@ class Worker:
             lag = loop.time() - due
             due = max(due + HEARTBEAT_SECONDS, loop.time())
             inflight = master.core.inflight
+            for event in deadlines.passed(time.time_ns()):
+                await self._note(event)
             if slow := master.core.lines.end_slow_bodies(now() - body_us):
                 metrics.BAD_REQUESTS.labels("slow_body").inc(slow)
             metrics.LOOP_LAG_SECONDS.set(lag)

@@ -108,6 +108,11 @@ class Authority:
             logger.warning("the CA certificate ends soon; see `sluice ca rotate`", extra={"facts": {"days_left": days}})
         return cls(issuer, key, chain, leaf_days=settings.leaf_days, clock=clock)
 
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the certificate that signs, lower-case hex."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
     def leaf(self, names: Sequence[str]) -> Leaf:
         """A certificate for host names and IP addresses, from the cache or minted now.
 

@@ -89,11 +89,13 @@ def open_stream(
     disk_low_bytes: int,
     on_failure: Callable[[Exception], None] | None = None,
     facts: Mapping[str, str | int | float | bool | None] | None = None,
+    events: Iterable[tuple[str, Mapping[str, object]]] = (),
     clock: Callable[[], int] = time.time_ns,
 ) -> Writer:
     """Open the stream `<node>-w<slot>` below a ledger directory for writing: recover it, begin a new epoch.
 
-    `facts` (versions, rulebook digest) go into the `start` record. `on_failure` is called once, on the committer's
+    `facts` (versions, rulebook digest) go into the `start` record, `events` are control records (kind, facts) that
+    follow it in the same flush. `on_failure` is called once, on the committer's
     thread, when the writer has failed. Raises `Unavailable` when another process holds the stream or the disk fails,
     `Misconfigured` for settings that cannot work.
     """
@@ -110,7 +112,7 @@ def open_stream(
         directory / f"{node}-w{slot}", node, slot, segment_bytes, disk_low_bytes, on_failure or _nobody, clock
     )
     try:
-        writer._open(facts or {})
+        writer._open(facts or {}, events)
     except OSError as e:
         writer._files.release()
         raise Unavailable(Cause.AUDIT_UNAVAILABLE, f"{writer.stream} cannot be opened: {e.strerror}") from e
@@ -359,7 +361,9 @@ class Writer:
 
     # ------------------------------------------------------------------------------------------ opening, closing
 
-    def _open(self, facts: Mapping[str, str | int | float | bool | None]) -> None:
+    def _open(
+        self, facts: Mapping[str, str | int | float | bool | None], events: Iterable[tuple[str, Mapping[str, object]]]
+    ) -> None:
         self._files.lock()
         found = recover(self.stream)
         self.epoch = found.epoch + 1
@@ -368,7 +372,7 @@ class Writer:
         self._files.begin(
             node=self.node, slot=self.slot, epoch=self.epoch, next_seq=found.next_seq, last_hash=found.last_hash
         )
-        self._control(_opening(found, facts))
+        self._control([*_opening(found, facts), *events])
         self._thread.start()
 
     def _control(self, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
