@@ -33,6 +33,9 @@ _COMMANDS = {
     "tail": "sluice.cli.tail",
     "sql": "sluice.cli.sql",
     "verify": "sluice.cli.verify",
+    "prove": "sluice.cli.prove",
+    "evidence": "sluice.cli.evidence",
+    "seal": "sluice.cli.seal",
     "version": "sluice.cli.version",
 }
 

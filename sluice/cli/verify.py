@@ -7,55 +7,174 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, print_json, progress, table, text
+from sluice.cli.terminal import complain, config_option, note, print_json, progress, table, text
 
 if TYPE_CHECKING:
     from sluice.config import Settings
-    from sluice.ledger.reader import Verdict
+    from sluice.ledger.audit import Verdict
+    from sluice.ledger.note import Verifier
+    from sluice.proof.trust import Trust
 
 SOUND, BROKEN, UNCHECKED = 0, 1, 2
 FAULTS_SHOWN = 20
+SHOWN = (
+    "record_type",
+    "decision_id",
+    "ts_received",
+    "decision",
+    "reason_code",
+    "rule_id",
+    "policy_version",
+    "subject_id",
+    "provider_id",
+    "host",
+    "model_requested",
+)
+"""Fields of a proved record that are printed."""
 
 
-@click.command("verify", short_help="Check the evidence: checksums, sequence, chain.")
+@click.command("verify", short_help="Check the evidence: chain, seals, witnesses; or one proof.")
 @config_option
-@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoints",
+    "seal",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Seal directory that belongs to SOURCE [default: the appliance's, for its own ledger].",
+)
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory where a witness kept checkpoints.",
+)
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="Public key that is trusted: itself, or its file.")
+@click.option("--proof", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Check one proof alone.")
+@click.option("--expired", is_flag=True, help="Rows: the table's own retention took the oldest ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def command(settings: Settings, directory: Path | None, as_json: bool) -> int:
-    """Check the ledger in DIRECTORY [default: the appliance's]: checksums, gap-free sequence, hash chain.
+def command(
+    settings: Settings,
+    source: Path | None,
+    seal: Path | None,
+    witnesses: tuple[Path, ...],
+    keys: tuple[str, ...],
+    proof: Path | None,
+    expired: bool,
+    as_json: bool,
+) -> int:
+    """Check the evidence in SOURCE: a ledger directory [default: the appliance's] or one stream of it, rows out of
+    ClickHouse (a .jsonl file), or a bundle of `sluice evidence export`.
+
+    The chain shows edits, deletions and changes of order; checkpoints show a cut tail and a chain built anew; a
+    witness's copies show a rollback and a second history.
 
     Exit code: 0 sound, 1 broken (the first bad record of each stream is named), 2 could not be checked.
     """
-    from sluice.ledger import reader
+    from sluice.errors import Misconfigured
+    from sluice.ledger.note import BadNote
+    from sluice.proof.trust import Unchecked, pinned_keys
 
-    where = directory or settings.ledger_dir
+    if proof and (source or witnesses):
+        raise click.UsageError("--proof is checked alone, with --key or --checkpoints")
     try:
-        total = sum(file.stat().st_size for file in where.rglob("*") if file.is_file())
-        with progress() as shown:
-            bar = shown.add_task("verifying", total=total)
-            verdict = reader.verify(where, progress=lambda size: shown.advance(bar, size))
+        pinned = [key for text in keys for key in pinned_keys(text)]
+        if proof:
+            return _proof(settings, proof, seal, pinned, as_json=as_json)
+        where = source or settings.ledger_dir
+        if seal is None and settings.ledger_dir in (where.resolve(), where.resolve().parent):
+            seal = settings.seal_dir if settings.seal_dir.is_dir() else None
+        verdict, trust = _check(where, seal, witnesses, pinned, expired=expired)
+    except (Unchecked, BadNote, Misconfigured) as e:
+        complain(str(e))
+        return UNCHECKED
     except OSError as e:
-        complain(f"{e.filename or where}: cannot be read: {e.strerror}")
+        complain(f"{e.filename or source or settings.ledger_dir}: cannot be read: {e.strerror}")
         return UNCHECKED
     if not verdict.streams:
         complain(f"{where}: there is no ledger here")
         return UNCHECKED
     if as_json:
-        print_json(_plain(verdict))
+        print_json(_plain(verdict, trust))
     else:
-        _print(verdict)
+        _print(verdict, trust)
     return SOUND if verdict.sound else BROKEN
 
 
-def _print(verdict: Verdict) -> None:
+def _check(
+    where: Path, seal: Path | None, witnesses: tuple[Path, ...], pinned: list[Verifier], *, expired: bool
+) -> tuple[Verdict, Trust | None]:
+    from sluice.proof import bundle, trust, verify
+
+    with progress() as shown:
+        bar = shown.add_task("verifying", total=_size(where))
+
+        def tell(size: int) -> None:
+            shown.advance(bar, size)
+
+        if bundle.is_bundle(where):
+            if seal or witnesses:
+                raise click.UsageError("a bundle brings its own checkpoints: leave --checkpoints and --witness away")
+            return bundle.verify(where, pinned, progress=tell), None
+        believed = trust.load(seal, witnesses, pinned)
+        if (seal or witnesses) and not believed.streams:
+            raise trust.Unchecked(f"{seal or witnesses[0]}: there are no checkpoints here")
+        if where.is_file():
+            return verify.table(where, believed, expired=expired, progress=tell), believed
+        return verify.ledger(where, believed, progress=tell), believed
+
+
+def _size(where: Path) -> int:
+    if where.is_file():
+        return where.stat().st_size
+    files = [*where.rglob("*.seg"), *where.glob("records.jsonl")]
+    if not files:
+        next(where.iterdir(), None)  # a place that cannot be read is told here
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verifier], *, as_json: bool) -> int:
+    from sluice.ledger.note import BadNote
+    from sluice.proof import trust, verify
+
+    place = seal or (None if pinned else settings.seal_dir)
+    ring = trust.ring([place] if place else [], pinned)
+    if ring is None:
+        raise trust.Unchecked("no key to check it with: name the public key with --key")
+    try:
+        shown = verify.proof(file.read_text("utf-8"), ring)
+    except (BadNote, UnicodeDecodeError) as e:
+        complain(f"{file}: {e}")
+        return BROKEN
+    record = shown.record
+    facts: dict[str, object] = {
+        "sound": True,
+        "stream": shown.stream,
+        "seq": shown.seq,
+        "checkpoint_size": shown.size,
+        "key": shown.key,
+        **{name: getattr(record, name) for name in SHOWN},
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        table(("fact", "value"), list(facts.items()))
+    if not pinned:
+        note("checked with the key that lies beside the ledger; --key names one that you trust")
+    return SOUND
+
+
+def _print(verdict: Verdict, trust: Trust | None) -> None:
     table(
-        ("stream", "records", "sequence", "runs", "torn bytes", "verdict"),
+        ("stream", "records", "sequence", "pruned", "sealed", "runs", "torn bytes", "verdict"),
         [
             (
                 s.stream,
                 s.records,
                 f"{s.first_seq} to {s.last_seq}" if s.records else "-",
-                s.epochs,
+                f"0 to {s.pruned - 1} by policy" if s.pruned else "-",
+                "-" if s.sealed is None else s.sealed,
+                s.epochs or "-",
                 s.torn_bytes or "-",
                 text("sound", "green") if s.sound else text(f"{len(s.faults)} faults", "bold red"),
             )
@@ -66,12 +185,17 @@ def _print(verdict: Verdict) -> None:
         complain(str(fault))
     if len(verdict.faults) > FAULTS_SHOWN:
         complain(f"and {len(verdict.faults) - FAULTS_SHOWN} more; --json lists them")
+    if trust is not None and not trust.streams:
+        note("no checkpoints: a cut tail or a chain built anew would not be seen; give them with --checkpoints")
+    elif trust is not None and not trust.pinned:
+        note("the keys are taken as they lie there; --key names one that you trust, --witness copies from elsewhere")
 
 
-def _plain(verdict: Verdict) -> dict[str, object]:
+def _plain(verdict: Verdict, trust: Trust | None) -> dict[str, object]:
     return {
         "sound": verdict.sound,
         "records": verdict.records,
+        "key_pinned": trust.pinned if trust else None,
         "streams": [
             {
                 "stream": s.stream,
@@ -80,6 +204,8 @@ def _plain(verdict: Verdict) -> dict[str, object]:
                 "first_seq": s.first_seq,
                 "last_seq": s.last_seq,
                 "last_hash": s.last_hash,
+                "pruned_below": s.pruned,
+                "sealed": s.sealed,
                 "segments": s.segments,
                 "epochs": s.epochs,
                 "torn_bytes": s.torn_bytes,

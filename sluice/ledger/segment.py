@@ -59,6 +59,8 @@ class Fault(StrEnum):
     """A record stands there twice."""
     REWRITE = "rewrite"
     """Records that fit each other, and are not those that were sealed: the chain was built anew."""
+    SEAL = "seal"
+    """A checkpoint that no trusted key signed."""
     ROLLBACK = "rollback"
     """Ledger and seals fit each other and are an older state than a witness saw."""
     FORK = "fork"

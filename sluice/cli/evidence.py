@@ -1,0 +1,104 @@
+"""`sluice evidence`: what an auditor is handed."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sluice.cli.terminal import complain, config_option, note, progress
+
+if TYPE_CHECKING:
+    from sluice.config import Settings
+
+UNCHECKED = 2
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class _Moment(click.ParamType[int]):
+    """`2026-11-01`, `2026-11-01T12:00:00Z`, or `7d` (ago) in Unix microseconds. UTC unless it says otherwise."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if found := re.fullmatch(r"(\d{1,9})([smhd])", str(value)):
+            return int((time.time() - int(found[1]) * _UNITS[found[2]]) * 1e6)
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"`{value}` is not a moment such as 2026-11-01, 2026-11-01T12:00:00Z or 7d", param, ctx)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1e6)
+
+
+@click.group("evidence", short_help="Hand evidence to an auditor.")
+def command() -> None:
+    """Evidence for somebody who has neither this machine nor reason to believe it."""
+
+
+@command.command("export")
+@config_option
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="New directory, or a file that ends in .tar.gz."
+)
+@click.option("--since", type=_Moment(), metavar="MOMENT", help="Received then or later: 2026-11-01, or 7d (ago).")
+@click.option("--until", type=_Moment(), metavar="MOMENT", help="Received before.")
+@click.option("--subject", help="Only of this subject.")
+@click.option("--policy-version", help="Only decided under this version of the policy.")
+@click.option("--provider", help="Only to this provider.")
+@click.option("--decision", type=click.Choice(["allow", "block", "refuse"]), help="Only these decisions.")
+def _export(
+    settings: Settings,
+    out: Path,
+    since: int | None,
+    until: int | None,
+    subject: str | None,
+    policy_version: str | None,
+    provider: str | None,
+    decision: str | None,
+) -> int:
+    """Write a signed bundle: records as JSONL, a proof for each, checkpoints, public keys, a manifest, and a page that
+    says how to check it all. Needs read access to the sealing key, which signs the manifest.
+
+    Exit code: 2 when the ledger is not what was sealed; nothing is signed then.
+    """
+    from sluice.proof import bundle
+    from sluice.proof.trust import Unchecked
+    from sluice.seal import keys
+
+    if out.exists():
+        raise click.UsageError(f"{out} exists already: a bundle is written once")
+    ring = keys.ring(settings)
+    if ring is None:
+        complain("nothing is sealed yet: sluice-proxy makes a key at its first start")
+        return UNCHECKED
+    wanted = bundle.Filter(
+        since=since, until=until, subject=subject, policy_version=policy_version, provider=provider, decision=decision
+    )
+    total = sum(f.stat().st_size for f in settings.ledger_dir.glob("*/*.seg"))
+    try:
+        with progress() as shown:
+            bar = shown.add_task("exporting", total=total)
+            written = bundle.write(
+                out,
+                ledger=settings.ledger_dir,
+                seal=settings.seal_dir,
+                ring=ring,
+                signer=keys.load(settings, ring),
+                wanted=wanted,
+                at=time.time_ns() // 1000,
+                progress=lambda size: shown.advance(bar, size),
+            )
+    except Unchecked as e:
+        complain(str(e))
+        return UNCHECKED
+    except OSError as e:
+        complain(f"{e.filename or out}: {e.strerror}")
+        return UNCHECKED
+    note(f"{out}: {written.records} records of {len(written.streams)} streams, signed by {ring.current.verifier}")
+    if written.unsealed:
+        note(f"{written.unsealed} records that no checkpoint covers yet were left out; the sealer signs in a moment")
+    return 0

@@ -1,0 +1,292 @@
+"""What an auditor is handed: chosen records, each with its own proof, and everything to check them without us.
+
+    records.jsonl        canonical records, one a line, by stream and number
+    proofs.jsonl         for each line: {"index", "path": [base 64], "stream"}, under `checkpoints/<stream>`
+    checkpoints/<stream> the signed checkpoint that the proofs lead to
+    keys.json            the public keys and their signed rotations
+    HOW-TO-VERIFY.txt    for a reader with Python and nothing of ours
+    MANIFEST             signed note: deployment, when, which filter, how many, SHA-256 of every other file
+
+A filter leaves records out, and each of those that are there can still be proved; that none of the filter was left out
+is the word of whoever signed the manifest. Whole streams are checked with `sluice verify` on the ledger itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from sluice.ledger import merkle, reader, segment
+from sluice.ledger.audit import Verdict
+from sluice.ledger.note import BadNote, Signer, Verifier, b64, opened, sign, unb64
+from sluice.ledger.record import BadRecord, leaf_hash, link
+from sluice.ledger.segment import Damaged, Fault
+from sluice.ledger.sequence import StreamVerdict
+from sluice.model import Record
+from sluice.proof.howto import HOW_TO
+from sluice.proof.prove import NotSealed, Prover
+from sluice.proof.trust import Unchecked
+from sluice.seal import keyring
+from sluice.seal.keyring import Keyring
+
+MANIFEST, RECORDS, PROOFS, CHECKPOINTS, HOW = (
+    "MANIFEST",
+    "records.jsonl",
+    "proofs.jsonl",
+    "checkpoints",
+    "HOW-TO-VERIFY.txt",
+)
+LARGEST_BUNDLE = 64 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which records: all conditions together; empty means any. Times in Unix microseconds, `until` not included.
+
+    The outcome of a decision that fits comes with it, since it does not repeat subject and policy.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    subject: str | None = None
+    policy_version: str | None = None
+    provider: str | None = None
+    decision: str | None = None
+
+    def text(self) -> str:
+        """For the manifest, on one line."""
+        return json.dumps({k: v for k in self.__slots__ if (v := getattr(self, k)) is not None}, sort_keys=True)
+
+    def fits(self, record: Record) -> bool:
+        return (
+            (self.since is None or record.ts_received >= self.since)
+            and (self.until is None or record.ts_received < self.until)
+            and self.subject in (None, record.subject_id)
+            and self.policy_version in (None, record.policy_version)
+            and self.provider in (None, record.provider_id)
+            and self.decision in (None, record.decision)
+        )
+
+
+@dataclass(slots=True)
+class Written:
+    """What went into a bundle, and what could not because no checkpoint covers it yet."""
+
+    records: int = 0
+    unsealed: int = 0
+    streams: list[str] = field(default_factory=list)
+
+
+def write(
+    out: Path,
+    *,
+    ledger: Path,
+    seal: Path,
+    ring: Keyring,
+    signer: Signer,
+    wanted: Filter,
+    at: int,
+    progress: Callable[[int], None] | None = None,
+) -> Written:
+    """Write a bundle into a new directory, or into a `.tar.gz`. Raises OSError, `Unchecked` for a ledger that is not
+    what was sealed: nothing is signed over it."""
+    if out.name.endswith((".tar.gz", ".tgz")):
+        with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".bundle-") as draft:
+            inside = Path(draft) / out.name.partition(".")[0]
+            written = write(
+                inside, ledger=ledger, seal=seal, ring=ring, signer=signer, wanted=wanted, at=at, progress=progress
+            )
+            packed = Path(draft) / "packed"
+            with tarfile.open(packed, "w:gz") as archive:
+                archive.add(inside, inside.name)
+            packed.replace(out)
+        return written
+    out.mkdir(mode=0o700, parents=True)
+    try:
+        return _write(out, ledger, seal, ring, signer, wanted, at, progress)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)  # half a bundle must not lie about
+        raise
+
+
+def _write(
+    out: Path,
+    ledger: Path,
+    seal: Path,
+    ring: Keyring,
+    signer: Signer,
+    wanted: Filter,
+    at: int,
+    progress: Callable[[int], None] | None,
+) -> Written:
+    (out / CHECKPOINTS).mkdir(mode=0o700)
+    written = Written()
+    with (out / RECORDS).open("xb") as records, (out / PROOFS).open("xb") as proofs:
+        for stream in segment.streams(ledger):
+            _stream(stream, seal / stream.name, wanted, records.write, proofs.write, written, out, progress)
+    (out / keyring.FILE).write_bytes(keyring.dump(ring.entries))
+    (out / HOW).write_text(HOW_TO.replace("{key}", str(ring.current.verifier)), "utf-8")
+    (out / MANIFEST).write_text(sign(_manifest(out, ring.name, at, wanted, written), signer), "utf-8")
+    return written
+
+
+def _stream(
+    stream: Path,
+    directory: Path,
+    wanted: Filter,
+    record: Callable[[bytes], object],
+    proof: Callable[[bytes], object],
+    written: Written,
+    out: Path,
+    progress: Callable[[int], None] | None,
+) -> None:
+    prover: Prover | None = None
+    chosen: set[str] = set()
+    try:
+        for entry in reader.read(stream):
+            if progress:
+                progress(len(entry.body))
+            said = entry.record
+            if not (wanted.fits(said) or (said.decision_id and said.decision_id in chosen)):
+                continue
+            chosen.add(said.decision_id)
+            try:
+                prover = prover or Prover(directory)
+                path = prover.path(entry.seq, entry.body)
+            except NotSealed:
+                written.unsealed += 1
+                continue
+            record(entry.body + b"\n")
+            line = {"index": entry.seq, "path": [b64(h) for h in path], "stream": stream.name}
+            proof(msgspec.json.encode(line) + b"\n")
+            written.records += 1
+    except (Damaged, BadRecord) as e:
+        raise Unchecked(f"{e}: run `sluice verify`") from e
+    if prover:
+        (out / CHECKPOINTS / stream.name).write_text(prover.note, "utf-8")
+        written.streams.append(stream.name)
+
+
+def _manifest(out: Path, name: str, at: int, wanted: Filter, written: Written) -> str:
+    lines = [f"{name} evidence bundle", f"at {at}", f"filter {wanted.text()}", f"records {written.records}"]
+    return "\n".join(lines + [f"sha256 {_digest(out / file)} {file}" for file in _files(out)]) + "\n"
+
+
+def _files(out: Path) -> list[str]:
+    """Every file of a bundle but its manifest, by name."""
+    return sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir() and p != out / MANIFEST)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# -------------------------------------------------------------------------------------------------------------- check
+
+
+def is_bundle(path: Path) -> bool:
+    return (path / MANIFEST).is_file() or path.name.endswith((".tar.gz", ".tgz"))
+
+
+def verify(path: Path, pinned: list[Verifier], *, progress: Callable[[int], None] | None = None) -> Verdict:
+    """Check a bundle with its own keys, one of which has to be a pinned one, if any is pinned.
+
+    Raises OSError, `Unchecked` when keys or manifest cannot be believed.
+    """
+    if not path.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            return verify(_unpacked(path, Path(scratch)), pinned, progress=progress)
+    try:
+        ring = keyring.parse((path / keyring.FILE).read_bytes())
+        ring = ring.trusting(pinned) if pinned else ring
+    except (BadNote, FileNotFoundError) as e:
+        raise Unchecked(f"{path / keyring.FILE}: {e}") from e
+    whole = StreamVerdict(MANIFEST)
+    _check_manifest(path, ring, whole)
+    found = {"": whole}
+    for number, stream, index, body, fault in _lines(path, ring, progress):
+        verdict = found.setdefault(stream, StreamVerdict(stream))
+        verdict.records += 1
+        verdict.first_seq = index if verdict.first_seq is None else verdict.first_seq
+        verdict.last_seq = index
+        verdict.last_hash = leaf_hash(body).hex()
+        if fault:
+            verdict.fault(RECORDS, number, index, Fault.EDIT, fault)
+    return Verdict(tuple(v for v in found.values() if v is not whole or v.faults))
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            if sum(member.size for member in archive) > LARGEST_BUNDLE:
+                raise Unchecked(f"{path}: larger than any bundle of ours")
+            archive.extractall(scratch, filter="data")
+    except (tarfile.TarError, EOFError) as e:
+        raise Unchecked(f"{path}: cannot be unpacked: {e}") from e
+    inside = [p for p in scratch.iterdir() if (p / MANIFEST).is_file()]
+    if len(inside) != 1:
+        raise Unchecked(f"{path}: holds no bundle")
+    return inside[0]
+
+
+def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> None:
+    try:
+        text, _ = opened((path / MANIFEST).read_text("utf-8", "replace"), [ring.current.verifier])
+    except BadNote as e:
+        whole.fault(MANIFEST, 0, 0, Fault.SEAL, str(e))
+        return
+    said = dict(line.split(" ", 2)[:0:-1] for line in text.splitlines() if line.startswith("sha256 "))
+    there = _files(path)
+    for name in sorted(said.keys() | set(there)):
+        if name not in said:
+            whole.fault(name, 0, 0, Fault.FOREIGN, "is not in the manifest")
+        elif name not in there:
+            whole.fault(name, 0, 0, Fault.GAP, "is missing")
+        elif _digest(path / name) != said[name]:
+            whole.fault(name, 0, 0, Fault.EDIT, "is not the file that the manifest names")
+
+
+def _lines(
+    path: Path, ring: Keyring, progress: Callable[[int], None] | None
+) -> Iterator[tuple[int, str, int, bytes, str]]:
+    """Each record with what is wrong with it ("" when nothing is)."""
+    roots: dict[str, tuple[int, bytes]] = {}
+    for file in sorted((path / CHECKPOINTS).iterdir()):
+        try:
+            said = ring.checkpoint(file.read_text("utf-8", "replace"))
+        except BadNote:
+            continue
+        if said.stream == file.name:
+            roots[file.name] = (said.size, said.root)
+    with (path / RECORDS).open("rb") as records, (path / PROOFS).open("rb") as proofs:
+        number = 0
+        for number, line in enumerate(records, start=1):
+            body = line.rstrip(b"\n")
+            if progress:
+                progress(len(line))
+            try:
+                place = link(body)
+                proof = json.loads(next(proofs, b"{}"))
+                stream, index = str(proof["stream"]), int(proof["index"])
+                size, root = roots[stream]
+                leads = merkle.root_from_inclusion(leaf_hash(body), index, size, [unb64(h) for h in proof["path"]])
+            except KeyError:
+                yield number, "?", number, body, "has no proof under a checkpoint that is believed"
+                continue
+            except (BadRecord, ValueError, TypeError) as e:
+                yield number, "?", number, body, f"is no record with a proof: {e}"
+                continue
+            fits = leads == root and (place.chain_id, place.seq) == (stream, index)
+            yield number, stream, index, body, "" if fits else "is not the record that was sealed"
+        if rest := proofs.read():
+            left = rest.count(b"\n")
+            yield number + 1, "?", 0, b"", f"records are missing: {left} proofs are left"

@@ -1,0 +1,113 @@
+"""The check of everything that can hold evidence: ledger directories, rows out of ClickHouse, one proof."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice.ledger import audit, checkpoint
+from sluice.ledger.audit import Verdict
+from sluice.ledger.record import decode, encode
+from sluice.ledger.sequence import Sequence as Records
+from sluice.ledger.sequence import StreamVerdict
+from sluice.model import Record
+from sluice.proof.judge import Judge
+from sluice.proof.trust import Trust, Unchecked
+from sluice.seal.keyring import Keyring
+from sluice.ship import rows
+
+type Progress = Callable[[int], None] | None
+
+
+def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdict:
+    """Check a ledger directory, or one stream of it, against what is believed. A stream that is gone is found by its
+    checkpoints. Raises OSError, `Unchecked` when a stream cannot be compared with its checkpoints.
+    """
+    streams = {stream.name: stream for stream in audit.streams(directory)}
+    alone = list(streams.values()) == [directory]
+    found = []
+    for name in sorted(streams.keys() | (set() if alone else set(trust.streams))):
+        judge = _judge(trust, name)
+        if stream := streams.get(name):
+            verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
+        else:
+            verdict = StreamVerdict(name)
+        _finish(trust, judge, verdict)
+        found.append(verdict)
+    return Verdict(tuple(found))
+
+
+def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress = None) -> Verdict:
+    """Check rows as ClickHouse writes them (JSONEachRow, times as `unix_timestamp`, ordered by chain_id and seq).
+
+    Rows are turned back into canonical records. `expired`: the table's own retention took the oldest rows, so that a
+    stream may begin anywhere; its roots can then be compared where its leaf hashes are at hand. Raises OSError,
+    `Unchecked` for what is no row.
+    """
+    found: dict[str, tuple[StreamVerdict, Records, Judge]] = {}
+    for number, body, stream in _rows(file, progress):
+        if stream not in found:
+            verdict = StreamVerdict(stream)
+            judge = _judge(trust, stream)
+            found[stream] = (verdict, Records(verdict, judge.leaf), judge)
+            if not expired:
+                found[stream][1].next = 0
+        found[stream][1].record(file.name, number, body, None)
+    for verdict, _, judge in found.values():
+        _finish(trust, judge, verdict, partial=expired)
+    verdicts = [verdict for verdict, _, _ in found.values()]
+    for name in trust.streams:
+        if name not in found:
+            verdicts.append(StreamVerdict(name))
+            _finish(trust, _judge(trust, name), verdicts[-1])
+    return Verdict(tuple(sorted(verdicts, key=lambda v: v.stream)))
+
+
+def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:
+    """Each line: its number, the canonical bytes of its record, its stream."""
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if progress:
+                progress(len(line))
+            try:
+                record = rows.restore(json.loads(line))
+            except (ValueError, TypeError, KeyError) as e:
+                what = (
+                    "not a row of `events`: export with FORMAT JSONEachRow and date_time_output_format=unix_timestamp"
+                )
+                raise Unchecked(f"{file}:{number}: {what}") from e
+            yield number, encode(record), record.chain_id or ""
+
+
+def _judge(trust: Trust, stream: str) -> Judge:
+    return Judge(trust.points.get(stream, []), trust.leaves.get(stream))
+
+
+def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool = False) -> None:
+    verdict.faults += trust.faults.get(verdict.stream, [])
+    if verdict.sound and not judge.comparable and not partial:
+        what = f"its first {verdict.first_seq} records are gone and their leaf hashes are not at hand"
+        raise Unchecked(f"{verdict.stream}: the roots cannot be computed: {what}; give `var/seal` with --checkpoints")
+    judge.finish(verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A record that a proof showed, and under which checkpoint."""
+
+    record: Record
+    stream: str
+    seq: int
+    size: int
+    key: str
+
+
+def proof(text: str, ring: Keyring) -> Proved:
+    """Check a proof with nothing but public keys. Raises `BadNote` when it is none."""
+    read = checkpoint.read_proof(text)
+    said = ring.checkpoint(read.note)
+    place = read.check(said)
+    by = checkpoint.signed(read.note, [key.verifier for key in ring.keys])[1][0]
+    return Proved(decode(read.body), said.stream, place.seq, said.size, str(by.renamed(ring.name)))
