@@ -101,7 +101,8 @@ class Reading:
         try:
             if self._stop.is_set():
                 raise SqlError(CANCELLED, "Query was cancelled. (QUERY_WAS_CANCELLED)")
-            result = self._connection.query(f"{self._statement}\n{into}", "Null", params=self._parameters)
+            # The format is named twice: SHOW, which the engine rewrites, takes it from here.
+            result = self._connection.query(f"{self._statement}\n{into}", self.format, params=self._parameters)
             return Figures(
                 result.storage_rows_read(), result.storage_bytes_read(), result.elapsed(), result.rows_read()
             )

@@ -101,7 +101,7 @@ FORMATS = frozenset({
 
 _DESCRIBE = re.compile(
     r"\s*(?P<verb>desc|describe|exists|show\s+create)\s+(?:(?:table|view)\s+)?"
-    r"(?:(?P<db>[A-Za-z_]\w*)\.)?(?P<table>[A-Za-z_]\w*)\s*"
+    r"(?:(?P<q>[`\"]?)(?P<db>[A-Za-z_]\w*)(?P=q)\.)?(?P<r>[`\"]?)(?P<table>[A-Za-z_]\w*)(?P=r)\s*"
     r"(?:format\s+(?P<format>\w+)\s*)?;?\s*",
     re.IGNORECASE | re.ASCII,
 )
@@ -171,7 +171,7 @@ class Admitted:
 
 
 def rewritten(sql: str, allowed: Allowed) -> Admitted | None:
-    """DESCRIBE, EXISTS, SHOW CREATE, which the tree does not know: taken apart here and put together anew; else None."""
+    """DESCRIBE, EXISTS, SHOW CREATE, which no tree knows: taken apart here and put together anew; else None."""
     found = _DESCRIBE.fullmatch(sql)
     if not found:
         return None
