@@ -1,22 +1,25 @@
 -- Events: one row per record of the ledgers. Evidence, so plain MergeTree: no engine that rewrites history.
--- Statements name no database; the migration runs in the one that is configured.
+-- Statements name no database; the migration runs in the one that is configured. The cluster form is made from these
+-- same statements (`sluice schema show --cluster NAME`), so each of them begins and ends as the others do.
 --
--- Partitions by month and retention class, so that what expires goes as whole parts and never by rewriting others.
+-- Partitions by month and retention class, so that what expires goes as whole partitions and never by rewriting parts.
+-- There is no TTL: a TTL cannot ask whether a row is under legal hold. The shipper drops a partition when its time is
+-- over and nothing in it is held (0005_holds.sql).
 -- Sorted by kind and provider, then time: few values first, as the common questions filter.
 -- A batch that is sent twice is stored once: the deduplication window counts inserts, not hours.
 -- Acknowledged means on disk: fsync of the part and of its directory.
 
-CREATE TABLE events
+CREATE TABLE IF NOT EXISTS events
 (
     -- identity of the record
     record_type Enum8('decision' = 1, 'outcome' = 2, 'bypass' = 3, 'control' = 4, 'ws_message' = 5, 'access' = 6) COMMENT 'What this row is: a decision, the outcome of one, a bypass, a control event',
     decision_id UUID COMMENT 'Id of the exchange (UUIDv7); decision and outcome carry the same one; zero for control events',
-    schema_version UInt16 COMMENT 'Version of the record''s schema',
+    schema_version Int64 CODEC(T64, ZSTD(1)) COMMENT 'Version of the record''s schema',
     parent_decision_id Nullable(UUID) COMMENT 'The decision that this record belongs to or follows from',
     tenant_id LowCardinality(Nullable(String)) COMMENT 'Tenant, where one deployment serves several',
     node_id LowCardinality(String) COMMENT 'Node that wrote the record',
-    epoch UInt32 COMMENT 'Opening of the stream in which the record was written, from 1',
-    seq UInt64 CODEC(Delta, ZSTD(1)) COMMENT 'Number of the record in its stream, gap-free from 0',
+    epoch Int64 COMMENT 'Opening of the stream in which the record was written, from 1',
+    seq Int64 CODEC(Delta, ZSTD(1)) COMMENT 'Number of the record in its stream, gap-free from 0',
     retention_class LowCardinality(String) COMMENT 'Decides how long the row is kept; part of the partition',
     legal_hold Bool COMMENT 'The row is not deleted while this is set',
     control_kind LowCardinality(Nullable(String)) COMMENT 'Control events: start, stop, recovered, damage, policy load, key rotation ...',
@@ -47,7 +50,7 @@ CREATE TABLE events
     session_id Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of the client''s session',
     -- origin
     src_ip LowCardinality(Nullable(String)) COMMENT 'Client address, full or truncated as the site has set',
-    src_port Nullable(UInt16) COMMENT 'Client port',
+    src_port Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Client port',
     device_id LowCardinality(Nullable(String)) COMMENT 'Device (pseudonym)',
     device_managed Nullable(Bool) COMMENT 'The device is managed by the organisation',
     country LowCardinality(Nullable(String)) COMMENT 'Country of the client, ISO 3166-1 alpha-2',
@@ -74,7 +77,7 @@ CREATE TABLE events
     host LowCardinality(Nullable(String)) COMMENT 'Host that the request was for',
     sni LowCardinality(Nullable(String)) COMMENT 'Server name in the TLS handshake',
     dst_ip LowCardinality(Nullable(String)) COMMENT 'Address that was connected to',
-    dst_port Nullable(UInt16) COMMENT 'Port that was connected to',
+    dst_port Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Port that was connected to',
     http_version LowCardinality(Nullable(String)) COMMENT 'HTTP version',
     tls_version_client LowCardinality(Nullable(String)) COMMENT 'TLS version of the client''s side',
     tls_version_upstream LowCardinality(Nullable(String)) COMMENT 'TLS version of the provider''s side',
@@ -91,10 +94,10 @@ CREATE TABLE events
     model_served LowCardinality(Nullable(String)) COMMENT 'Model that answered',
     response_id Nullable(String) CODEC(ZSTD(1)) COMMENT 'Id of the answer at the provider',
     response_fp Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of that id: equals previous_response_ref of the request that continues it',
-    tokens_in Nullable(UInt64) COMMENT 'Input tokens, as the provider counts them',
-    tokens_out Nullable(UInt64) COMMENT 'Output tokens, as the provider counts them',
-    tokens_cached Nullable(UInt64) COMMENT 'Input tokens read from the provider''s cache; Anthropic counts them beside tokens_in',
-    tokens_reasoning Nullable(UInt64) COMMENT 'Output tokens spent on reasoning; Google counts them beside tokens_out',
+    tokens_in Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Input tokens, as the provider counts them',
+    tokens_out Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Output tokens, as the provider counts them',
+    tokens_cached Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Input tokens read from the provider''s cache; Anthropic counts them beside tokens_in',
+    tokens_reasoning Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Output tokens spent on reasoning; Google counts them beside tokens_out',
     finish_reason LowCardinality(Nullable(String)) COMMENT 'Why the answer ended',
     -- agent and tools
     agent_id LowCardinality(Nullable(String)) COMMENT 'Coding agent or other agent',
@@ -108,49 +111,32 @@ CREATE TABLE events
     dangerous_tools Array(LowCardinality(String)) COMMENT 'Declared tools with side effects',
     tool_calls_returned Array(LowCardinality(String)) COMMENT 'Tools that the answer calls',
     -- content, measured and not stored
-    body_bytes Nullable(UInt64) COMMENT 'Size of the body on the wire',
-    decoded_bytes Nullable(UInt64) COMMENT 'Size of the body with its codings undone',
+    body_bytes Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Size of the body on the wire',
+    decoded_bytes Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Size of the body with its codings undone',
     content_type LowCardinality(Nullable(String)) COMMENT 'Media type of the body',
     encodings Array(LowCardinality(String)) COMMENT 'Content codings, in the header''s order',
     dialect LowCardinality(Nullable(String)) COMMENT 'Wire format that the body was read as',
     stream Nullable(Bool) COMMENT 'The client asked for a streamed answer',
-    `parts.role` Array(LowCardinality(String)) COMMENT 'Parts of the prompt: role',
-    `parts.kind` Array(LowCardinality(String)) COMMENT 'Parts of the prompt: kind',
-    `parts.bytes` Array(UInt64) COMMENT 'Parts of the prompt: size',
-    `attachments.kind` Array(LowCardinality(String)) COMMENT 'Attachments: kind',
-    `attachments.mime` Array(LowCardinality(Nullable(String))) COMMENT 'Attachments: media type',
-    `attachments.transport` Array(LowCardinality(String)) COMMENT 'Attachments: how they are carried',
-    `attachments.bytes` Array(Nullable(UInt64)) COMMENT 'Attachments: size, when known',
+    parts Array(Tuple(role LowCardinality(String), kind LowCardinality(String), bytes Int64)) COMMENT 'Parts of the prompt: role, kind, size in bytes',
+    attachments Array(Tuple(kind LowCardinality(String), mime LowCardinality(Nullable(String)), transport LowCardinality(String), bytes Nullable(Int64))) COMMENT 'Attachments: kind, media type, how they are carried, size in bytes when known',
     lang LowCardinality(Nullable(String)) COMMENT 'Language of the prompt',
     body_hmac Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of the body',
     hmac_key_id LowCardinality(Nullable(String)) COMMENT 'Key of the fingerprints in this row',
-    normalisation_version Nullable(UInt16) COMMENT 'Version of the normalisation before fingerprints',
+    normalisation_version Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Version of the normalisation before fingerprints',
     -- inspection
     data_classes Array(LowCardinality(String)) COMMENT 'Data classes found, most severe first',
-    `matches.detector` Array(LowCardinality(String)) COMMENT 'Matches: detector',
-    `matches.rev` Array(UInt32) COMMENT 'Matches: revision of the detector',
-    `matches.data_class` Array(LowCardinality(String)) COMMENT 'Matches: data class',
-    `matches.severity` Array(Enum8('info' = 1, 'low' = 2, 'medium' = 3, 'high' = 4, 'critical' = 5)) COMMENT 'Matches: severity',
-    `matches.count` Array(UInt32) COMMENT 'Matches: how often the value occurs',
-    `matches.validated` Array(Nullable(Bool)) COMMENT 'Matches: validator result; NULL without a validator',
-    `matches.confidence` Array(Float64) COMMENT 'Matches: confidence, 0 to 1',
-    `matches.offset_bucket` Array(UInt32) COMMENT 'Matches: place in its part, kilobytes',
-    `matches.fingerprint` Array(String) COMMENT 'Matches: keyed fingerprint of the value',
-    `matches.mask` Array(Nullable(String)) COMMENT 'Matches: hint, where the class allows one',
-    `matches.provenance` Array(LowCardinality(String)) COMMENT 'Matches: where the text came from',
-    `matches.novelty` Array(LowCardinality(String)) COMMENT 'Matches: new, or seen before in the conversation',
-    `matches.example` Array(Bool) COMMENT 'Matches: a documented sample or placeholder',
+    matches Array(Tuple(detector LowCardinality(String), rev Int64, data_class LowCardinality(String), severity Enum8('info' = 1, 'low' = 2, 'medium' = 3, 'high' = 4, 'critical' = 5), count Int64, validated Nullable(Bool), confidence Float64, offset_bucket Int64, fingerprint String, mask Nullable(String), provenance LowCardinality(String), novelty LowCardinality(String), example Bool)) COMMENT 'Findings by detector and value: revision, class, severity, how often, validator result, confidence 0 to 1, place in its part in kilobytes, keyed fingerprint, hint where the class allows one, where the text came from, new or seen before, a documented sample',
     max_severity Nullable(Enum8('info' = 1, 'low' = 2, 'medium' = 3, 'high' = 4, 'critical' = 5)) COMMENT 'Gravest severity found',
     inspection_status Nullable(Enum8('full' = 1, 'partial' = 2, 'none' = 3)) COMMENT 'How much of the request the detectors saw',
-    scanned_bytes Nullable(UInt64) COMMENT 'Bytes that the detectors saw',
-    uninspected_bytes Nullable(UInt64) COMMENT 'Bytes that left unread',
+    scanned_bytes Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Bytes that the detectors saw',
+    uninspected_bytes Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Bytes that left unread',
     uninspected_reason Array(LowCardinality(String)) COMMENT 'Why they were not read',
-    scan_us Nullable(Int64) COMMENT 'Time of detection, microseconds',
-    identity_us Nullable(Int64) COMMENT 'Time of matching the destination and finding the subject, microseconds',
-    decode_us Nullable(Int64) COMMENT 'Time of decoding, microseconds',
-    parse_us Nullable(Int64) COMMENT 'Time of parsing, microseconds',
-    decide_us Nullable(Int64) COMMENT 'Time of policy, microseconds',
-    commit_us Nullable(Int64) COMMENT 'Time until the decision record was durable, microseconds (on the outcome)',
+    scan_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time of detection, microseconds',
+    identity_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time of matching the destination and finding the subject, microseconds',
+    decode_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time of decoding, microseconds',
+    parse_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time of parsing, microseconds',
+    decide_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time of policy, microseconds',
+    commit_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time until the decision record was durable, microseconds (on the outcome)',
     engine_versions LowCardinality(Nullable(String)) COMMENT 'Versions of the detection engine',
     detector_pack_version LowCardinality(Nullable(String)) COMMENT 'Digest of the detector packs',
     rulebook_digest LowCardinality(Nullable(String)) COMMENT 'Digest of everything that can change a decision',
@@ -159,12 +145,12 @@ CREATE TABLE events
     policy_version LowCardinality(Nullable(String)) COMMENT 'Version of the policy',
     policy_sha256 LowCardinality(Nullable(String)) COMMENT 'Hash of the policy file',
     rule_id LowCardinality(Nullable(String)) COMMENT 'Rule that decided',
-    rules_evaluated Nullable(UInt32) COMMENT 'Rules looked at',
+    rules_evaluated Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Rules looked at',
     policy_mode Nullable(Enum8('enforce' = 1, 'observe' = 2, 'pass' = 3)) COMMENT 'Whether the decision binds',
     exception_id LowCardinality(Nullable(String)) COMMENT 'Exception that applied',
     approved_by LowCardinality(Nullable(String)) COMMENT 'Who approved the exception (pseudonym)',
     fail_mode LowCardinality(Nullable(String)) COMMENT 'Failure table: open or closed',
-    policy_age_s Nullable(Int64) COMMENT 'Age of the policy, seconds',
+    policy_age_s Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Age of the policy, seconds',
     -- decision
     decision Nullable(Enum8('allow' = 1, 'block' = 2, 'refuse' = 3, 'redact' = 4, 'tokenise' = 5, 'route_only' = 6, 'require_approval' = 7)) COMMENT 'What happened to the request',
     would_decide Nullable(Enum8('allow' = 1, 'block' = 2, 'refuse' = 3, 'redact' = 4, 'tokenise' = 5, 'route_only' = 6, 'require_approval' = 7)) COMMENT 'Observe mode: what enforcement had done',
@@ -172,27 +158,27 @@ CREATE TABLE events
     reason_detail LowCardinality(Nullable(String)) COMMENT 'Detail of the reason',
     risk_score Nullable(Float64) COMMENT 'Risk score',
     degraded Array(LowCardinality(String)) COMMENT 'Dependencies that were missing while deciding',
-    client_status Nullable(UInt16) COMMENT 'HTTP status that the client got',
+    client_status Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'HTTP status that the client got',
     client_error_code LowCardinality(Nullable(String)) COMMENT 'Error code that the client got',
     -- transformation
     redactions Array(LowCardinality(String)) COMMENT 'What was redacted, as class and count',
     body_hmac_after Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of the body after transformation',
-    bytes_after Nullable(UInt64) COMMENT 'Size of the body after transformation',
+    bytes_after Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Size of the body after transformation',
     -- outcome
     forwarded Nullable(Bool) COMMENT 'A connection to the provider stood for it',
-    upstream_status Nullable(UInt16) COMMENT 'HTTP status of the provider',
+    upstream_status Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'HTTP status of the provider',
     upstream_error LowCardinality(Nullable(String)) COMMENT 'Why the provider could not be reached',
-    resp_bytes Nullable(UInt64) COMMENT 'Size of the answer',
+    resp_bytes Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Size of the answer',
     resp_hmac Nullable(String) CODEC(ZSTD(1)) COMMENT 'Keyed fingerprint of the answer',
     resp_classes Array(LowCardinality(String)) COMMENT 'Data classes found in the answer',
     resp_action LowCardinality(Nullable(String)) COMMENT 'What happened to the answer',
     stream_aborted Nullable(Bool) COMMENT 'The answer was cut',
     client_disconnected Nullable(Bool) COMMENT 'The client went away first',
-    latency_added_us Nullable(Int64) COMMENT 'Time that the gate added, microseconds',
-    latency_upstream_ms Nullable(Int64) COMMENT 'Time that the provider took, milliseconds',
-    ws_messages Nullable(UInt64) COMMENT 'Messages of a WebSocket',
-    tunnel_bytes_up Nullable(UInt64) COMMENT 'Bytes from the client through a tunnel',
-    tunnel_bytes_down Nullable(UInt64) COMMENT 'Bytes to the client through a tunnel',
+    latency_added_us Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time that the gate added, microseconds',
+    latency_upstream_ms Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Time that the provider took, milliseconds',
+    ws_messages Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Messages of a WebSocket',
+    tunnel_bytes_up Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Bytes from the client through a tunnel',
+    tunnel_bytes_down Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'Bytes to the client through a tunnel',
     -- oversight
     reviewer LowCardinality(Nullable(String)) COMMENT 'Who reviewed the decision (pseudonym)',
     review_verdict LowCardinality(Nullable(String)) COMMENT 'Verdict of the review',
@@ -211,18 +197,18 @@ CREATE TABLE events
     signature Nullable(String) CODEC(ZSTD(1)) COMMENT 'Signature over the record',
     signing_key_id LowCardinality(Nullable(String)) COMMENT 'Key of the signature',
     checkpoint_id LowCardinality(Nullable(String)) COMMENT 'Checkpoint that covers the record',
+    ts DateTime64(6, 'UTC') ALIAS ts_received COMMENT 'The same as ts_received; the name that every view uses',
     INDEX by_decision decision_id TYPE bloom_filter(0.01) GRANULARITY 4,
     INDEX by_key key_fp TYPE bloom_filter(0.01) GRANULARITY 4,
     INDEX by_subject subject_id TYPE bloom_filter(0.01) GRANULARITY 4,
-    INDEX by_match `matches.fingerprint` TYPE bloom_filter(0.01) GRANULARITY 4,
-    INDEX by_conversation conversation_fp TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX by_match matches.fingerprint TYPE bloom_filter(0.01) GRANULARITY 4,
+    INDEX by_conversation conversation_fp TYPE bloom_filter(0.01) GRANULARITY 4,
+    INDEX by_seq seq TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY (toYYYYMM(ts_received), retention_class)
 ORDER BY (record_type, provider_id, ts_received, decision_id)
-TTL ts_received + toIntervalMonth(multiIf(legal_hold, 1200, retention_class = 'phi', 73, 13)) DELETE
 SETTINGS
-    ttl_only_drop_parts = 1,
     non_replicated_deduplication_window = 10000,
     fsync_after_insert = 1,
     fsync_part_directory = 1

@@ -134,6 +134,8 @@ class ClickHouse(Section, frozen=True):
     dsn: str = ""
     """`clickhouse://user:password@host:port/?secure=true` of a server; empty = the embedded engine under `var`."""
     database: str = "sluice"
+    cluster: str = ""
+    """Name of the cluster (as in `remote_servers`) whose servers hold the tables; empty = one server."""
     batch_rows: int = 5000
     """Rows of one insert; a batch is also sent when the oldest row waits `batch_seconds`."""
     batch_seconds: float = 2.0

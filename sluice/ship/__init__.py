@@ -2,10 +2,13 @@
 
     columns      the columns of the `events` table, which the SQL schema is held to
     rows         a record as a flat row, and back. Pure
+    schema       migrations, their cluster form, and how a store differs from them. Pure
+    retries      what each error of ClickHouse means for a batch. Pure
     sqlgate      which SQL an analyst may run on the embedded engine
     admission    a statement's way through that gate
     reading      one question whose answer is streamed
     clickhouse   the one door to ClickHouse, embedded or server
+    stored       what the store holds of a stream
     batches      what is on its way, frozen on disk, so that a retry repeats it exactly
     deadletters  what ClickHouse will never take
     delivery     one round: wait, freeze, insert, advance

@@ -58,6 +58,7 @@ class Outbox:
         self.state = self._load()
         self.waiting: list[Entry] = []
         self._read = self.state.cursor
+        self._behind = False
 
     def fill(self, limit: int) -> None:
         """Read on in the ledger, until `limit` records wait or no more are there."""
@@ -70,9 +71,14 @@ class Outbox:
                 return
 
     def begin(self, held: int) -> None:
-        """A state file where there is none: the store may hold records of this stream below number `held`."""
-        self._save(State(held=held))
+        """The store may hold records of this stream below number `held`: nothing below it is sent without asking."""
+        self._save(structs.replace(self.state, held=held))
         self.is_new = False
+
+    def settle(self) -> None:
+        """Write down what was acknowledged, where that was put off."""
+        if self._behind:
+            self._save(self.state)
 
     @property
     def pending(self) -> int:
@@ -103,12 +109,18 @@ class Outbox:
         return [e for e in self.waiting if _order(e.after) <= end]
 
     def acknowledge(self, batch: Batch) -> None:
-        """ClickHouse has the batch: go on behind it."""
-        self._save(structs.replace(self.state, cursor=batch.end, batch=None))
+        """ClickHouse has the batch: go on behind it.
+
+        While more waits, the next `freeze` writes this down as well: until then the state on disk says that the batch
+        is under way, and a kill costs one question to the store.
+        """
+        self.state, self._behind = structs.replace(self.state, cursor=batch.end, batch=None), True
         end = _order(batch.end)
         self.waiting = [e for e in self.waiting if _order(e.after) > end]
         if self._read is None or _order(self._read) < end:
             self._read = batch.end
+        if not self.waiting:
+            self.settle()
 
     def _load(self) -> State:
         try:
@@ -123,7 +135,7 @@ class Outbox:
 
     def _save(self, state: State) -> None:
         write_durably(self._file, msgspec.json.encode(state))
-        self.state = state
+        self.state, self._behind = state, False
 
 
 class _Kept(msgspec.Struct):
@@ -131,12 +143,14 @@ class _Kept(msgspec.Struct):
 
 
 _kept = msgspec.json.Decoder(_Kept)
+_STANDARD = b'"retention_class":"standard"'  # inside of a text its quotes were escaped
 
 
 def partition(entry: Entry) -> str:
     """The partition of a record's row: month and retention class, as the table's PARTITION BY computes it."""
     try:
-        return f"{_month(entry.at // 3_600_000_000)}/{_kept.decode(entry.body).retention_class}"
+        kept = "standard" if _STANDARD in entry.body else _kept.decode(entry.body).retention_class
+        return f"{_month(entry.at // 3_600_000_000)}/{kept}"
     except (ValueError, OverflowError, OSError, msgspec.MsgspecError):
         return "none"  # no row can be made of it; it ends in the dead-letter file
 

@@ -3,7 +3,7 @@
 Rules
 1. An insert says everything that makes it exact: synchronous, with a token, deduplication on, one block. The server's
    defaults for each of these differ between versions and profiles.
-2. One client for inserts and one connection for every question: a question that runs long makes nobody wait.
+2. One connection for inserts and one for every question: a question that runs long makes nobody wait.
 3. Errors come out as `StoreError` with ClickHouse's code: what they mean for a batch is the shipper's to say.
 4. The embedded engine is one process's: a second one is refused by its lock. It is closed before the process ends.
 """
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, override
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -25,29 +24,39 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sluice.config import Settings, schema_dir
+from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem, SluiceError
-from sluice.ship import rows, sqlgate
+from sluice.ship import schema, sqlgate
 from sluice.ship.admission import Admission
 from sluice.ship.admission import code_of as _code
 from sluice.ship.admission import words_of as _message
 from sluice.ship.reading import Question, Reading
-from sluice.ship.rows import Event
+from sluice.ship.schema import Catalogue
 from sluice.ship.sqlgate import SqlError
 
 TABLE = "events"
 
-INSERT_SETTINGS: dict[str, Any] = {
+INSERT_SETTINGS: dict[str, str | int] = {
     "async_insert": 0,
+    "wait_for_async_insert": 1,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "input_format_skip_unknown_fields": 0,
+    "input_format_json_ignore_unknown_keys_in_named_tuple": 0,
     "input_format_null_as_default": 1,
     "input_format_parallel_parsing": 0,
     "precise_float_parsing": 1,
     "max_insert_block_size": 1_048_576,
+    "materialized_views_ignore_errors": 0,
 }
-"""With `insert_deduplication_token`, what makes an insert synchronous, one block, and repeatable."""
+"""With `insert_deduplication_token`, what makes an insert synchronous, one block, repeatable, and whole: a row that a
+view cannot take fails the insert, so that tables and roll-ups never differ."""
+
+OVER_HTTP: dict[str, str | int] = {"wait_end_of_query": 1}
+"""A server answers only when the insert is done, so that an answer means what it says."""
+
+ON_CLUSTER: dict[str, str | int] = {"distributed_foreground_insert": 1, "insert_quorum": "auto"}
+"""Acknowledged means: on its shard, by a majority of its replicas."""
 
 READ_SETTINGS: dict[str, Any] = {
     "max_execution_time": 30,
@@ -70,14 +79,19 @@ class StoreError(SluiceError):
 
 
 class Store(Protocol):
-    """Where events go. `insert` and `migrate` are for one thread; `select` for any."""
+    """Where events go. Everything but `select` and `interrupt` is for one thread; those are for any."""
 
     def migrate(self) -> list[str]:
         """Apply the migrations that were not applied yet; their names. Raises `StoreError`, `Misconfigured`."""
         ...
 
-    def insert(self, events: Sequence[Event], token: str) -> None:
-        """Insert rows of one partition. Repeating it with the same token and rows changes nothing."""
+    def insert(self, payload: bytes, token: str, table: str = TABLE) -> None:
+        """Insert rows of one partition, given as JSONEachRow. Repeating it with the same token and rows changes
+        nothing. Raises `StoreError`."""
+        ...
+
+    def drop_partition(self, table: str, partition: str) -> None:
+        """Delete a partition, named as `system.parts` names its id. Raises `StoreError`."""
         ...
 
     def select(self, sql: str, form: str) -> bytes:
@@ -100,61 +114,85 @@ def open_store(settings: Settings) -> Store:
     return Embedded(settings.clickhouse_dir, settings.clickhouse.database)
 
 
-class _Inserting:
-    """Migrations and inserts, the same for both."""
+class _Writing(ABC):
+    """Migrations, inserts and deletions, the same for both."""
 
-    def __init__(self, client: Client, database: str) -> None:
-        self._client = client
+    def __init__(self, database: str, cluster: str = "") -> None:
         self._database = database
+        self._cluster = cluster
+
+    @abstractmethod
+    def command(self, sql: str) -> bytes:
+        """Run one statement in the database; what it answers, as JSONEachRow. Raises `StoreError`."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make the database, if it is not there, and use it."""
+
+    @abstractmethod
+    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None: ...
 
     def migrate(self) -> list[str]:
-        with _errors():
-            self._client.command(f"CREATE DATABASE IF NOT EXISTS `{self._database}`", use_database=False)
-            self._client.database = self._database
-            self._client.command(_MIGRATIONS_TABLE)
-            done = {
-                line["name"]: line["sha256"]
-                for line in _json_lines(
-                    self._client.raw_query("SELECT name, sha256 FROM migrations", fmt="JSONEachRow")
-                )
-            }
-        applied = []
-        for path in migrations():
-            text = path.read_text("utf-8")
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            if path.name in done:
-                if done[path.name] != digest:
-                    what = "was changed after it was applied; undo the change and add a new migration"
-                    raise Misconfigured(Problem(str(path), None, what))
-                continue
-            with _errors():
-                for statement in statements(text):
-                    self._client.command(statement)
-                line = msgspec.json.encode({"name": path.name, "sha256": digest})
-                self._client.raw_insert("migrations", None, line, settings={"async_insert": 0}, fmt="JSONEachRow")
-            applied.append(path.name)
-        return applied
+        self._prepare()
+        made = schema.MIGRATIONS_TABLE
+        for statement in schema.for_cluster(made, self._cluster) if self._cluster else [made]:
+            self.command(statement)
+        applied = {line["name"]: line["sha256"] for line in _json_lines(self.command("SELECT * FROM migrations"))}
+        done = []
+        for migration in schema.pending(applied):
+            for statement in migration.statements(self._cluster):
+                self.command(statement)
+            line = msgspec.json.encode({"name": migration.name, "sha256": migration.sha256})
+            self.insert(line, f"{migration.name} {migration.sha256}", "migrations")
+            done.append(migration.name)
+        return done
 
-    def insert(self, events: Sequence[Event], token: str) -> None:
+    def insert(self, payload: bytes, token: str, table: str = TABLE) -> None:
         settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
-        with _errors():
-            self._client.database = self._database
-            self._client.raw_insert(TABLE, None, rows.payload(events), settings=settings, fmt="JSONEachRow")
+        self._put(table, payload, settings | ON_CLUSTER if self._cluster else settings)
+
+    def drop_partition(self, table: str, partition: str) -> None:
+        where = f"{table}{schema.LOCAL} ON CLUSTER '{self._cluster}'" if self._cluster else table
+        self.command(f"ALTER TABLE {where} DROP PARTITION ID '{partition}'")
 
 
-class Embedded(_Inserting):
-    """The embedded engine (chDB) on a directory."""
+class Embedded(_Writing):
+    """The embedded engine (chDB) on a directory; None: in memory, for as long as it is open."""
 
-    def __init__(self, directory: Path, database: str) -> None:
-        self._path = str(directory.resolve())
-        if _is_locked(directory / "status"):  # asked first: the engine complains on stderr, past every logger
+    def __init__(self, directory: Path | None, database: str) -> None:
+        super().__init__(database)
+        self._path = str(directory.resolve()) if directory else ":memory:"
+        if directory and _is_locked(directory / "status"):  # asked first: the engine complains on stderr
             raise StoreError(0, f"{self._path} is open in another process")
         try:
-            client = clickhouse_connect.get_client(interface="chdb", path=self._path)
-        except (ClickHouseError, RuntimeError) as e:
+            self._writing = self._open()
+        except RuntimeError as e:
             raise StoreError(_code(e), f"the embedded ClickHouse cannot open {self._path}: {_message(e)}") from e
-        super().__init__(client, database)
         self._admission = Admission(database)
+
+    def _open(self) -> Any:
+        import chdb
+
+        connect: Any = chdb.connect
+        return connect(self._path)
+
+    @override
+    def command(self, sql: str) -> bytes:
+        with _errors():
+            answer: bytes = self._writing.query(sql, "JSONEachRow").bytes()
+        return answer
+
+    @override
+    def _prepare(self) -> None:
+        self.command(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
+        self.command(f"USE `{self._database}`")
+
+    @override
+    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None:
+        said = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
+        with _errors():
+            head = f"INSERT INTO `{self._database}`.{table} SETTINGS {said} FORMAT JSONEachRow\n"
+            self._writing.query(head.encode() + payload, "Null")
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
@@ -170,26 +208,18 @@ class Embedded(_Inserting):
 
     def read(self, question: Question, bounds: Mapping[str, Any]) -> Reading:
         """A question whose answer is streamed; `bounds` over `READ_SETTINGS`. Raises `SqlError`."""
-        import chdb
-
-        connect: Any = chdb.connect
-        return Reading(
-            lambda: connect(self._path), self._admission, self._database, question, {**READ_SETTINGS, **bounds}
-        )
+        return Reading(self._open, self._admission, self._database, question, {**READ_SETTINGS, **bounds})
 
     def interrupt(self) -> None:
-        with contextlib.suppress(ClickHouseError):
-            self._client.command("KILL QUERY WHERE query_kind = 'Select' ASYNC", use_database=False)
+        with contextlib.suppress(RuntimeError):
+            self._writing.query("KILL QUERY WHERE query_kind = 'Select' ASYNC")
 
     def close(self) -> None:
-        self._client.close()
+        self._writing.close()
 
     def _connect(self) -> Any:
         """A connection that can only read. Settings stick to a connection, so every question has its own."""
-        import chdb
-
-        connect: Any = chdb.connect
-        connection = connect(self._path)
+        connection = self._open()
         try:
             for name, value in READ_SETTINGS.items():
                 connection.query(f"SET {name} = '{value}'")
@@ -202,13 +232,35 @@ class Embedded(_Inserting):
         return connection
 
 
-class Server(_Inserting):
+class Server(_Writing):
     """A ClickHouse server or cluster over HTTP. What may be asked there, its own users and grants decide."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.clickhouse.database, settings.clickhouse.cluster)
         self._dsn = settings.clickhouse.dsn
         self._timeout = settings.clickhouse.insert_timeout_seconds
-        super().__init__(self._open(), settings.clickhouse.database)
+        self._client = self._open()
+
+    @override
+    def command(self, sql: str) -> bytes:
+        with _errors():
+            if sql.startswith("SELECT"):
+                return self._client.raw_query(sql, fmt="JSONEachRow")
+            self._client.command(sql)
+        return b""
+
+    @override
+    def _prepare(self) -> None:
+        on = f" ON CLUSTER '{self._cluster}'" if self._cluster else ""
+        with _errors():
+            self._client.command(f"CREATE DATABASE IF NOT EXISTS `{self._database}`{on}", use_database=False)
+            self._client.database = self._database
+
+    @override
+    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None:
+        with _errors():
+            self._client.database = self._database
+            self._client.raw_insert(table, None, payload, settings=dict(settings | OVER_HTTP), fmt="JSONEachRow")
 
     def _open(self) -> Client:
         parts = urlsplit(self._dsn)
@@ -244,19 +296,6 @@ class Server(_Inserting):
         self._client.close()
 
 
-_MIGRATIONS_TABLE = """
-CREATE TABLE IF NOT EXISTS migrations
-(
-    name String COMMENT 'File name of the migration',
-    sha256 String COMMENT 'Hash of its text when it was applied',
-    applied DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'When it was applied'
-)
-ENGINE = MergeTree ORDER BY name
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'Migrations that were applied to this database'
-"""
-
-
 def _is_locked(path: Path) -> bool:
     """Whether another process holds the engine's own lock (an flock on its status file)."""
     try:
@@ -273,16 +312,16 @@ def _is_locked(path: Path) -> bool:
         os.close(fd)
 
 
-def migrations() -> list[Path]:
-    """The shipped migrations, in order."""
-    return sorted(p for p in schema_dir().glob("*.sql") if p.name[:4].isdigit())
-
-
-def statements(text: str) -> list[str]:
-    """The statements of a migration: each ends with a semicolon at the end of a line."""
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    found = re.split(r";[ \t]*$", "\n".join(lines), flags=re.MULTILINE)
-    return [s.strip() for s in found if s.strip()]
+def wanted(database: str) -> Catalogue:
+    """What the files make of an empty store: they are applied to an engine in memory. No other may be open here."""
+    scratch = Embedded(None, database)
+    try:
+        scratch.migrate()
+        return {
+            kind: _json_lines(scratch.command(sql.format(database=database))) for kind, sql in schema.CATALOGUE.items()
+        }
+    finally:
+        scratch.close()
 
 
 def _json_lines(data: bytes) -> list[Any]:

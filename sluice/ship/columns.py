@@ -2,14 +2,15 @@
 
 This table, `model.Record` and `deploy/clickhouse/*.sql` say the same thing three times; a test holds them together.
 How to read a line: what it is for decides the type (`low` = few distinct values, `text` = many, `moment` = a time ...).
-A field of the record that is None is NULL; lists are empty. In the two sorting columns None is the empty text.
+A field of the record that is None is NULL; lists are empty. In the sorting column `provider_id` None is the empty text.
+Integers are 64 bits wide: what the ledger can say, every column can hold, and ClickHouse wraps around without a word.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,8 +26,6 @@ MODES = "Enum8('enforce' = 1, 'observe' = 2, 'pass' = 3)"
 ASSURANCES = "Enum8('verified' = 1, 'mapped' = 2, 'asserted' = 3, 'none' = 4)"
 COMPLETENESS = "Enum8('full' = 1, 'partial' = 2, 'none' = 3)"
 
-_INTEGER = re.compile(r"\b(U?)Int(\d+)\b")
-
 MICRO = 1_000_000
 LAST_SECOND = 10_413_791_999
 """End of the year 2299, beyond which a DateTime64 cannot go."""
@@ -34,7 +33,7 @@ LAST_SECOND = 10_413_791_999
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `field` is the record's; `item` is set where the field is a list of facts and this one of them.
+    """One column, which is one field of the record. `items` (name, type) is set where the field is a list of facts.
 
     `put` turns the record's value into the JSON value that ClickHouse reads, `take` turns back what ClickHouse writes
     (as JSON, times as `unix_timestamp`). None stands for "as it is".
@@ -44,30 +43,16 @@ class Column:
     type: str
     comment: str
     codec: str = ""
-    item: str = ""
+    items: tuple[tuple[str, str], ...] = ()
     put: Callable[[Any], object] | None = None
     take: Callable[[Any], Any] | None = None
 
     @property
-    def field(self) -> str:
-        return self.name.partition(".")[0]
-
-    @property
-    def bounds(self) -> tuple[int, int] | None:
-        """The least and the greatest integer that the column holds; ClickHouse itself wraps around without a word."""
-        found = _INTEGER.search(self.type)
-        if not found:
-            return None
-        bits = int(found[2])
-        return (0, 2**bits - 1) if found[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-    @property
     def sql(self) -> str:
         """This column in a CREATE TABLE."""
-        name = f"`{self.name}`" if self.item else self.name
         codec = f" CODEC({self.codec})" if self.codec else ""
         comment = self.comment.replace("'", "''")
-        return f"{name} {self.type}{codec} COMMENT '{comment}'"
+        return f"{self.name} {self.type}{codec} COMMENT '{comment}'"
 
 
 def seconds(micros: int) -> msgspec.Raw:
@@ -101,8 +86,12 @@ def moment(name: str, comment: str) -> Column:
     return Column(name, "Nullable(DateTime64(6, 'UTC'))", comment, "Delta, ZSTD(1)", put=seconds, take=micros)
 
 
-def number(name: str, comment: str, kind: str = "UInt64") -> Column:
-    return Column(name, f"Nullable({kind})", comment, take=_taking(kind))
+def number(name: str, comment: str) -> Column:
+    return Column(name, "Nullable(Int64)", comment, "T64, ZSTD(1)")
+
+
+def real(name: str, comment: str) -> Column:
+    return Column(name, "Nullable(Float64)", comment, take=float)
 
 
 def flag(name: str, comment: str) -> Column:
@@ -121,13 +110,15 @@ def uuid(name: str, comment: str) -> Column:
     return Column(name, "Nullable(UUID)", comment)
 
 
-def facts(name: str, item: str, kind: str, comment: str) -> Column:
-    return Column(f"{name}.{item}", f"Array({kind})", comment, item=item, take=_taking(kind))
+def facts(name: str, comment: str, **items: str) -> Column:
+    """A list of facts: `name.item` reads one of them as an array."""
+    kinds = ", ".join(f"{item} {kind}" for item, kind in items.items())
+    return Column(name, f"Array(Tuple({kinds}))", comment, items=tuple(items.items()), take=partial(_floats, items))
 
 
-def _taking(kind: str) -> Callable[[Any], Any] | None:
+def _floats(items: Mapping[str, str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """ClickHouse writes the number 1.0 as 1."""
-    return float if kind == "Float64" else None
+    return [{k: float(v) if items.get(k) == "Float64" else v for k, v in row.items()} for row in rows]
 
 
 NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -142,12 +133,12 @@ COLUMNS: tuple[Column, ...] = (
         put=lambda v: v or NO_ID,
         take=lambda v: "" if v == NO_ID else v,
     ),
-    Column("schema_version", "UInt16", "Version of the record's schema"),
+    Column("schema_version", "Int64", "Version of the record's schema", "T64, ZSTD(1)"),
     uuid("parent_decision_id", "The decision that this record belongs to or follows from"),
     low("tenant_id", "Tenant, where one deployment serves several"),
     Column("node_id", "LowCardinality(String)", "Node that wrote the record"),
-    Column("epoch", "UInt32", "Opening of the stream in which the record was written, from 1"),
-    Column("seq", "UInt64", "Number of the record in its stream, gap-free from 0", "Delta, ZSTD(1)"),
+    Column("epoch", "Int64", "Opening of the stream in which the record was written, from 1"),
+    Column("seq", "Int64", "Number of the record in its stream, gap-free from 0", "Delta, ZSTD(1)"),
     Column("retention_class", "LowCardinality(String)", "Decides how long the row is kept; part of the partition"),
     Column("legal_hold", "Bool", "The row is not deleted while this is set"),
     low("control_kind", "Control events: start, stop, recovered, damage, policy load, key rotation ..."),
@@ -169,7 +160,7 @@ COLUMNS: tuple[Column, ...] = (
     moment("ts_forwarded", "When the request was sent on"),
     moment("ts_first_byte", "When the first byte of the answer came"),
     moment("ts_end", "When the exchange was over"),
-    number("clock_offset_ms", "Offset of the node's clock, milliseconds", "Float64"),
+    real("clock_offset_ms", "Offset of the node's clock, milliseconds"),
     low("clock_source", "What the clock is synchronised to"),
     # subject
     low("subject_id", "Keyed pseudonym of the subject"),
@@ -185,7 +176,7 @@ COLUMNS: tuple[Column, ...] = (
     text("session_id", "Keyed fingerprint of the client's session"),
     # origin
     low("src_ip", "Client address, full or truncated as the site has set"),
-    number("src_port", "Client port", "UInt16"),
+    number("src_port", "Client port"),
     low("device_id", "Device (pseudonym)"),
     flag("device_managed", "The device is managed by the organisation"),
     low("country", "Country of the client, ISO 3166-1 alpha-2"),
@@ -212,7 +203,7 @@ COLUMNS: tuple[Column, ...] = (
     low("host", "Host that the request was for"),
     low("sni", "Server name in the TLS handshake"),
     low("dst_ip", "Address that was connected to"),
-    number("dst_port", "Port that was connected to", "UInt16"),
+    number("dst_port", "Port that was connected to"),
     low("http_version", "HTTP version"),
     low("tls_version_client", "TLS version of the client's side"),
     low("tls_version_upstream", "TLS version of the provider's side"),
@@ -252,43 +243,57 @@ COLUMNS: tuple[Column, ...] = (
     texts("encodings", "Content codings, in the header's order"),
     low("dialect", "Wire format that the body was read as"),
     flag("stream", "The client asked for a streamed answer"),
-    facts("parts", "role", "LowCardinality(String)", "Parts of the prompt: role"),
-    facts("parts", "kind", "LowCardinality(String)", "Parts of the prompt: kind"),
-    facts("parts", "bytes", "UInt64", "Parts of the prompt: size"),
-    facts("attachments", "kind", "LowCardinality(String)", "Attachments: kind"),
-    facts("attachments", "mime", LOW, "Attachments: media type"),
-    facts("attachments", "transport", "LowCardinality(String)", "Attachments: how they are carried"),
-    facts("attachments", "bytes", "Nullable(UInt64)", "Attachments: size, when known"),
+    facts(
+        "parts",
+        "Parts of the prompt: role, kind, size in bytes",
+        role="LowCardinality(String)",
+        kind="LowCardinality(String)",
+        bytes="Int64",
+    ),
+    facts(
+        "attachments",
+        "Attachments: kind, media type, how they are carried, size in bytes when known",
+        kind="LowCardinality(String)",
+        mime=LOW,
+        transport="LowCardinality(String)",
+        bytes="Nullable(Int64)",
+    ),
     low("lang", "Language of the prompt"),
     text("body_hmac", "Keyed fingerprint of the body"),
     low("hmac_key_id", "Key of the fingerprints in this row"),
-    number("normalisation_version", "Version of the normalisation before fingerprints", "UInt16"),
+    number("normalisation_version", "Version of the normalisation before fingerprints"),
     # inspection
     texts("data_classes", "Data classes found, most severe first"),
-    facts("matches", "detector", "LowCardinality(String)", "Matches: detector"),
-    facts("matches", "rev", "UInt32", "Matches: revision of the detector"),
-    facts("matches", "data_class", "LowCardinality(String)", "Matches: data class"),
-    facts("matches", "severity", SEVERITIES, "Matches: severity"),
-    facts("matches", "count", "UInt32", "Matches: how often the value occurs"),
-    facts("matches", "validated", "Nullable(Bool)", "Matches: validator result; NULL without a validator"),
-    facts("matches", "confidence", "Float64", "Matches: confidence, 0 to 1"),
-    facts("matches", "offset_bucket", "UInt32", "Matches: place in its part, kilobytes"),
-    facts("matches", "fingerprint", "String", "Matches: keyed fingerprint of the value"),
-    facts("matches", "mask", "Nullable(String)", "Matches: hint, where the class allows one"),
-    facts("matches", "provenance", "LowCardinality(String)", "Matches: where the text came from"),
-    facts("matches", "novelty", "LowCardinality(String)", "Matches: new, or seen before in the conversation"),
-    facts("matches", "example", "Bool", "Matches: a documented sample or placeholder"),
+    facts(
+        "matches",
+        "Findings by detector and value: revision, class, severity, how often, validator result, confidence 0 to 1, "
+        "place in its part in kilobytes, keyed fingerprint, hint where the class allows one, where the text came from, "
+        "new or seen before, a documented sample",
+        detector="LowCardinality(String)",
+        rev="Int64",
+        data_class="LowCardinality(String)",
+        severity=SEVERITIES,
+        count="Int64",
+        validated="Nullable(Bool)",
+        confidence="Float64",
+        offset_bucket="Int64",
+        fingerprint="String",
+        mask="Nullable(String)",
+        provenance="LowCardinality(String)",
+        novelty="LowCardinality(String)",
+        example="Bool",
+    ),
     choice("max_severity", SEVERITIES, "Gravest severity found"),
     choice("inspection_status", COMPLETENESS, "How much of the request the detectors saw"),
     number("scanned_bytes", "Bytes that the detectors saw"),
     number("uninspected_bytes", "Bytes that left unread"),
     texts("uninspected_reason", "Why they were not read"),
-    number("scan_us", "Time of detection, microseconds", "Int64"),
-    number("identity_us", "Time of matching the destination and finding the subject, microseconds", "Int64"),
-    number("decode_us", "Time of decoding, microseconds", "Int64"),
-    number("parse_us", "Time of parsing, microseconds", "Int64"),
-    number("decide_us", "Time of policy, microseconds", "Int64"),
-    number("commit_us", "Time until the decision record was durable, microseconds (on the outcome)", "Int64"),
+    number("scan_us", "Time of detection, microseconds"),
+    number("identity_us", "Time of matching the destination and finding the subject, microseconds"),
+    number("decode_us", "Time of decoding, microseconds"),
+    number("parse_us", "Time of parsing, microseconds"),
+    number("decide_us", "Time of policy, microseconds"),
+    number("commit_us", "Time until the decision record was durable, microseconds (on the outcome)"),
     low("engine_versions", "Versions of the detection engine"),
     low("detector_pack_version", "Digest of the detector packs"),
     low("rulebook_digest", "Digest of everything that can change a decision"),
@@ -297,20 +302,20 @@ COLUMNS: tuple[Column, ...] = (
     low("policy_version", "Version of the policy"),
     low("policy_sha256", "Hash of the policy file"),
     low("rule_id", "Rule that decided"),
-    number("rules_evaluated", "Rules looked at", "UInt32"),
+    number("rules_evaluated", "Rules looked at"),
     choice("policy_mode", MODES, "Whether the decision binds"),
     low("exception_id", "Exception that applied"),
     low("approved_by", "Who approved the exception (pseudonym)"),
     low("fail_mode", "Failure table: open or closed"),
-    number("policy_age_s", "Age of the policy, seconds", "Int64"),
+    number("policy_age_s", "Age of the policy, seconds"),
     # decision
     choice("decision", ACTIONS, "What happened to the request"),
     choice("would_decide", ACTIONS, "Observe mode: what enforcement had done"),
     low("reason_code", "Why, from a closed list"),
     low("reason_detail", "Detail of the reason"),
-    number("risk_score", "Risk score", "Float64"),
+    real("risk_score", "Risk score"),
     texts("degraded", "Dependencies that were missing while deciding"),
-    number("client_status", "HTTP status that the client got", "UInt16"),
+    number("client_status", "HTTP status that the client got"),
     low("client_error_code", "Error code that the client got"),
     # transformation
     texts("redactions", "What was redacted, as class and count"),
@@ -318,7 +323,7 @@ COLUMNS: tuple[Column, ...] = (
     number("bytes_after", "Size of the body after transformation"),
     # outcome
     flag("forwarded", "A connection to the provider stood for it"),
-    number("upstream_status", "HTTP status of the provider", "UInt16"),
+    number("upstream_status", "HTTP status of the provider"),
     low("upstream_error", "Why the provider could not be reached"),
     number("resp_bytes", "Size of the answer"),
     text("resp_hmac", "Keyed fingerprint of the answer"),
@@ -326,8 +331,8 @@ COLUMNS: tuple[Column, ...] = (
     low("resp_action", "What happened to the answer"),
     flag("stream_aborted", "The answer was cut"),
     flag("client_disconnected", "The client went away first"),
-    number("latency_added_us", "Time that the gate added, microseconds", "Int64"),
-    number("latency_upstream_ms", "Time that the provider took, milliseconds", "Int64"),
+    number("latency_added_us", "Time that the gate added, microseconds"),
+    number("latency_upstream_ms", "Time that the provider took, milliseconds"),
     number("ws_messages", "Messages of a WebSocket"),
     number("tunnel_bytes_up", "Bytes from the client through a tunnel"),
     number("tunnel_bytes_down", "Bytes to the client through a tunnel"),

@@ -3,10 +3,12 @@
     wait      records are collected until a batch is full or old enough
     freeze    the batch and its tokens are written to disk
     insert    one insert per partition; refused rows are found by halving and set aside
-    advance   the cursor moves behind the batch, durably
+    advance   the cursor moves behind the batch
 
-A kill between any two of these repeats the insert with the same rows and token, which the store knows already. Where
-the state on disk itself is gone, the store is asked what it holds, and only the rest is sent: tokens say nothing then.
+A kill between any two of these repeats the batch with the same rows and tokens, which the store knows already. It
+remembers a limited number of tokens only, so before anything is sent a second time it is also asked what it holds, and
+only the rest is sent. The same question is asked of a stream that is new to this process: a state file that is gone,
+or an old one that somebody restored, is found out before a single row is sent twice.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,44 +27,22 @@ from sluice import metrics
 from sluice.ledger import segment
 from sluice.ledger.reader import Entry
 from sluice.ledger.segment import Damage
-from sluice.ship import batches, rows, stored
+from sluice.ship import batches, retries, rows, stored
 from sluice.ship.batches import Batch, Outbox
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.deadletters import DeadLetters
+from sluice.ship.retries import Means
 
 log = logging.getLogger("sluice.ship")
 
-POISON = {
-    6: "CANNOT_PARSE_TEXT",
-    26: "CANNOT_PARSE_QUOTED_STRING",
-    27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
-    38: "CANNOT_PARSE_DATE",
-    41: "CANNOT_PARSE_DATETIME",
-    53: "TYPE_MISMATCH",
-    69: "ARGUMENT_OUT_OF_BOUND",
-    70: "CANNOT_CONVERT_TYPE",
-    72: "CANNOT_PARSE_NUMBER",
-    117: "INCORRECT_DATA",
-    128: "TOO_LARGE_ARRAY_SIZE",
-    130: "CANNOT_READ_ARRAY_FROM_TEXT",
-    131: "TOO_LARGE_STRING_SIZE",
-    190: "SIZES_OF_ARRAYS_DONT_MATCH",
-    321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
-    349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
-    376: "CANNOT_PARSE_UUID",
-    407: "DECIMAL_OVERFLOW",
-    467: "CANNOT_PARSE_BOOL",
-    675: "CANNOT_PARSE_IPV4",
-    676: "CANNOT_PARSE_IPV6",
-    691: "UNKNOWN_ELEMENT_OF_ENUM",
-}
-"""Errors of a value: the same row fails for ever, so it is set aside. Every other error is the store's (it is down,
-full, read-only, lacks a table or a column): the batch waits and is tried again, for as long as it takes."""
-
 TURN_SECONDS = 5.0
-"""Longest time that a batch fills for the sake of other streams."""
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
+"""Longest time that a batch fills while traffic flows, or for the sake of other streams."""
+BUSY_ROWS = 200
+"""So many rows waiting are traffic that flows: a fuller batch costs less for each row."""
+
+
+UNFIT = (ValueError, TypeError, AttributeError, msgspec.MsgspecError)
+"""What making a row raises for bytes that are no record of ours."""
 
 
 @dataclass(slots=True)
@@ -112,6 +92,10 @@ class Delivery:
         self._since: dict[str, float] = {}
         self._waits: dict[str, _Wait] = {}
         self._damage: set[tuple[str, str, int]] = set()
+        self._compared: set[str] = set()
+        """Streams whose state was compared with what the store holds."""
+        self._tried: set[str] = set()
+        """Streams whose frozen batch may have been sent before."""
         self.standing = Standing()
 
     def round(self, store: Store, *, flush: bool = False) -> int:
@@ -130,7 +114,7 @@ class Delivery:
                 wait.failures = 0
             except (StoreError, OSError) as e:
                 code = e.code if isinstance(e, StoreError) else 0
-                self._back_off(wait, code)
+                self._back_off(wait, code, str(e))
                 if code == 0:
                     for other in self._waits.values():
                         other.until = max(other.until, wait.until)
@@ -139,6 +123,15 @@ class Delivery:
         self.standing.rows += shipped
         self._measure()
         return shipped
+
+    @property
+    def outboxes(self) -> Mapping[str, Outbox]:
+        """The streams by name."""
+        return self._outboxes
+
+    @property
+    def dead(self) -> DeadLetters:
+        return self._dead
 
     def observe(self) -> None:
         """Look at what waits without shipping: while there is no store."""
@@ -153,44 +146,65 @@ class Delivery:
         return list(self._outboxes.values())
 
     def _ship(self, outbox: Outbox, store: Store, *, flush: bool) -> int:
-        if outbox.is_new:
-            held = stored.below(store, outbox.stream.name)
-            outbox.begin(held)
-            if held:
-                log.warning(
-                    "the state of a delivery is gone; what the store holds already is not sent again",
-                    extra={"facts": {"stream": outbox.stream.name, "held": held}},
-                )
+        name = outbox.stream.name
+        if name not in self._compared:
+            self._compare(outbox, store)
         batch = outbox.state.batch
         if batch is None:
             outbox.fill(self._batch_rows)
             if not outbox.waiting:
                 return 0
-            waited = self._monotonic() - self._since.setdefault(outbox.stream.name, self._monotonic())
-            if len(outbox.waiting) < self._batch_rows and waited < self._patience() and not flush:
+            waited = self._monotonic() - self._since.setdefault(name, self._monotonic())
+            if len(outbox.waiting) < self._batch_rows and waited < self._patience(outbox) and not flush:
                 return 0
             batch = outbox.freeze(self._batch_rows)
             self._step("frozen")
         entries = outbox.entries(batch)
         parts: dict[str, list[Entry]] = defaultdict(list)
-        again = batch.first < outbox.state.held
-        for entry in stored.missing(store, entries) if again else entries:
+        for entry in entries:
             parts[batches.partition(entry)].append(entry)
+        again = name in self._tried or batch.first < outbox.state.held
+        self._tried.add(name)
         for part in sorted(parts):
+            rest = stored.missing(store, parts[part]) if again else parts[part]
             token = self._token(outbox, batch, part)
-            if again:  # of some of the rows only, so under its own token: the store may know that of them all
-                token = batches.again(token, parts[part])
-            self._insert(store, parts[part], token)
+            if len(rest) < len(parts[part]):  # the store may know that token for all of them
+                token = batches.again(token, rest)
+            if rest:
+                self._insert(store, rest, token)
+            self._step("part")
         self._step("inserted")
         outbox.acknowledge(batch)
-        self._since.pop(outbox.stream.name, None)
+        self._tried.discard(name)
+        self._since.pop(name, None)
         self._step("advanced")
         return len(entries)
 
-    def _patience(self) -> float:
-        """How long a batch may fill. An insert costs the store the same for one row as for hundreds, so several busy
-        streams take turns, at one insert per `batch_seconds` together, as long as nobody waits more than a few seconds.
+    def _compare(self, outbox: Outbox, store: Store) -> None:
+        """Whether the store holds records behind the point that the state file knows; then nothing is sent unasked."""
+        name, state = outbox.stream.name, outbox.state
+        known = state.batch.last + 1 if state.batch else state.cursor.seq if state.cursor else 0
+        held = stored.below(store, name)
+        if held > max(known, state.held):
+            facts = {"stream": name, "known": known, "held": held, "rows": stored.count(store, name, known)}
+            log.warning(
+                "the store holds rows that the state of the delivery does not know of (it is new, or an old one was "
+                "restored); they are not sent again",
+                extra={"facts": facts},
+            )
+            outbox.begin(held)
+        elif outbox.is_new:
+            outbox.begin(0)
+        if state.batch:
+            self._tried.add(name)
+        self._compared.add(name)
+
+    def _patience(self, outbox: Outbox) -> float:
+        """How long a batch may fill. An insert costs the store the same for one row as for hundreds, so a busy stream
+        fills a larger one, and several take turns, as long as nobody waits more than a few seconds.
         """
+        if len(outbox.waiting) >= BUSY_ROWS:
+            return max(self._batch_seconds, TURN_SECONDS)
         busy = sum(1 for o in self._outboxes.values() if o.waiting)
         return max(self._batch_seconds, min(self._batch_seconds * busy, TURN_SECONDS))
 
@@ -200,49 +214,62 @@ class Delivery:
 
     def _insert(self, store: Store, entries: Sequence[Entry], token: str) -> None:
         """Insert rows; where the store refuses one for good, find it by halving. Raises `StoreError` to try later."""
-        good: list[Entry] = []
-        events: list[rows.Event] = []
-        for entry in entries:
-            try:
-                events.append(rows.event(entry.body))
-                good.append(entry)
-            except (ValueError, TypeError, AttributeError, msgspec.MsgspecError) as e:
-                self._bury(entry, 0, str(e))
-        if not events:
+        try:
+            payload = rows.payload([e.body for e in entries])
+        except UNFIT:
+            self._without_unfit(store, entries, token)
             return
         try:
-            store.insert(events, token)
+            store.insert(payload, token)
         except StoreError as e:
-            if e.code not in POISON or "Unknown field" in str(e):  # a table without that column is the store's fault
+            if "Unknown field" in str(e) and self._without_unfit(store, entries, token):
+                return
+            if retries.means(e.code, str(e)) is not Means.ROW:
                 raise
-            if len(good) == 1:
-                self._bury(good[0], e.code, str(e))
+            if len(entries) == 1:
+                self._bury(entries[0], e.code, str(e))
                 return
             metrics.SHIP_BATCHES.labels(outcome="split").inc()
-            for half in batches.halves(good):
+            for half in batches.halves(entries):
                 # The halves of the same batch are the same on every attempt, and so are their tokens.
                 self._insert(store, half, f"{token}:{half[0].seq}-{half[-1].seq}")
             return
         metrics.SHIP_BATCHES.labels(outcome="stored").inc()
-        metrics.SHIPPED_ROWS.inc(len(events))
+        metrics.SHIPPED_ROWS.inc(len(entries))
+
+    def _without_unfit(self, store: Store, entries: Sequence[Entry], token: str) -> bool:
+        """Set aside the records of which no row can be made, insert the others. False when all of them are fit."""
+        fit = []
+        for entry in entries:
+            try:
+                rows.event(entry.body)
+                fit.append(entry)
+            except UNFIT as e:
+                self._bury(entry, 0, str(e))
+        if len(fit) == len(entries):
+            return False
+        if fit:
+            self._insert(store, fit, batches.again(token, fit))
+        return True
 
     def _bury(self, entry: Entry, code: int, error: str) -> None:
         self._dead.put(entry, code, error)
         log.error(
             "a record was refused and set aside",
-            extra={"facts": {"stream": entry.stream, "seq": entry.seq, "code": code, "name": POISON.get(code, "row")}},
+            extra={"facts": {"stream": entry.stream, "seq": entry.seq, "code": code, "name": retries.name(code)}},
         )
 
-    def _back_off(self, wait: _Wait, code: int) -> None:
+    def _back_off(self, wait: _Wait, code: int, message: str) -> None:
         wait.failures += 1
-        pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(wait.failures - 1, 10))
+        pause = retries.pause(code, message, wait.failures)
         pause *= 0.5 + random.random()  # noqa: S311 - jitter, so that several nodes do not come back as one
         wait.until = self._monotonic() + pause
         metrics.SHIP_BATCHES.labels(outcome="failed").inc()
-        log.warning(
-            "a batch was not taken; it will be sent again",
-            extra={"facts": {"code": code, "failures": wait.failures, "wait_seconds": round(pause, 1)}},
-        )
+        facts = {"code": code, "name": retries.name(code), "failures": wait.failures, "wait_seconds": round(pause, 1)}
+        if retries.means(code, message) is Means.AGAIN:
+            log.warning("a batch was not taken; it will be sent again", extra={"facts": facts})
+        else:
+            log.error("a batch waits until somebody changes something at the store", extra={"facts": facts})
 
     def _damaged(self, damage: Damage) -> None:
         place = (damage.stream, damage.segment, damage.offset)

@@ -1,4 +1,4 @@
-"""What the store holds of a stream: asked only where the state of the delivery was lost."""
+"""What the store holds of a stream: asked before anything is sent a second time, and before segments are deleted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ def below(store: Store, stream: str) -> int:
     """The number behind the last record of a stream that the store holds; 0 when it holds none. Raises `StoreError`."""
     (count, last), *_ = _ask(store, "count(), max(seq)", stream)
     return last + 1 if count else 0
+
+
+def count(store: Store, stream: str, first: int, last: int | None = None, *, epoch: int | None = None) -> int:
+    """How many records of a stream the store holds, each once, from number `first` to `last`. Raises `StoreError`."""
+    more = f"AND seq >= {first}" + (f" AND seq <= {last}" if last is not None else "")
+    more += f" AND epoch = {epoch}" if epoch is not None else ""
+    (number, *_), *_ = _ask(store, "uniqExact(epoch, seq, ts_received)", stream, more)
+    return number
 
 
 def missing(store: Store, entries: Sequence[Entry]) -> list[Entry]:

@@ -184,7 +184,7 @@ def delivery(directory: Path, batch_rows: int) -> tuple[float, float, float]:
 
         count = sum(1 for s in reader.streams(directory / "ledger") for _ in reader.read(s))
         rate, cpu = measured(count, work)
-        store._client.command("OPTIMIZE TABLE events FINAL")
+        store.command("OPTIMIZE TABLE events FINAL")
         size = store.select(
             "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE table = 'events' AND active", "TSV"
         )

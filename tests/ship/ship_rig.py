@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -86,17 +88,20 @@ def settings_in(var: Path, *, batch_rows: int = 50, batch_seconds: float = 0.1) 
 class Memory:
     """A store in memory that knows tokens as ClickHouse does. `refuse` and `fail` say what goes wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = 10_000) -> None:
         self.rows: list[Event] = []
-        self.tokens: list[str] = []
+        self.tokens: deque[str] = deque(maxlen=window)
         self.attempts: list[tuple[str, tuple[int, ...]]] = []
+        self.questions: list[str] = []
         self.fail: Callable[[list[Event]], StoreError | None] = lambda _: None
         self.answer_lost = False
 
     def migrate(self) -> list[str]:
         return []
 
-    def insert(self, events: list[Event], token: str) -> None:
+    def insert(self, payload: bytes, token: str, table: str = "events") -> None:
+        assert table == "events"
+        events = [json.loads(line) for line in payload.splitlines()]
         self.attempts.append((token, tuple(e["seq"] for e in events)))
         if error := self.fail(events):
             raise error
@@ -108,13 +113,25 @@ class Memory:
             raise StoreError(0, "connection reset")
 
     def select(self, sql: str, form: str) -> bytes:
-        """Answers the two questions that a delivery asks when it has no state."""
+        """Answers the questions that a delivery asks of a stream."""
+        self.questions.append(sql)
         stream = re.search(r"chain_id = '([^']+)'", sql)
         assert stream, sql
         rows = [r for r in self.rows if r["chain_id"] == stream[1]]
+        if between := re.search(r"seq BETWEEN (\d+) AND (\d+)", sql):
+            rows = [r for r in rows if int(between[1]) <= r["seq"] <= int(between[2])]
+        if least := re.search(r"seq >= (\d+)", sql):
+            rows = [r for r in rows if r["seq"] >= int(least[1])]
+        keys = [(r["epoch"], r["seq"], round(r["ts_received"] * 1_000_000)) for r in rows]
         if sql.startswith("SELECT count(), max(seq)"):
             return f"{len(rows)}\t{max((r['seq'] for r in rows), default=0)}\n".encode()
-        raise AssertionError(sql)
+        if sql.startswith("SELECT epoch, seq"):
+            return "".join(f"{e}\t{s}\t{t}\n" for e, s, t in keys).encode()
+        assert sql.startswith("SELECT uniqExact"), sql
+        return f"{len(set(keys))}\n".encode()
+
+    def drop_partition(self, table: str, partition: str) -> None:
+        raise AssertionError(partition)
 
     def interrupt(self) -> None:
         pass

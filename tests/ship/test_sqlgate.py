@@ -302,7 +302,7 @@ def test_a_long_question_makes_no_insert_wait(engine: Embedded) -> None:
     thread = threading.Thread(target=ask)
     thread.start()
     started.wait()
-    engine._client.command("SELECT 1")
+    engine.command("SELECT 1")
     assert thread.is_alive()
     for _ in range(100):
         engine.interrupt()  # what has not begun yet cannot be ended yet
