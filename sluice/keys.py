@@ -1,8 +1,9 @@
-"""The fingerprint key: what makes a fingerprint useless to anyone who holds only the records.
+"""The fingerprint keys: what makes a fingerprint useless to anyone who holds only the records.
 
-One key per deployment, made on first use, kept below `var/keys` and never in ClickHouse. A key has a name
-(`k1`, `k2`, ...) that every record carries, so that a later key does not orphan the rows of an earlier one; the
-highest-numbered file is in force. Destroying the files makes every stored fingerprint unlinkable.
+Made on first use, kept below `var/keys` and never in ClickHouse. A key has a name (`k1`, `k2`, ...) that every record
+carries as `hmac_key_id`, so that a later key does not orphan the rows of an earlier one: those stay queryable by the
+fingerprint that the earlier key gives (`sluice keys fingerprint`). The highest number is in force. Destroying an
+earlier key makes the fingerprints of its time unlinkable to any value, for good: crypto-shredding.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import fcntl
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sluice.config import Settings
@@ -20,23 +24,89 @@ KEY_BYTES = 32
 _NAME = re.compile(r"fingerprint-k(\d{1,6})\.key")
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One version of the key. `made_at` is seconds since the epoch."""
+
+    id: str
+    path: Path
+    made_at: float
+    in_force: bool
+    secret: bytes = field(repr=False)
+
+
 def fingerprint_key(settings: Settings) -> tuple[bytes, str]:
     """The key in force and its name; made when there is none. Raises `Misconfigured` when a key cannot be used."""
-    directory = settings.keys_dir
+    with _locked(settings.keys_dir):
+        number, path = _newest(settings.keys_dir)
+        return _read(path), f"k{number}"
+
+
+def versions(settings: Settings) -> list[Key]:
+    """Every key that is still there, oldest first. Raises `Misconfigured` when one cannot be used."""
+    with _locked(settings.keys_dir):
+        _newest(settings.keys_dir)
+        return _all(settings.keys_dir)
+
+
+def rotate(settings: Settings) -> Key:
+    """Make the next key. Processes that run keep theirs until they start again. Raises `Misconfigured`."""
+    with _locked(settings.keys_dir):
+        number, _ = _newest(settings.keys_dir)
+        _create(settings.keys_dir / f"fingerprint-k{number + 1}.key")
+        return _all(settings.keys_dir)[-1]
+
+
+def destroy(settings: Settings, key_id: str) -> None:
+    """Overwrite an earlier key and remove it. Raises `Misconfigured` for a key that is in force or not there.
+
+    On a journalling or copy-on-write file system, and in backups, older copies of the bytes may remain.
+    """
+    with _locked(settings.keys_dir):
+        keys = {k.id: k for k in _all(settings.keys_dir)}
+        key = keys.get(key_id)
+        if key is None:
+            raise Misconfigured(Problem(str(settings.keys_dir), None, f"has no key `{key_id}`; there are {list(keys)}"))
+        if key.in_force:
+            what = f"`{key_id}` is in force; make its successor with `sluice keys rotate`, restart, then destroy it"
+            raise Misconfigured(Problem(str(key.path), None, what))
+        fd = os.open(key.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, secrets.token_bytes(KEY_BYTES))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        key.path.unlink()
+        _flush(settings.keys_dir)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Two processes at first start must not make two keys."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as e:
         raise Misconfigured(Problem(str(directory), None, f"cannot be used for keys: {e.strerror}")) from e
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two processes at first start must not make two keys
-        newest = max(_existing(directory), default=None)
-        if newest is None:
-            newest = (1, directory / "fingerprint-k1.key")
-            _create(newest[1])
-        return _read(newest[1]), f"k{newest[0]}"
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(lock)
+
+
+def _newest(directory: Path) -> tuple[int, Path]:
+    """Number and file of the key in force; made when there is none."""
+    newest = max(_existing(directory), default=None)
+    if newest is None:
+        newest = (1, directory / "fingerprint-k1.key")
+        _create(newest[1])
+    return newest
+
+
+def _all(directory: Path) -> list[Key]:
+    found = sorted(_existing(directory))
+    return [Key(f"k{n}", path, path.stat().st_mtime, n == found[-1][0], _read(path)) for n, path in found]
 
 
 def _existing(directory: Path) -> list[tuple[int, Path]]:
@@ -54,7 +124,11 @@ def _create(path: Path) -> None:
     finally:
         os.close(fd)
     draft.rename(path)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _flush(path.parent)
+
+
+def _flush(directory: Path) -> None:
+    parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(parent)
     finally:

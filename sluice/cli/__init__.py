@@ -27,6 +27,7 @@ FOUND, USAGE, NOT_RUNNING, OUR_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
 _COMMANDS = {
     "check": "sluice.cli.check",
     "ca": "sluice.cli.ca",
+    "keys": "sluice.cli.keys",
     "packs": "sluice.cli.packs",
     "scan": "sluice.cli.scan",
     "explain": "sluice.cli.explain",

@@ -1,0 +1,142 @@
+"""`sluice keys`: the versions of the fingerprint key, and the fingerprint that a given value has under each of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sluice.cli.terminal import config_option, note, print_json, table
+
+if TYPE_CHECKING:
+    from sluice.config import Settings
+    from sluice.keys import Key
+
+COLUMNS = {
+    "secret": "key_fp, and matches.fingerprint of every secret.* class",
+    "subject": "subject_id",
+    "groups": "groups_hash",
+    "session": "session_id",
+    "conversation": "conversation_fp",
+    "trace": "trace_id",
+    "response": "response_fp, previous_response_ref",
+    "body": "body_hmac",
+}
+"""Kinds of value beside the data classes of `signatures/vocabulary.toml`, and the columns with their fingerprints."""
+
+
+@click.group("keys", short_help="Show, rotate or destroy fingerprint keys; look a value up.")
+def command() -> None:
+    """The key under which records hold fingerprints instead of values.
+
+    Every record names its key (`hmac_key_id`). After `keys rotate` and a restart new records use the new key; old rows
+    stay searchable with `keys fingerprint` for as long as the old key is kept. `keys destroy` ends that for good.
+    """
+
+
+@command.command("show")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _show(settings: Settings, *, as_json: bool) -> None:
+    """List the keys: name, age, which one is in force. Never prints a key."""
+    from sluice import keys
+
+    _print(keys.versions(settings), as_json=as_json)
+
+
+@command.command("rotate")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _rotate(settings: Settings, *, as_json: bool) -> None:
+    """Make a new key. It is used, and its use recorded, from the workers' next start."""
+    from sluice import keys
+
+    made = keys.rotate(settings)
+    note(f"{made.id} is made; restart the appliance to use it. Back up {settings.keys_dir}")
+    _print(keys.versions(settings), as_json=as_json)
+
+
+@command.command("destroy")
+@config_option
+@click.argument("key_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
+    """Destroy an earlier key: no value can be linked to the fingerprints of its time any more.
+
+    This cannot be undone. Copies in backups have to be destroyed too.
+    """
+    from sluice import keys
+
+    if not yes:
+        click.confirm(
+            f"Destroy {key_id}? Rows with this hmac_key_id can never be searched for a value again", abort=True
+        )
+    keys.destroy(settings, key_id)
+    note(f"{key_id} is destroyed")
+
+
+@command.command("fingerprint")
+@config_option
+@click.option("--kind", required=True, metavar="KIND", help="secret, a data class (financial.card ...), or see below.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
+    """Print the fingerprint of a value under every key: what to look for in the events, for a data subject's request
+    or after a leak. The value is read from stdin, without echo from a terminal, and is not kept.
+
+    Kinds: secret, subject, groups, session, conversation, trace, response, body (a file's bytes), and the data classes
+    of `sluice scan`.
+    """
+    from sluice import keys
+    from sluice.config import signatures_dir
+    from sluice.detect import packs
+    from sluice.detect.evidence import Fingerprinter, normalised, purpose
+
+    classes = packs.load_vocabulary(signatures_dir() / "vocabulary.toml").classes
+    if kind not in COLUMNS and kind not in classes:
+        raise click.BadParameter(f"`{kind}` is none of {', '.join((*COLUMNS, *classes))}", param_hint="--kind")
+    value: str | bytes = _value(raw=kind == "body")
+    if not value:
+        raise click.UsageError("no value on stdin")
+    domain = kind
+    if isinstance(value, str) and (kind == "secret" or kind in classes):
+        data_class = "secret." if kind == "secret" else kind
+        domain, value = purpose(data_class), normalised(data_class, value)
+    found = [
+        {"hmac_key_id": k.id, "fingerprint": Fingerprinter(k.secret, k.id).fingerprint(domain, value)}
+        for k in keys.versions(settings)
+    ]
+    if as_json:
+        print_json(found)
+        return
+    table(("hmac_key_id", "fingerprint"), [(row["hmac_key_id"], row["fingerprint"]) for row in found])
+    note(f"in {COLUMNS.get(kind, 'matches.fingerprint')}")
+
+
+def _value(*, raw: bool) -> str | bytes:
+    """What is on stdin, less the line end; the bytes as they are for a body."""
+    if raw:
+        return sys.stdin.buffer.read()
+    if sys.stdin.isatty():
+        import getpass
+
+        return getpass.getpass("Value (not shown): ")
+    return sys.stdin.read().rstrip("\r\n")
+
+
+def _print(found: list[Key], *, as_json: bool) -> None:
+    import datetime as dt
+
+    rows = [
+        {
+            "hmac_key_id": k.id,
+            "made": dt.datetime.fromtimestamp(k.made_at, dt.UTC).isoformat(timespec="seconds"),
+            "in_force": k.in_force,
+            "file": str(k.path),
+        }
+        for k in found
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        table(tuple(rows[0]), [tuple(row.values()) for row in rows])
