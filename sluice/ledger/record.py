@@ -61,14 +61,17 @@ LIST_LIMITS = {
 LIST_LIMIT = 32
 
 _LIMITS = TEXT_LIMITS | OPERATOR_TEXT
-_CHOSEN = tuple((dict.fromkeys(CLIENT_TEXT, TEXT_LIMIT) | TEXT_LIMITS).items())
+_CHOSEN = dict.fromkeys(CLIENT_TEXT, TEXT_LIMIT) | TEXT_LIMITS
+_PLACED = ("chain_id", "prev_hash")
+"""What a record has only once it has its place."""
 _PLACE = frozenset({"chain_id", "node_id", "prev_hash", "record_type", "decision_id"})
-_MATCH = tuple(f.name for f in fields(Match))
+_MATCH = tuple(sorted(f.name for f in fields(Match)))
 _match = attrgetter(*_MATCH)
-_FILE = tuple(f.name for f in fields(FileFact))
+_FILE = tuple(sorted(f.name for f in fields(FileFact)))
 _file = attrgetter(*_FILE)
 _RANK = {str(s): s.rank for s in Severity}
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
 _INT64 = 2**63 - 1
 
 type Facts = dict[str, Any]
@@ -97,18 +100,22 @@ _read_link = msgspec.json.Decoder(Link)
 
 def encode(record: Record) -> bytes:
     """The canonical bytes of a record as it is. At most `MAX_BYTES`; never raises on any `Record`."""
-    return _write(_facts(record))
+    facts, fits = _facts(record)
+    for name in _PLACED:
+        if facts[name] is None:
+            del facts[name]
+    return _write(facts, fits)
 
 
 def seal(record: Record, *, node: str, epoch: int, seq: int, prev_hash: str, chain: str) -> bytes:
     """The canonical bytes of a record in its place in a stream; the place overrides what the record says of it."""
-    facts = _facts(record)
+    facts, fits = _facts(record)
     facts["node_id"] = node
     facts["epoch"] = epoch
     facts["seq"] = seq
     facts["prev_hash"] = prev_hash
     facts["chain_id"] = chain
-    return _write(facts)
+    return _write(facts, fits)
 
 
 def decode(body: bytes) -> Record:
@@ -137,63 +144,80 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _compile_known() -> Callable[[Record], Facts]:
-    """A function that collects the fields that are not None.
+def _compile_known() -> Callable[[Record], tuple[Facts, bool]]:
+    """A function that collects the fields that say something, in the order of canonical form, and tells whether every
+    one of them is short enough to be written as it is.
 
-    Written out field by field and compiled once, as `dataclasses` itself does: it runs for every request, and a loop
-    over the names takes three times as long.
+    Written out field by field and compiled once, as `dataclasses` itself does: it runs for every request, and loops
+    over the names take three times as long.
     """
-    lines = [f" v = r.{f.name}\n if v is not None: d['{f.name}'] = v\n" for f in fields(Record)]
+    lines = ["def known(r):", " d = {}", " fits = True"]
+    for f in sorted(fields(Record), key=lambda f: f.name):
+        lines.append(f" v = r.{f.name}")
+        if f.name in _PLACED:
+            lines.append(f" d['{f.name}'] = v")
+            continue
+        lines.append(" if v:" if str(f.type).startswith("tuple[") else " if v is not None:")
+        lines.append(f"  d['{f.name}'] = v")
+        if (limit := _CHOSEN.get(f.name)) is not None:
+            lines.append(f"  if len(v) > {limit}: fits = False")
+        if (limit := LIST_LIMITS.get(f.name)) is not None:
+            lines.append(f"  if len(v) > {limit}: fits = False")
+            lines.append(f"  elif type(v[0]) is str and max(map(len, v)) > {ITEM_LIMIT}: fits = False")
+    lines.append(" return d, fits")
     scope: dict[str, Any] = {}
-    exec("def known(r):\n d = {}\n" + "".join(lines) + " return d\n", scope)  # noqa: S102 - names of our own fields
-    known: Callable[[Record], Facts] = scope["known"]
+    exec("\n".join(lines), scope)  # noqa: S102 - names of our own fields
+    known: Callable[[Record], tuple[Facts, bool]] = scope["known"]
     return known
 
 
 _known = _compile_known()
-_LISTS = tuple(f.name for f in fields(Record) if str(f.type).startswith("tuple["))
 
 
-def _facts(record: Record) -> Facts:
-    """The fields that say something, as they go into JSON."""
-    facts = _known(record)
-    for name in _LISTS:
-        if facts.get(name) == ():
-            del facts[name]
+def _facts(record: Record) -> tuple[Facts, bool]:
+    """The fields that say something, as they go into JSON and in its order; whether all of them fit.
+
+    Those of `_PLACED` are there in any case, so that their values can be set without a change of the order.
+    """
+    facts, fits = _known(record)
     if rows := facts.get("matches"):
-        if len(rows) > LIST_LIMITS["matches"]:  # where a list of matches has to be cut, the gravest ones stay
+        if not fits and len(rows) > LIST_LIMITS["matches"]:
+            # where a list of matches has to be cut, the gravest ones stay
             rows = sorted(rows, key=lambda m: -_RANK.get(m.severity, 0))
         facts["matches"] = [_said(_MATCH, _match(row)) for row in rows]
     if files := facts.get("attachments"):
         facts["attachments"] = [_said(_FILE, _file(row)) for row in files]
-    return facts
+    return facts, fits
 
 
 def _said(names: tuple[str, ...], values: tuple[Any, ...]) -> Facts:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _write(facts: Facts) -> bytes:
-    for name, limit in _CHOSEN:
-        text = facts.get(name)
-        if text is not None and len(text) > limit:
-            return _fit(facts)
-    for name, limit in LIST_LIMITS.items():
-        items = facts.get(name)
-        if items is not None and (len(items) > limit or (type(items[0]) is str and max(map(len, items)) > ITEM_LIMIT)):
-            return _fit(facts)
+def _write(facts: Facts, fits: bool) -> bytes:
+    """The bytes of facts that are in order already: sorting seventy keys takes as long as writing them."""
+    if not fits:
+        return _fit(facts)
     try:
+        if parts := facts.get("parts"):
+            facts["parts"] = msgspec.Raw(_sorted(parts))
         body = _encode(facts)
     except (UnicodeEncodeError, OverflowError):  # lone surrogates, integers beyond 64 bits
+        if parts:
+            facts["parts"] = parts
         return _fit(facts)
     # The encoder writes a float that is not a number as null, which no reader of that field expects.
-    return _fit(facts) if len(body) > MAX_BYTES or b":null" in body else body
+    if len(body) <= MAX_BYTES and b":null" not in body:
+        return body
+    if parts:
+        facts["parts"] = parts
+    return _fit(facts)
 
 
 def _fit(facts: Facts) -> bytes:
     """Shorten what is too long, and more when that is not enough (a control character takes six bytes in JSON)."""
     for squeeze in (1, 2, 4, 8, 16):
-        body = _encode(_shortened(facts, squeeze))
+        body = _sorted(_shortened(facts, squeeze))
         if len(body) <= MAX_BYTES:
             break
     return body
