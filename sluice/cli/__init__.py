@@ -33,6 +33,7 @@ _COMMANDS = {
     "explain": "sluice.cli.explain",
     "tail": "sluice.cli.tail",
     "sql": "sluice.cli.sql",
+    "schema": "sluice.cli.schema",
     "verify": "sluice.cli.verify",
     "prove": "sluice.cli.prove",
     "evidence": "sluice.cli.evidence",
