@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from sluice import config, keys, policy, targets
+from sluice.cache import Cache
 from sluice.detect import packs
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
@@ -49,7 +50,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
     key = attempt(lambda: keys.fingerprint_key(settings))
     if problems or table is None or detectors is None or rules is None or key is None:
         raise Misconfigured(problems)
-    engine = Engine(detectors, Fingerprinter(*key))
+    engine = Engine(detectors, Fingerprinter(*key), store=Cache(settings.cache_dir, key[0]))
     know_providers(table.providers)
     digest = hashlib.sha256("\n".join((table.digest, engine.digest, rules.digest)).encode()).hexdigest()
     return Rulebook(targets=table, detectors=engine, policy=rules, digest=digest, loaded_at=clock())

@@ -203,6 +203,11 @@ class Settings(Section, frozen=True):
         return self.paths.var / "run"
 
     @property
+    def cache_dir(self) -> Path:
+        """What can be made again at the cost of time: compiled detectors. 0700."""
+        return self.paths.var / "cache"
+
+    @property
     def keys_dir(self) -> Path:
         """Keys that are not the CA's: the fingerprint key. 0700."""
         return self.paths.var / "keys"

@@ -5,7 +5,9 @@ The way a text takes, file by file:
     packs       TOML -> `Detector`s; every problem with its file and line
     shapes      a detector's pattern -> the head that hyperscan looks for, and the `re` that confirms it
     normalise   texts beside the raw one, with the disguise taken off and a map back to the original offsets
-    engine      detectors compiled; one hyperscan pass over everything says where to look
+    gates       which detectors can only match where something cheap to find stands (six digits, a base64 run)
+    databases   all that is asked of hyperscan: blocks compiled, kept, run over a buffer
+    engine      detectors compiled; one look at everything says where `re` has to
     scanning    one scan on its way: each hit confirmed by `re`, keywords and validators, under a budget
     validators  named, pure judgements: checksums, structure, what looks like a password
     resolve     findings that overlap -> the most specific one
@@ -16,5 +18,5 @@ The way a text takes, file by file:
 Rules of the room. No clock, randomness, file or socket (reading packs apart): the same parts give the same findings in
 any process, so a decision replays exactly. Work is linear in the text and bounded by a budget; what does not fit the
 budget is reported as unread, never as clean. A failure raises `errors.Unavailable` without a word of the text in it.
-Only `engine` imports hyperscan and ahocorasick.
+Only `databases` imports hyperscan, only `engine` ahocorasick.
 """

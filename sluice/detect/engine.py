@@ -1,10 +1,11 @@
-"""The engine: one hyperscan pass over all texts of a request, then `re`, keywords and validators on the few hits.
+"""The engine: one look of hyperscan at all texts of a request, then `re`, keywords and validators on the few hits.
 
     1  The texts of a level are one buffer. hyperscan reports where heads (see `shapes`) and required keywords end.
+       Those of detectors that cannot match without six digits, say, are looked for around digits alone (see `gates`).
     2  A head's hit fixes where its match must begin; `re` confirms it there, in its own text alone.
-    3  A detector that requires a keyword is not in the database with its pattern, only with its keywords: its `re` runs
-       in windows around them, merged so that no character is read twice. So patterns as weak as nine digits cost
-       nothing in text that does not speak of them.
+    3  A detector that requires a keyword is not in the databases with its pattern, only with its keywords: its `re`
+       runs in windows around them, merged so that no character is read twice. So patterns as weak as nine digits
+       cost nothing in text that does not speak of them.
     4  Validators judge the value; keywords nearby (Aho-Corasick over a small window) raise the confidence.
     5  What hides in the texts (see `normalise`) is the next level, and goes the same way.
     6  Overlaps are resolved, values sealed.
@@ -13,27 +14,24 @@ Correctness of 2: a head is a required part of its pattern, so hyperscan ends on
 reports every end. `re` decides alone what a match is; hyperscan only says where to look. `lint` proves on every
 example that the two agree.
 
-Safe to call from any thread: the database is read-only, scratch space is per thread, everything else is local.
+Safe to call from any thread: databases are read-only, scratch space is per thread, everything else is local.
 Work is counted, not timed, and bounded in proportion to the text; `Budget` says how.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import traceback
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
-from itertools import pairwise
 
 import ahocorasick
-import hyperscan
 import msgspec
 
-from sluice.detect import credentials, normalise, validators
+from sluice.detect import credentials, databases, gates, normalise, validators
+from sluice.detect.databases import CompileError, Databases, Expression, Look, Store, compiles
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.layers import Text
 from sluice.detect.resolve import Sighting, most_specific
@@ -41,35 +39,36 @@ from sluice.detect.scanning import Budget, Compiled, Scanning, Work, compile_det
 from sluice.errors import Cause, Unavailable
 from sluice.model import Credential, Detector, Part, PartKind, Provenance, RawCredential, Role, Scan
 
+__all__ = ["CompileError", "Engine", "Look", "compiles", "expressions", "keyword_expression", "oracle", "scan_text"]
+
 VERSION = 1
 """Part of the digest: raised when a change of this room can change findings."""
 
 
-BLOCKS = 3
-"""Databases that the detectors are spread over, beside the one of the keywords."""
 SHORT = 4
 """Longest keyword that hyperscan is to find as a whole word only."""
-
-
-class CompileError(ValueError):
-    """hyperscan does not take the detectors. `lint` says which one."""
 
 
 class Engine:
     """Detectors compiled. Implements `model.Scanner`."""
 
     def __init__(
-        self, detectors: Iterable[Detector], fingerprinter: Fingerprinter, *, budget: Budget | None = None
+        self,
+        detectors: Iterable[Detector],
+        fingerprinter: Fingerprinter,
+        *,
+        budget: Budget | None = None,
+        store: Store | None = None,
     ) -> None:
+        """`store`: where compiled databases are kept. Raises `CompileError`."""
         self.detectors = tuple(detectors)
         self.fingerprinter = fingerprinter
         self.budget = budget or Budget()
         self.compiled = [compile_detector(d) for d in self.detectors]
         self.yields = {d.id: frozenset(d.overlaps) for d in self.detectors}
-        self._databases, self.roles = _databases(self.compiled)
-        self._runs = _compile([b"[A-Za-z0-9+/_-]{%d}" % normalise.RUN], [hyperscan.HS_FLAG_SINGLEMATCH], [0])
+        chosen, self.roles = expressions(self.compiled)
+        self.databases = Databases(chosen, store)
         self._words = _automaton({w for c in self.compiled if c.detector.keyword_use == "boost" for w in c.keywords})
-        self._local = threading.local()
         self._digest = _digest(self.detectors)
         validators.warm()
 
@@ -81,12 +80,10 @@ class Engine:
     @cached_property
     def versions(self) -> str:
         """The engines behind the findings, for the record. Read once: it goes into every record."""
-        info = self._runs.info()
-        text = info.decode() if isinstance(info, bytes) else str(info)
         parts = [
             f"detect/{VERSION}",
             f"normalise/{normalise.VERSION}",
-            f"hyperscan/{text.removeprefix('Version: ').split(' ')[0]}",
+            f"hyperscan/{self.databases.engine.removeprefix('Version: ').split(' ')[0]}",
             *(f"{n}/{version(n)}" for n in ("pyahocorasick", "python-stdnum", "phonenumberslite")),
         ]
         return " ".join(parts)
@@ -121,42 +118,13 @@ class Engine:
 
     # -------------------------------------------------------------------------------- what a scan asks (`Finder`)
 
-    def hits(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None]:
-        """(end, id) of all that hyperscan reports, in order of end, and where it was stopped when that was too much."""
-        hits: list[tuple[int, int]] = []
-        reached: int | None = None
-        for database, scratch in zip(self._databases, self._scratch(), strict=False):
-            more, stop = _scan(database, scratch, data if reached is None else data[:reached], most)
-            hits += more
-            reached = stop if stop is not None else reached
-        if reached is not None:
-            hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
-        hits.sort()
-        return hits, reached
-
-    def has_runs(self, data: bytes) -> bool:
-        """True when somewhere in `data` stands a run that could be base64 of something."""
-        found = False
-
-        def on_match(*_: object) -> bool:
-            nonlocal found
-            found = True
-            return True
-
-        with contextlib.suppress(hyperscan.ScanTerminated):
-            self._runs.scan(data, match_event_handler=on_match, scratch=self._scratch()[-1])
-        return found
+    def look(self, data: bytes, most: int) -> Look:
+        """What hyperscan reports of a buffer."""
+        return self.databases.look(data, most)
 
     def mentions(self, window: str, words: frozenset[str]) -> bool:
         """True when one of the words stands in a lower-case text."""
         return any(word in words for _, word in self._words.iter(window))
-
-    def _scratch(self) -> list[hyperscan.Scratch]:
-        """This thread's scratch space: one for each database, the one for runs last."""
-        scratch: list[hyperscan.Scratch] | None = getattr(self._local, "scratch", None)
-        if scratch is None:
-            scratch = self._local.scratch = [hyperscan.Scratch(d) for d in (*self._databases, self._runs)]
-        return scratch
 
 
 def scan_text(engine: Engine, text: str) -> Scan:
@@ -198,78 +166,54 @@ def keyword_expression(word: str) -> str:
     return front + text + back
 
 
-def _databases(compiled: list[Compiled]) -> tuple[list[hyperscan.Database], list[tuple[tuple[int, ...], int]]]:
-    """The databases, and for each of their ids the detectors it is for and, of a keyword, its length.
+def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[tuple[int, ...], int]]]:
+    """What hyperscan is to look for, and for each id the detectors it is for and, of a keyword, its length.
 
-    Several small ones scan faster than one: few enough expressions let hyperscan choose its vector engines, and what
-    a slow one costs is not paid by all (measured: 2.8 ms instead of 4.1 for a megabyte of prose). A keyword is there
-    once, whatever the number of detectors that ask for it.
+    A keyword is there once, whatever the number of detectors that ask for it; it stands behind a gate when the values
+    of all of them do.
     """
-    expressions: list[str] = []
-    flags: list[int] = []
+    out: list[Expression] = []
     roles: list[tuple[tuple[int, ...], int]] = []
     words: dict[str, list[int]] = {}
+    gated: dict[int, int] = {}
     for i, c in enumerate(compiled):
         if c.detector.keyword_use != "boost" and c.keywords:
             for word in c.keywords:
                 words.setdefault(word, []).append(i)
+            reach = gates.reach_of_keywords(c)
+            pattern, caseless = c.detector.pattern, c.shape.caseless
+            if (
+                reach <= gates.FARTHEST
+                and gates.in_a_row(pattern, gates.DIGITS, caseless=caseless) >= gates.DIGITS.least
+            ):
+                gated[i] = reach
             continue
-        expressions.append(c.shape.head)
-        caseless = hyperscan.HS_FLAG_CASELESS if c.shape.caseless else 0
-        flags.append(hyperscan.HS_FLAG_MULTILINE | caseless | (hyperscan.HS_FLAG_UTF8 if c.shape.utf8 else 0))
+        block, reach = _block(c)
+        utf8 = c.shape.utf8 or not c.shape.head.isascii()
+        flags = databases.flags(caseless=c.shape.caseless, utf8=utf8)
+        out.append(Expression(c.shape.head, flags, len(roles), block, reach))
         roles.append(((i,), 0))
-    size = max(1, -(-len(expressions) // BLOCKS))
-    edges = [*range(0, len(expressions), size), len(expressions)]
     for word, users in sorted(words.items()):
-        expressions.append(keyword_expression(word))
-        flags.append(hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if word == word.lower() else 0))
+        text = keyword_expression(word)
+        utf8 = "\\x{" in text or not text.isascii()
+        flags = databases.flags(caseless=word == word.lower(), utf8=utf8)
+        behind = all(i in gated for i in users)
+        block = gates.DIGITS.name if behind else databases.LITERAL
+        out.append(Expression(text, flags, len(roles), block, max(gated[i] for i in users) if behind else 0))
         roles.append((tuple(users), len(word)))
-    edges.append(len(expressions))
-    for at, text in enumerate(expressions):
-        flags[at] |= 0 if text.isascii() and "\\x{" not in text else hyperscan.HS_FLAG_UTF8
-    data = [e.encode() for e in expressions]
-    ids = list(range(len(data)))
-    blocks = [slice(a, b) for a, b in pairwise(edges) if a < b]
-    return [_compile(data[b], flags[b], ids[b]) for b in blocks], roles
+    return out, roles
 
 
-def _compile(expressions: list[bytes], flags: list[int], ids: list[int]) -> hyperscan.Database:
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    try:
-        database.compile(expressions=expressions, ids=ids, flags=flags)
-    except hyperscan.error as e:
-        raise CompileError(str(e)) from None
-    return database
-
-
-def _scan(
-    database: hyperscan.Database, scratch: hyperscan.Scratch, data: bytes, most: int
-) -> tuple[list[tuple[int, int]], int | None]:
-    """(end, id) of all that one database reports, and where it was stopped when that was more than `most`."""
-    hits: list[tuple[int, int]] = []
-
-    def on_match(ident: int, _start: int, end: int, _flags: int, _context: object) -> bool:
-        hits.append((end, ident))
-        return len(hits) > most
-
-    try:
-        database.scan(data, match_event_handler=on_match, scratch=scratch)
-    except hyperscan.ScanTerminated:
-        return hits, hits.pop()[0]
-    return hits, None
-
-
-def compiles(expression: str, *, caseless: bool = False, utf8: bool = False) -> str | None:
-    """None when hyperscan takes the expression by itself, else its complaint (for `lint`)."""
-    flag = hyperscan.HS_FLAG_MULTILINE
-    flag |= hyperscan.HS_FLAG_CASELESS if caseless else 0
-    flag |= hyperscan.HS_FLAG_UTF8 if utf8 else 0
-    try:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=[expression.encode()], ids=[0], flags=[flag])
-    except hyperscan.error as e:
-        return str(e)
-    return None
+def _block(c: Compiled) -> tuple[str, int]:
+    """Where a head belongs, and how far from a gate's place it may reach."""
+    head, caseless, reach = c.shape.head, c.shape.caseless, gates.reach_of_head(c)
+    if c.shape.literal >= gates.LITERAL:
+        return databases.LITERAL, 0
+    if reach <= gates.FARTHEST and gates.in_a_row(head, gates.DIGITS, caseless=caseless) >= gates.DIGITS.least:
+        return gates.DIGITS.name, reach
+    if gates.in_a_row(head, gates.RUNS, caseless=caseless) >= gates.RUNS.least:
+        return gates.RUNS.name, 0
+    return (databases.LITERAL if c.shape.literal else databases.CLASS), 0
 
 
 def _automaton(words: set[str]) -> ahocorasick.Automaton:

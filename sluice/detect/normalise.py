@@ -50,7 +50,7 @@ _ODD = re.compile(f"[{_INVISIBLE}{_SPACES}{_DASHES}{_LOOKALIKE}]")
 """Every character that may be undone. One class and nothing else: the fastest thing that `re` can look for."""
 
 # Each begins with a literal character, so that `re` skips to the next one by memory search.
-_BACKSLASH = re.compile(r"\\+(?:[uU](?:([0-9a-fA-F]{4})|\{([0-9a-fA-F]{1,6})\})|x([0-9a-fA-F]{2}))")
+_BACKSLASH = re.compile(r"\\\\*(?:[uU](?:([0-9a-fA-F]{4})|\{([0-9a-fA-F]{1,6})\})|x([0-9a-fA-F]{2}))")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,31};)")
 _PERCENT = re.compile(r"%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*")
 _MARKS = (("\\", _BACKSLASH), ("&", _ENTITY), ("%", _PERCENT))

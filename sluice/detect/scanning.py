@@ -107,12 +107,9 @@ class Finder(Protocol):
     @property
     def fingerprinter(self) -> Fingerprinter: ...
 
-    def hits(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None]:
-        """(end, id) in order of end, and where it stopped when there were more than `most`."""
-        ...
-
-    def has_runs(self, data: bytes) -> bool:
-        """True when base64 of something could stand in the data."""
+    def look(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None, bool]:
+        """(end, id) in order of end, where it stopped when there were more than `most`, and whether base64 of something
+        could stand in the data."""
         ...
 
     def mentions(self, window: str, words: frozenset[str]) -> bool:
@@ -143,10 +140,10 @@ class Scanning:
         for level in range(normalise.LEVELS + 1):
             if not layer.texts:
                 break
-            self._pass(layer)
+            coded = self._pass(layer)
             if level == normalise.LEVELS:
                 break
-            texts = layer.derive(allowance, self.partial, coded=self.finder.has_runs(layer.data))
+            texts = layer.derive(allowance, self.partial, coded=coded)
             if not texts:
                 break
             layer = Layer(texts)
@@ -181,12 +178,20 @@ class Scanning:
 
     # ------------------------------------------------------------------------------------------------ one level
 
-    def _pass(self, layer: Layer) -> None:
+    def _pass(self, layer: Layer) -> bool:
+        """Read one level; True when base64 could stand in it."""
         self.work.passes += 1
         self.work.bytes += len(layer.data)
-        hits = self._hits(layer)
-        if not hits:
-            return
+        hits, reached, coded = self.finder.look(layer.data, self.limit - self.work.candidates)
+        if reached is not None:
+            self.partial.update(t.part for t, stop in zip(layer.texts, layer.stops, strict=True) if stop >= reached)
+        self.work.candidates += len(hits)
+        if hits:
+            self._confirm_all(layer, hits)
+        return coded
+
+    def _confirm_all(self, layer: Layer, hits: list[tuple[int, int]]) -> None:
+        """What `re`, keywords and validators make of the hits, which are in order of end."""
         roles, compiled = self.finder.roles, self.finder.compiled
         cursors: dict[tuple[int, int], int] = {}
         keywords: dict[tuple[int, int], list[int]] = {}
@@ -225,14 +230,6 @@ class Scanning:
                 self._around(compiled[index], index, layer.texts[k], places)
         except _Halt:
             self.partial.update(t.part for t in layer.texts[k:])
-
-    def _hits(self, layer: Layer) -> list[tuple[int, int]]:
-        """(end, id) of everything the engine reports, in order of end. At most `limit` of them in one scan."""
-        hits, reached = self.finder.hits(layer.data, self.limit - self.work.candidates)
-        if reached is not None:
-            self.partial.update(t.part for t, stop in zip(layer.texts, layer.stops, strict=True) if stop >= reached)
-        self.work.candidates += len(hits)
-        return hits
 
     def _saturated(self, index: int, part: int) -> bool:
         """True when a detector has been seen so often in text of this provenance that more would say nothing new."""

@@ -132,6 +132,12 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
     )
 
 
+def items(pattern: str, *, caseless: bool = False) -> list[Any]:
+    """The syntax tree of a pattern that `analyse` took, or of a head that it made: a sequence of (operation, argument)
+    with its plain groups dissolved."""
+    return _flatten(list(_parser.parse(pattern, re.ASCII | re.MULTILINE | (re.IGNORECASE if caseless else 0))))
+
+
 def _strict(pattern: str, items: list[Any]) -> str:
     """The pattern with the boundaries at its ends replaced by the strict ones of this file."""
     solid = [i for i in items if _width(i)[1] > 0]

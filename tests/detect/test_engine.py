@@ -153,7 +153,7 @@ def test_base64_is_read(engine: Engine) -> None:
 def test_runs_that_could_be_base64_are_noticed(engine: Engine, pieces: list[str]) -> None:
     """The pre-check agrees with a plain regular expression: nothing that could be base64 is passed over."""
     data = "".join(pieces).encode()
-    assert engine.has_runs(data) == bool(re.search(rb"[A-Za-z0-9+/_-]{24}", data))
+    assert engine.databases.has_runs(data) == bool(re.search(rb"[A-Za-z0-9+/_-]{24}", data))
 
 
 def test_required_keyword_opens_a_window() -> None:

@@ -103,7 +103,7 @@ def test_the_supervisor_loads_no_engine_before_it_checked_the_settings() -> None
 @pytest.mark.parametrize(
     ("modules", "allowed"),
     [
-        (("hyperscan", "ahocorasick"), {"sluice/detect/engine.py"}),
+        (("hyperscan", "ahocorasick"), {"sluice/detect/databases.py", "sluice/detect/engine.py"}),
         (("clickhouse_connect", "chdb"), {"sluice/ship/clickhouse.py"}),
     ],
 )

@@ -1,0 +1,262 @@
+"""Everything that is asked of hyperscan: expressions compiled into blocks, kept in a file, and run over a buffer.
+
+The blocks, each one database (why there are several: hyperscan falls back to its slowest engine for all expressions of
+a database when a few need it):
+
+    literal   heads with a literal part, and keywords: found by that, wherever they are
+    class     heads of character classes alone that no gate holds
+    digits    what every match of holds six digits (`gates.DIGITS`): looked for around such places only, unless they are
+              everywhere
+    runs      what every match of holds a run of base64 characters: looked for only where there is one
+
+Compiled blocks can be kept (`Store`) under the digest of the expressions, the library's version and the processor's
+features. Reading a database back is handing memory to a C library that trusts it: a store returns only what this
+deployment itself put there (`sluice.cache`). The library then checks version, platform and checksum again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+import hyperscan
+import msgspec
+
+from sluice.detect import gates
+
+LITERAL, CLASS = "literal", "class"
+APART = 12
+"""Databases of class heads at most; more heads than that share them."""
+
+SPARSE = 512
+"""One place of six digits for so many bytes is still few: below it windows are cheaper than the whole text."""
+
+
+DELIMITERS = (b",", b"\t", b"|", b";")
+WIDEST = 16_384
+"""What divides the cells of a table, and the longest line that is a row of one, bytes (`tables`)."""
+
+
+class Store(Protocol):
+    """Keeps bytes from one start to the next, and returns none that are not exactly what was kept."""
+
+    def load(self, name: str) -> bytes | None: ...
+    def save(self, name: str, content: bytes) -> None: ...
+
+
+class CompileError(ValueError):
+    """hyperscan does not take the detectors. `lint` says which one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One expression and where it belongs. `reach`: how far from its gate's place it may extend, in characters."""
+
+    text: str
+    flags: int
+    ident: int
+    block: str = LITERAL
+    reach: int = 0
+
+
+class Look(NamedTuple):
+    """What hyperscan saw: (end, id) in order of end; where it was stopped when that was too much; whether base64 of
+    something could stand there."""
+
+    hits: list[tuple[int, int]]
+    reached: int | None
+    runs: bool
+
+
+class Databases:
+    """The blocks, compiled or read back. Read-only and used from any thread; scratch space is per thread."""
+
+    def __init__(self, expressions: Iterable[Expression], store: Store | None = None) -> None:
+        """Raises `CompileError`."""
+        chosen = list(expressions)
+        self._digits = _compile([(gates.DIGITS.expression, hyperscan.HS_FLAG_MULTILINE, 0)])
+        self._runs = _compile([(gates.RUNS.expression, hyperscan.HS_FLAG_SINGLEMATCH, 0)])
+        self._reach = max((e.reach for e in chosen if e.block == gates.DIGITS.name), default=0)
+        blocks: dict[str, list[tuple[str, int, int]]] = {}
+        for at, e in enumerate(sorted(chosen, key=lambda e: (e.block, e.ident))):
+            block = f"{CLASS}/{at % APART}" if e.block == CLASS else e.block
+            blocks.setdefault(block, []).append((e.text, e.flags, e.ident))
+        name = sha256(msgspec.json.encode([self.engine, blocks])).hexdigest() + ".hsdb"
+        kept = _read(store.load(name), list(blocks)) if store else None
+        self.cached = kept is not None
+        self._blocks = kept if kept is not None else {name: _compile(block) for name, block in blocks.items()}
+        if store and not self.cached:
+            store.save(name, _kept(self._blocks))
+        self._local = threading.local()
+
+    @cached_property
+    def engine(self) -> str:
+        """Version of the library and the features of the processor that it compiles for."""
+        info = self._runs.info()
+        return info.decode() if isinstance(info, bytes) else str(info)
+
+    @property
+    def size(self) -> int:
+        """Memory of the compiled blocks, bytes."""
+        return sum(int(database.size()) for database in self._blocks.values())
+
+    def look(self, data: bytes, most: int) -> Look:
+        """Every head and keyword in `data`, `most` of each block at most."""
+        runs = self.has_runs(data)
+        hits: list[tuple[int, int]] = []
+        reached: int | None = None
+        for name, database in self._blocks.items():
+            if name == gates.RUNS.name and not runs:
+                continue
+            part = data if reached is None else data[: _edge(data, reached)]
+            if name == gates.DIGITS.name:
+                more, stop = self._around_digits(database, part, most)
+            else:
+                more, stop = _scan(database, self._scratch(name, database), part, most)
+            hits += more
+            reached = stop if stop is not None else reached
+        if reached is not None:
+            hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
+        hits.sort()
+        return Look(hits, reached, runs)
+
+    def has_runs(self, data: bytes) -> bool:
+        """True when somewhere in `data` stands a run that could be base64 of something."""
+        return bool(_scan(self._runs, self._scratch("has-runs", self._runs), data, 0)[1])
+
+    def _around_digits(
+        self, database: hyperscan.Database, data: bytes, most: int
+    ) -> tuple[list[tuple[int, int]], int | None]:
+        """What stands around places of digits; the whole text is read where they are so many that they overlap."""
+        few = 16 + len(data) // SPARSE
+        places, stop = _scan(self._digits, self._scratch("digits-gate", self._digits), data, few)
+        scratch = self._scratch(gates.DIGITS.name, database)
+        if stop is not None:
+            return _scan(database, scratch, data, most)
+        if not places:
+            return [], None
+        windows = _windows(data, [end for end, _ in places], self._reach)
+        found, stop = _scan(database, scratch, b"\n".join([data[low:high] for low, high in windows]), most)
+        hits: list[tuple[int, int]] = []
+        at = start = 0  # window `at` begins at `start` of what was read
+        for end, ident in [*found, (stop, -1)] if stop is not None else found:
+            while end > start + windows[at][1] - windows[at][0] and at + 1 < len(windows):
+                start += windows[at][1] - windows[at][0] + 1
+                at += 1
+            hits.append((windows[at][0] + max(end - start, 0), ident))
+        return hits, hits.pop()[0] if stop is not None else None
+
+    def _scratch(self, name: str, database: hyperscan.Database) -> hyperscan.Scratch:
+        """This thread's scratch space of one database."""
+        held: dict[str, hyperscan.Scratch] | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = {}
+        if name not in held:
+            held[name] = hyperscan.Scratch(database)
+        return held[name]
+
+
+def compiles(expression: str, *, caseless: bool = False, utf8: bool = False) -> str | None:
+    """None when hyperscan takes the expression by itself, else its complaint (for `lint`)."""
+    try:
+        _compile([(expression, flags(caseless=caseless, utf8=utf8), 0)])
+    except CompileError as e:
+        return str(e)
+    return None
+
+
+def flags(*, caseless: bool, utf8: bool) -> int:
+    """hyperscan's flags of one expression. `^` and `$` hold at lines: the texts of a request are lines to it."""
+    return int(
+        hyperscan.HS_FLAG_MULTILINE
+        | (hyperscan.HS_FLAG_CASELESS if caseless else 0)
+        | (hyperscan.HS_FLAG_UTF8 if utf8 else 0)
+    )
+
+
+def _compile(block: list[tuple[str, int, int]]) -> hyperscan.Database:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    texts, given, ids = zip(*block, strict=True)
+    try:
+        database.compile(expressions=[t.encode() for t in texts], ids=list(ids), flags=list(given))
+    except hyperscan.error as e:
+        raise CompileError(str(e)) from None
+    return database
+
+
+def _scan(
+    database: hyperscan.Database, scratch: hyperscan.Scratch, data: bytes, most: int
+) -> tuple[list[tuple[int, int]], int | None]:
+    """(end, id) of all that one database reports, and where it was stopped when that was more than `most`."""
+    hits: list[tuple[int, int]] = []
+
+    def on_match(ident: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+        hits.append((end, ident))
+        return len(hits) > most
+
+    try:
+        database.scan(data, match_event_handler=on_match, scratch=scratch)
+    except hyperscan.ScanTerminated:
+        return hits, hits.pop()[0]
+    return hits, None
+
+
+def _windows(data: bytes, places: list[int], reach: int) -> list[tuple[int, int]]:
+    """The stretches around the places, overlapping ones joined, never cut within a character: hyperscan's answer to
+    bytes that are no UTF-8 is undefined. A place in a row of a table reaches up to the table's heading."""
+    plain = data.isascii()
+    reach = reach if plain else 4 * reach
+    out: list[tuple[int, int]] = []
+    for place in places:
+        covered = out[-1][1] if out else 0
+        high = min(place + reach, len(data))
+        low = place - reach
+        if low > covered:
+            low = min(low, _first_row(data, place, covered))
+        if out and low <= covered:
+            out[-1] = (out[-1][0], high)
+        else:
+            out.append((max(low, 0), high))
+    return out if plain else [(_edge(data, low), _edge(data, high)) for low, high in out]
+
+
+def _first_row(data: bytes, place: int, covered: int) -> int:
+    """Where the first line of the table begins that the place stands in, or `covered` when that comes first: lines of
+    at most `WIDEST` bytes with a delimiter in each."""
+    low = place
+    stop = len(data) if (end := data.find(b"\n", place, place + WIDEST)) < 0 else end
+    while low > covered:
+        start = data.rfind(b"\n", 0, stop) + 1
+        line = data[start:stop]
+        if len(line) > WIDEST or not any(d in line for d in DELIMITERS):
+            break
+        low, stop = start, start - 1
+        if start == 0:
+            break
+    return low
+
+
+def _edge(data: bytes, at: int) -> int:
+    """The beginning of the character that byte `at` belongs to."""
+    while 0 < at < len(data) and data[at] & 0xC0 == 0x80:
+        at -= 1
+    return at
+
+
+def _read(kept: bytes | None, names: list[str]) -> dict[str, hyperscan.Database] | None:
+    """The blocks that were kept, or None when there are none that this build of the library takes."""
+    if kept is None:
+        return None
+    try:
+        blocks = msgspec.msgpack.decode(kept, type=dict[str, bytes])
+        return {name: hyperscan.loadb(blocks[name], hyperscan.HS_MODE_BLOCK) for name in names}
+    except (msgspec.DecodeError, KeyError, hyperscan.error):
+        return None  # of another build of the library under the same name: compiled anew
+
+
+def _kept(blocks: dict[str, hyperscan.Database]) -> bytes:
+    return msgspec.msgpack.encode({name: bytes(hyperscan.dumpb(database)) for name, database in blocks.items()})

@@ -1,0 +1,145 @@
+"""Which detectors need not be looked for in most text, because every match of theirs holds something that is cheap to
+find and mostly absent: a gate.
+
+Digits: nearly every national number, card and telephone number has six digits with at most separators between them.
+One expression finds those places at the speed of memory, and the detectors (their heads, or the keywords that they
+require) are then looked for around these places alone. Runs: a key without any literal part is a run of base64
+characters; text without such a run holds none.
+
+That a detector stands behind a gate is proved from its pattern here, never declared: `in_a_row` says how many counted
+characters in a row every match holds. Whatever cannot be proved is looked for everywhere, as before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_letters, digits
+from typing import Any
+
+from sluice.detect import normalise, shapes
+from sluice.detect.scanning import Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """`expression` (hyperscan) ends in every text that holds `least` of the `counted` characters in a row, where
+    `between` may stand between them."""
+
+    name: str
+    expression: str
+    counted: frozenset[int]
+    between: frozenset[int]
+    least: int
+
+
+RUN = normalise.RUN
+"""The shortest run of base64 that is decoded: one look serves both."""
+
+DIGITS = Gate(
+    "digits",
+    r"[0-9](?:[ .()/+\-]*[0-9]){5}",
+    frozenset(map(ord, digits)),
+    frozenset(map(ord, " .()/+-")),
+    6,
+)
+RUNS = Gate(
+    "runs",
+    rf"[A-Za-z0-9+/_-]{{{RUN}}}",
+    frozenset(map(ord, ascii_letters + digits + "+/_-")),
+    frozenset(),
+    RUN,
+)
+
+FARTHEST = 400
+"""A detector that must be looked for farther around a gate's place than this, in characters, is looked for everywhere:
+its windows would be most of the text."""
+LITERAL = 2
+"""Literal characters in a row with which a head needs no gate: hyperscan finds it by them at no cost."""
+
+
+def in_a_row(pattern: str, gate: Gate, *, caseless: bool = False) -> int:
+    """How many counted characters in a row (with what may stand between) every match of the pattern holds at least."""
+    return _most(shapes.items(pattern, caseless=caseless), gate)
+
+
+def reach_of_head(c: Compiled) -> int:
+    """How far from a gate's place inside it a head may begin or end, in characters, with what stands before it."""
+    return c.shape.most + 4
+
+
+def reach_of_keywords(c: Compiled) -> int:
+    """How far from a gate's place inside the value a required keyword may begin or end, in characters."""
+    return c.shape.least + c.shape.tail + c.detector.within + 2 * c.longest + 4
+
+
+def _most(items: list[Any], gate: Gate) -> int:
+    """The longest row that any match of the sequence holds: rows of neighbouring plain items, or one inside an item."""
+    best = row = 0
+    for item in items:
+        count = _plain([item], gate)
+        if count is None:
+            row = 0
+            best = max(best, _inside(item, gate))
+        else:
+            row += count
+            best = max(best, row)
+    return best
+
+
+def _plain(items: list[Any], gate: Gate) -> int | None:
+    """Least counted characters of a sequence of nothing but counted characters and those between; None = of others."""
+    total = 0
+    for op, argument in items:
+        name = str(op)
+        if name in {"AT", "ASSERT", "ASSERT_NOT"}:
+            continue
+        if name in {"LITERAL", "IN"}:
+            chars = _characters(name, argument)
+            if chars is None or not chars <= gate.counted | gate.between:
+                return None
+            count: int | None = 1 if chars <= gate.counted else 0
+        elif name in shapes.REPEATS:
+            inner = _plain(list(argument[2]), gate)
+            count = None if inner is None else int(argument[0]) * inner
+        elif name == "SUBPATTERN":
+            count = _plain(list(argument[3]), gate)
+        elif name == "BRANCH":
+            counts = [_plain(list(b), gate) for b in argument[1]]
+            count = None if None in counts else min(c for c in counts if c is not None)
+        else:
+            return None
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _inside(item: Any, gate: Gate) -> int:
+    """The longest row inside an item that holds other characters too."""
+    op, argument = item
+    name = str(op)
+    if name in shapes.REPEATS:
+        return _most(list(argument[2]), gate) if int(argument[0]) else 0
+    if name == "SUBPATTERN":
+        return _most(list(argument[3]), gate)
+    if name == "BRANCH":
+        return min(_most(list(b), gate) for b in argument[1])
+    return 0
+
+
+def _characters(name: str, argument: Any) -> frozenset[int] | None:
+    """The characters that an item stands for, or None when they are too many to tell."""
+    if name == "LITERAL":
+        return frozenset((argument,))
+    chars: set[int] = set()
+    for op, a in argument:
+        kind = str(op)
+        if kind == "LITERAL":
+            chars.add(a)
+        elif kind == "RANGE" and a[1] < 0x80:
+            chars.update(range(a[0], a[1] + 1))
+        elif kind == "CATEGORY" and str(a) == "CATEGORY_DIGIT":
+            chars.update(map(ord, digits))
+        else:
+            return None
+    return frozenset(chars)

@@ -1,0 +1,93 @@
+"""Gates: what every match of a pattern is proved to hold, and that what stands behind a gate is found all the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice.detect import gates
+from sluice.detect.engine import Engine, expressions
+from sluice.model import Part, PartKind, Provenance, Role
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [
+        (r"\b\d{9}\b", 9),
+        (r"\d{3}[ -]?\d{3}[ -]?\d{4}", 10),
+        (r"\d{2}(?:\.\d{2}){3}", 8),
+        (r"(?:\d{4}|\d{6})", 4),
+        (r"(?:\d{3}-)?\d{3}", 3),
+        (r"(?:\d{6}x)?", 0),
+        (r"[A-Z]{2}\d{6}[A-Z]", 6),
+        (r"\d{3}x\d{4}", 4),
+        (r"(?:\d{4}x|x\d{5})", 4),
+        (r"(?:x\d{6}){2}", 6),
+        (r"[0-9A]{9}", 0),
+        (r"\d{3}\w\d{4}", 4),
+        (r"[^0-9]{9}", 0),
+        (r"(?:[ .]{0,2}\d){6,13}", 6),
+    ],
+)
+def test_the_digits_that_every_match_holds(pattern: str, least: int) -> None:
+    """Never more digits in a row are promised than the shortest match has."""
+    assert gates.in_a_row(pattern, gates.DIGITS) == least
+
+
+def test_runs_count_without_separators() -> None:
+    """A hyphen belongs to a run, a full stop ends it."""
+    assert gates.in_a_row(r"[12][A-Za-z0-9]{26}_[A-Za-z0-9]{21}\b", gates.RUNS) == 49
+    assert gates.in_a_row(r"[A-Z][A-Za-z0-9]{20}\.[A-Za-z0-9_-]{27}", gates.RUNS) == 27
+
+
+@pytest.mark.parametrize("gate", [gates.DIGITS, gates.RUNS])
+def test_what_stands_behind_a_gate_opens_it(engine: Engine, gate: gates.Gate) -> None:
+    """The expression of a gate ends within every match among the packs' own examples."""
+    look = re.compile(gate.expression)
+    chosen, roles = expressions(engine.compiled)
+    behind = {i for e in chosen if e.block == gate.name for i in roles[e.ident][0]}
+    everywhere = {i for e in chosen if e.block != gate.name for i in roles[e.ident][0]}
+    tried = 0
+    for i in behind - everywhere:
+        c = engine.compiled[i]
+        for text in c.detector.match:
+            for match in c.shape.confirm.finditer(text):
+                assert look.search(match[0]), c.detector.id
+                tried += 1
+    assert tried > 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "4111 1111 1111 1111",
+                "078-05-1120",
+                "NHS number 943 476 5870",
+                "+44 20 7946 0958",
+                "2024-01-02",
+                "é",
+                "日本語 ",
+                "\n",
+                " ",
+                "12345 ",
+                "the report of the meeting " * 30,
+                "nhs ",
+                "x" * 40 + " ",
+            ]
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_windows_find_what_the_whole_text_finds(engine: Engine, pieces: list[str]) -> None:
+    """Looking around digits alone, and looking everywhere, end in the same findings."""
+    text = "".join(pieces)
+    part = Part("", Role.USER, PartKind.TEXT, Provenance.USER, text)
+    sparse = engine.scan((part,)).findings
+    dense = Part("/noise", Role.USER, PartKind.TEXT, Provenance.USER, "1 2 3 4 5 6 7 8 9 x\n" * (20 + len(text) // 20))
+    assert [f for f in engine.scan((part, dense)).findings if f.pointer == ""] == list(sparse)
