@@ -209,7 +209,7 @@ def storable(record: Record) -> Record:
     for name in ("matches", "parts", "attachments"):
         if items := getattr(said, name):
             bent[name] = tuple(bend(item, name) for item in items)
-    return replace(said, **bent)  # type: ignore[arg-type]
+    return replace(said, **bent)
 
 
 def bend(item: Any, field: str) -> Any:
