@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from hashlib import sha256
 from itertools import pairwise
 
 _PLACEHOLDER = re.compile(
@@ -52,6 +53,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+|[A-Za-z]+(?:[_-][A-Za-z]+)+[0-9]?|[a-z]+(?:
 _CONSTANT = re.compile(r"(?=.*[A-Z]{3})[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _VERSIONISH = re.compile(r"v?\d+(?:[.\-:/]\d+)*[a-z]?\d*")
 _PIECE = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z][a-z]{3}|[A-Z]{4,}")
+_UNHEARD = re.compile(
+    r"(?i)a[oq]|b[kqvwxz]|c[jqwxz]|d[kqz]|f[hjkqvwxz]|g[bjkqvwx]|h[bcfghjqvwxz]|i[hwy]|j[bcdfghjklmnpqrtvwxyz]|"
+    r"k[bcjkqvxz]|l[hjqz]|m[fghjkqwxz]|nx|o[qz]|p[jqvz]|q[abcdefghijkmnopqrtvwxyz]|r[jqxz]|s[jxz]|t[jq]|"
+    r"u[hjuvwy]|v[bcfghjklmnpqrtuvwxyz]|w[bfgjkmpqtuvxyz]|x[bgjknoqruvwyz]|y[ghjkqxyz]|"
+    r"z[bcdfghjklmnpqrstuvwxyz]"
+)
+"""Pairs of letters that fewer than one in eight thousand pairs of written words are (counted over source code and
+documentation): four of five random rows of six letters have one, and one word in twenty."""
 _VOWELS = str.maketrans("", "", "aeiouAEIOU")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
@@ -61,10 +70,31 @@ _SAMPLE_TAIL = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{9}EXAMPLE$|[+/@ :;|&-]?example
 """A sample at the end of a value: with a real password before it, it makes no sample of the whole."""
 
 
+_PUBLISHED = frozenset(
+    """
+    0011cc25eb432071 0b476bdf9acf2123 2037abcaffb2b777 27a9a42931dff7eb 2cafc0970149a84f 2d1f7723aabc5c7a
+    37f8f09bdf12c2f2 3a8b61d0f636b007 3f370c9dd8225c63 49f777db995e8260 4c98242dcadc8b29 64034b44c579b335
+    78314b11be2e5815 7e8de44ea9ecf6d5 7f75367e78812551 82e74299544e0073 8335c55334821eef 8731261cb72d8626
+    8d4ef6536dc8895f 95e82a7ebb036b3c 97380bed40c76b62 9bf6e00ac4a42853 a19f89ab3555eac1 a6c814bc555ae62c
+    aa6547439583c3a2 b26ab6529d20ebeb bc1a50966c9e6486 bc3ae723f57c6b9e c794fa6d20c64efb da816f9f2c16e6c5
+    dc0fcf046c61640c e4a5542bb7fd7b67 ea9bb1082cf95663 eb540d2b6ee2a0a4 f2d6ca16515033e5 f5e95c9954635b65
+    """.split()  # noqa: SIM905 - digests read better as words
+)
+"""SHA-256, 16 digits of it, of keys that vendors print in their documentation or build into emulators: Google's and
+Stripe's samples, GitHub's in its API reference, the tokens of RFC 7515 and jwt.io, the keys of Azurite, of the Cosmos
+emulator and of Hardhat's first accounts."""
+
+
+def published(value: str) -> bool:
+    """True for a key that everybody has, alone or as the account key of a connection string."""
+    body = value.rpartition("AccountKey=")[2].removeprefix("0x")
+    return len(body) >= 16 and sha256(body.encode()).hexdigest()[:16] in _PUBLISHED
+
+
 def placeholder(value: str) -> bool:
     """True for an unmistakable stand-in: `AKIA...EXAMPLE`, `xxxxxxxx`, `your-api-key`, `<token>`, `changeme`."""
     if _PLACEHOLDER.search(value) is None:
-        return False
+        return published(value)
     rest = _SAMPLE_TAIL.sub("", value)
     glued = rest != value and len(rest) >= 8 and kinds(rest) >= 3
     return not (glued and _PLACEHOLDER.search(rest) is None and password(rest))
@@ -117,6 +147,25 @@ def password(value: str) -> bool:
     return (kinds(value) >= 2 and entropy(value) >= 2.3) if digits else (kinds(value) >= 3 and entropy(value) >= 2.8)
 
 
+def strong(value: str) -> bool:
+    """True for a password that is no word of a sentence: eight characters, a digit, three kinds, not a name."""
+    inner = value[1:-1]
+    lettered = any(c.islower() for c in value) and any(c.isupper() for c in inner)
+    signed = any(not c.isalnum() and c not in "-_./:,;'" for c in value)
+    if len(value) < 8 or kinds(value) < 3 or "=" in value or not any(c.isdigit() for c in value):
+        return False
+    return (lettered or signed) and password(value) and entropy(value) >= 2.8
+
+
+def signed(value: str) -> bool:
+    """True for the key of a web framework: twenty characters or more, signs among letters and digits, few spaces."""
+    signs = sum(not c.isalnum() and c not in " _-.,/" for c in value)
+    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    return (
+        mixed and signs >= 2 and value.count(" ") * 10 <= len(value) and not wordlike(value) and entropy(value) >= 3.5
+    )
+
+
 def token(value: str) -> bool:
     """True when the value of an `api_key = ...` was made by a machine: long, mixed, and without words in it."""
     if len(value) < 16 or reference(value) or (_UUID.fullmatch(value) and len(set(value)) < 10):
@@ -147,12 +196,13 @@ def scrambled(value: str) -> bool:
 def wordlike(value: str) -> bool:
     """True when most of it is words: `checkout-service-v2-production-eu-west-1` is a name, not a key.
 
-    A word is four letters or more of one case (a capital in front), at least every fifth a vowel.
+    A word is four letters or more of one case (a capital in front), at least every fifth a vowel, and no two of them
+    in a row that no word has.
     """
     head = value[:64]
     letters = 0
     for word in _PIECE.findall(head):
         consonants = len(word.translate(_VOWELS))
-        if 5 * (len(word) - consonants) >= len(word):
+        if 5 * (len(word) - consonants) >= len(word) and _UNHEARD.search(word) is None:
             letters += len(word)
-    return letters > len(head) * 0.7
+    return letters > len(head) * 0.6

@@ -16,7 +16,7 @@ from sluice.detect.seedwords import PLACE
 
 _CREDENTIAL = re.compile(
     r"(?i)key|token|secret|passw|pwd|passphrase|credential|bearer|license|licence|auth(?!or)|private|dsn\b"
-    r"|(?:^|[^a-z])(?:pat|cred|creds|sid)(?:[^a-z]|$)|access|webhook|api\s{0,2}[=:]"
+    r"|(?:^|[^a-z])(?:pat|cred|creds|sid)(?:[^a-z]|$)|access|webhook|api\\{0,3}[\"']?\s{0,3}[=:]"
 )
 """A word that says that a credential follows."""
 _OTHERWISE = re.compile(
@@ -60,11 +60,14 @@ def issued(value: str, before: str) -> bool:
     `before` is the text that ends where the value begins; 64 characters of it are looked at.
     """
     near = before[-_NEAR:]
-    if _CREDENTIAL.search(near) is None or _OTHERWISE.search(near):
-        return False
-    if passwords.reference(value):
+    if _CREDENTIAL.search(near) is None or otherwise(near) or passwords.reference(value):
         return False
     return random(value)
+
+
+def otherwise(before: str) -> bool:
+    """True when the words before a value say that it is something else: a commit, a checksum, an identifier."""
+    return _OTHERWISE.search(before[-_NEAR:]) is not None
 
 
 def random(value: str) -> bool:

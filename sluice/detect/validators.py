@@ -65,7 +65,21 @@ CHECKSUMS = frozenset(
 )
 """Validators whose pass is hard to come by: confidence is higher with one."""
 
-SCREENS = frozenset({"not_counter", "has_digit", "person_name", "labelled_name", "known_name"}) | personal.SCREENS
+SCREENS = (
+    frozenset(
+        {
+            "not_counter",
+            "has_digit",
+            "aws_key_id",
+            "not_otherwise",
+            "unspoken",
+            "person_name",
+            "labelled_name",
+            "known_name",
+        }
+    )
+    | personal.SCREENS
+)
 """Validators that only sort out: what passes them has proved nothing, and is not `validated` by them."""
 
 STDNUM = frozenset(
