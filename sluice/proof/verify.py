@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sluice.ledger import audit, checkpoint
 from sluice.ledger.audit import Verdict
@@ -17,6 +19,7 @@ from sluice.proof.judge import Judge
 from sluice.proof.trust import Trust, Unchecked
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
+from sluice.ship.columns import COLUMNS, micros
 
 type Progress = Callable[[int], None] | None
 
@@ -40,7 +43,7 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
 
 
 def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress = None) -> Verdict:
-    """Check rows as ClickHouse writes them (JSONEachRow, times as `unix_timestamp`, ordered by chain_id and seq).
+    """Check rows as ClickHouse writes them: JSONEachRow, ordered by chain_id and seq, one stream behind the other.
 
     Rows are turned back into canonical records. `expired`: the table's own retention took the oldest rows, so that a
     stream may begin anywhere; its roots can then be compared where its leaf hashes are at hand. Raises OSError,
@@ -72,13 +75,29 @@ def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:
             if progress:
                 progress(len(line))
             try:
-                record = rows.restore(json.loads(line))
-            except (ValueError, TypeError, KeyError) as e:
-                what = (
-                    "not a row of `events`: export with FORMAT JSONEachRow and date_time_output_format=unix_timestamp"
-                )
+                record = rows.restore(_timed(json.loads(line)))
+            except (ValueError, TypeError, KeyError, AttributeError) as e:
+                what = "not a row of `events` in JSONEachRow, as `sluice sql --json` or FORMAT JSONEachRow writes it"
                 raise Unchecked(f"{file}:{number}: {what}") from e
             yield number, encode(record), record.chain_id or ""
+
+
+_TIMES = tuple(c.name for c in COLUMNS if c.take is micros)
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    """Times as seconds since the epoch, whichever of ClickHouse's two usual forms they came in."""
+    for name in _TIMES:
+        value = row.get(name)
+        if isinstance(value, str) and "-" in value[1:]:
+            at = datetime.fromisoformat(value)
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+            whole = (at - _EPOCH) // timedelta(microseconds=1)
+            row[name] = f"{whole // 1_000_000}.{whole % 1_000_000:06}"
+    return row
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _judge(trust: Trust, stream: str) -> Judge:

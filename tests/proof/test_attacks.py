@@ -1,0 +1,314 @@
+"""Every attack of the specification's table: found, named for what it is, at the first bad record."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sluice.config import Settings
+from sluice.ledger import pruned, segment
+from sluice.ledger.pruned import Pruned
+from sluice.ledger.record import leaf_hash
+from sluice.ledger.segment import Damage, Fault
+from sluice.proof import trust, verify
+from sluice.proof.trust import Unchecked
+from sluice.seal import keys, store
+from sluice.seal.chain import Stopped
+from sluice.seal.witness import Directory
+from tests.proof import attacks
+from tests.seal import seal_rig as rig
+
+FULL = bool(os.environ.get("SLUICE_FULL"))
+"""A million records and a hundred mutations of each kind instead of a few thousand and fifteen (T31)."""
+RECORDS, MUTATIONS = (1_000_000, 100) if FULL else (3_000, 15)
+
+
+class Case:
+    """A deployment whose one stream was sealed at 300, 600 and 900 records, with a witness that saw all of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.settings: Settings = rig.deployment(directory)
+        self.stream = self.settings.ledger_dir / "n-w0"
+        self.seals = self.settings.seal_dir / "n-w0"
+        self.witness = directory / "witness"
+
+    def grow(self, count: int = 298, first: int = 0) -> None:
+        rig.write(self.settings, count, first=first, size=500)
+        sealed = rig.seal(self.settings)
+        assert sealed
+        Directory(self.witness).send("n-w0", sealed)
+
+    def faults(self, *, seal: bool = True, witness: bool = True) -> list[Damage]:
+        believed = trust.load(
+            self.settings.seal_dir if seal else None,
+            [self.witness] if witness else [],
+            [k.verifier for k in rig.ring(self.settings).keys],
+        )
+        return list(verify.ledger(self.settings.ledger_dir, believed).faults)
+
+    def first(self, **options: bool) -> tuple[Fault, int] | None:
+        found = self.faults(**options)
+        return (found[0].fault, found[0].seq) if found else None
+
+    def change(self, new: list[bytes]) -> None:
+        attacks.relay(self.stream, new)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sealed")
+    made = Case(directory)
+    for first in (0, 298, 596):
+        made.grow(first=first)
+    assert made.faults() == []
+    return directory
+
+
+@pytest.fixture
+def case(sealed: Path, tmp_path: Path) -> Case:
+    shutil.copytree(sealed, tmp_path, dirs_exist_ok=True)
+    return Case(tmp_path)
+
+
+def test_what_is_sound_is_sealed_to_its_end(case: Case) -> None:
+    """Nothing is reported where nothing was touched, and it is said how far the seals reach."""
+    believed = trust.load(case.settings.seal_dir, [case.witness])
+    verdict = verify.ledger(case.settings.ledger_dir, believed)
+    assert verdict.sound
+    assert [(s.stream, s.records, s.sealed) for s in verdict.streams] == [("n-w0", 900, 900)]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (attacks.edit, Fault.EDIT),
+        (attacks.delete, Fault.GAP),
+        (attacks.swap, Fault.REORDER),
+        (attacks.duplicate, Fault.DUPLICATE),
+        (attacks.insert, Fault.DUPLICATE),
+    ],
+)
+def test_a_change_in_the_middle(case: Case, change: attacks.Change, fault: Fault) -> None:
+    """With checksums that match and the rest of the chain as it was: named by kind and number, seals or not."""
+    records = attacks.bodies(case.stream)
+    case.change(change(records, 411))
+    assert case.first() == (fault, 411)
+    assert case.first(seal=False, witness=False) == (fault, 411)
+
+
+@pytest.mark.parametrize("change", [attacks.edit, attacks.delete, attacks.swap, attacks.insert])
+def test_a_chain_that_was_built_anew(case: Case, change: attacks.Change) -> None:
+    """A forger who recomputes every hash behind the change is invisible to the chain, and found by the seals."""
+    records = attacks.bodies(case.stream)
+    case.change(attacks.rechained(change(records, 411), 411))
+    assert case.first(seal=False, witness=False) is None
+    assert case.first(witness=False) == (Fault.REWRITE, 411)
+    (case.seals / store.LEAVES).unlink()
+    assert case.first(witness=False) == (Fault.REWRITE, 300), "without leaf hashes: behind the last seal that fits"
+    assert case.first(seal=False) == (Fault.REWRITE, 300)
+
+
+@pytest.mark.parametrize("count", [1, 10, 700])
+def test_a_cut_tail(case: Case, count: int) -> None:
+    """Sealed records that are cut off are missed by the seals beside the ledger, and by a witness alone (T32)."""
+    case.change(attacks.bodies(case.stream)[:-count])
+    assert case.first(seal=False, witness=False) is None
+    assert case.first(witness=False) == (Fault.TRUNCATION, 900 - count)
+    assert case.first(seal=False) == (Fault.ROLLBACK, 900 - count)
+
+
+def test_an_unsealed_tail_is_the_unprotected_part(case: Case) -> None:
+    """Records behind the newest checkpoint can be cut unseen: the seal interval bounds how many that are (T32)."""
+    rig.write(case.settings, 98, first=894)
+    assert case.faults() == []
+    case.change(attacks.bodies(case.stream)[:900])
+    assert case.faults() == []
+    case.change(attacks.bodies(case.stream)[:899])
+    assert case.first() == (Fault.TRUNCATION, 899)
+
+
+def test_a_whole_stream_that_is_gone(case: Case) -> None:
+    """A deleted stream directory leaves no trace in the ledger; its checkpoints name it."""
+    shutil.rmtree(case.stream)
+    case.settings.ledger_dir.mkdir(exist_ok=True)
+    assert case.first() == (Fault.GAP, 0)
+    assert case.faults()[0].stream == "n-w0"
+    assert case.first(seal=False) == (Fault.ROLLBACK, 0)
+
+
+def test_everything_rewritten_with_the_real_key(case: Case) -> None:
+    """Ledger and seals made anew with the stolen key fit each other; the witness's copy shows the fork."""
+    records = attacks.bodies(case.stream)
+    case.change(attacks.rechained(attacks.edit(records, 100), 100))
+    shutil.rmtree(case.seals)
+    assert rig.seal(case.settings)
+    assert case.first(witness=False) is None
+    assert case.first() == (Fault.FORK, 0)
+
+
+def test_a_rollback_of_the_whole_disk(case: Case, tmp_path: Path) -> None:
+    """Ledger and seals as they were an hour ago fit each other; the witness saw more (T33)."""
+    var, old = case.settings.paths.var, tmp_path / "old"
+    shutil.copytree(var, old)
+    case.grow(first=894)
+    assert case.faults() == []
+    shutil.rmtree(var)
+    old.rename(var)
+    assert case.first(witness=False) is None
+    assert case.first() == (Fault.ROLLBACK, 900)
+
+
+def test_a_second_history_with_the_real_key(case: Case, tmp_path: Path) -> None:
+    """Rolled back, written on and sealed on: two histories under one key, and the witness has the other one (T33)."""
+    var, old = case.settings.paths.var, tmp_path / "old"
+    shutil.copytree(var, old)
+    case.grow(first=894)
+    shutil.rmtree(var)
+    old.rename(var)
+    rig.write(case.settings, 298, first=5000)
+    assert rig.seal(case.settings)
+    assert case.first(witness=False) is None
+    assert case.first() == (Fault.FORK, 900)
+
+
+def test_the_sealer_does_not_sign_a_fork(case: Case, tmp_path: Path) -> None:
+    """A sealer that starts on a rolled-back disk learns it from its witness and signs nothing."""
+    var, old = case.settings.paths.var, tmp_path / "old"
+    shutil.copytree(var, old)
+    case.grow(first=894)
+    shutil.rmtree(var)
+    old.rename(var)
+    seen = Directory(case.witness).newest("n-w0", rig.ring(case.settings))
+    assert seen
+    with pytest.raises(Stopped) as stopped:
+        rig.chain(case.settings).agree(seen)
+    assert stopped.value.fault is Fault.ROLLBACK
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (lambda r: attacks.rechained(attacks.edit(r, 100), 100), {Fault.FORK}),
+        (lambda r: r[:-5], {Fault.TRUNCATION}),
+        (lambda r: attacks.edit(r, len(r) - 1), {Fault.TRUNCATION, Fault.FORK}),
+        (lambda r: attacks.rechained([*r[:850], *[attacks.edited(b) for b in r[850:]], *r[850:]], 850), {Fault.FORK}),
+    ],
+)
+def test_the_sealer_refuses_what_contradicts_the_sealed(
+    case: Case, change: Callable[[list[bytes]], list[bytes]], faults: set[Fault]
+) -> None:
+    """An edit, a cut or a longer forgery of what was sealed gets no checkpoint, and the last good one stays."""
+    before = store.history(case.seals)
+    case.change(change(attacks.bodies(case.stream)))
+    with pytest.raises(Stopped) as stopped:
+        rig.seal(case.settings)
+    assert stopped.value.fault in faults
+    assert store.history(case.seals) == before
+
+
+def test_a_checkpoint_that_nobody_trusted_signed(case: Case) -> None:
+    """A forged checkpoint is a fault of its own, not something to compare with."""
+    lines = (case.seals / store.HISTORY).read_bytes().splitlines()
+    forged = msgspec.json.decode(lines[-1], type=store.Sealed)
+    note = forged.note.replace("\n900\n", "\n901\n")
+    (case.seals / store.HISTORY).write_bytes(
+        b"\n".join([*lines, msgspec.json.encode(store.Sealed(forged.at, note))]) + b"\n"
+    )
+    assert case.first() == (Fault.SEAL, 0)
+
+
+def test_another_deployments_keys_are_not_believed(case: Case, tmp_path: Path) -> None:
+    """An attacker who replaces ledger, seals and keys together is stopped by a key that was pinned before."""
+    pinned = [rig.ring(case.settings).current.verifier]
+    shutil.rmtree(case.settings.seal_dir)
+    assert rig.seal(case.settings)
+    with pytest.raises(Unchecked, match="none of the keys"):
+        trust.load(case.settings.seal_dir, [], pinned)
+
+
+def prune(case: Case, *, keep: int = 1) -> Pruned:
+    names = segment.segments(case.stream)
+    below = segment.named(names[keep])[1]
+    leaf = leaf_hash(attacks.bodies(case.stream)[below - 1])
+    note = Pruned(below_seq=below, leaf_hash=leaf.hex(), at=1)
+    pruned.write(case.stream, note)
+    for name in names[:keep]:
+        (case.stream / name).unlink()
+    return note
+
+
+def test_retention_is_not_an_attack(case: Case) -> None:
+    """What policy took is named as that, the rest verifies up to its roots, and sealing goes on (T34)."""
+    note = prune(case)
+    believed = trust.load(case.settings.seal_dir, [case.witness])
+    verdict = verify.ledger(case.settings.ledger_dir, believed)
+    assert verdict.sound
+    assert (verdict.streams[0].pruned, verdict.streams[0].sealed) == (note.below_seq, 900)
+    case.grow(first=894)
+    assert case.faults() == []
+    case.change(attacks.rechained(attacks.edit(attacks.bodies(case.stream), 5), 0))
+    assert case.faults()
+
+
+def test_a_pruned_log_without_its_leaf_hashes_cannot_be_compared(case: Case) -> None:
+    """Where roots cannot be computed the answer is "could not check", never "sound"."""
+    prune(case)
+    with pytest.raises(Unchecked, match="leaf hashes"):
+        case.faults(seal=False)
+
+
+def test_old_checkpoints_verify_after_a_rotation(case: Case) -> None:
+    """A new key takes nothing from what the old one signed, whichever of the two an auditor holds (T35)."""
+    old = rig.ring(case.settings).current.verifier
+    new = keys.rotate(case.settings).current.verifier
+    case.grow(first=894)
+    for pinned in (old, new):
+        believed = trust.load(case.settings.seal_dir, [case.witness], [pinned])
+        assert verify.ledger(case.settings.ledger_dir, believed).streams[0].sealed == 1200
+        assert believed.faults == {}
+
+
+def test_a_replaced_key_signs_nothing_new(case: Case) -> None:
+    """Whoever stole a key before it was replaced cannot seal what came after."""
+    stolen = keys.load(case.settings, rig.ring(case.settings))
+    keys.rotate(case.settings)
+    rig.write(case.settings, 298, first=894)
+    chain = rig.chain(case.settings)
+    forged = chain.seal(stolen)
+    assert forged
+    assert case.first() == (Fault.SEAL, 0)
+
+
+def test_random_mutations(tmp_path: Path) -> None:
+    """Edit, delete, swap or duplicate one record anywhere: every one is found, as what it is, at its number (T31)."""
+    settings = rig.deployment(tmp_path)
+    rig.write(settings, RECORDS, size=0)
+    rig.seal(settings)
+    stream = settings.ledger_dir / "n-w0"
+    believed = trust.load(settings.seal_dir)
+    rng = random.Random(31)
+    expected = dict(zip(attacks.CHANGES, (Fault.EDIT, Fault.GAP, Fault.REORDER, Fault.DUPLICATE), strict=True))
+    names, found = segment.segments(stream), 0
+    for kind, change in attacks.CHANGES.items():
+        for _ in range(MUTATIONS):
+            name = rng.choice(names)
+            path = stream / name
+            original = path.read_bytes()
+            records = [f.body for f in segment.frames(original)]
+            at = attacks.anywhere(records, rng)
+            changed = b"".join(segment.frame(b, first=True) for b in change(records, at))
+            path.write_bytes(original[: segment.HEADER_BYTES] + changed)
+            first = verify.ledger(settings.ledger_dir, believed).first
+            assert first
+            assert (first.fault, first.seq) == (expected[kind], attacks.number(records[at])), str(first)
+            found += 1
+            path.write_bytes(original)
+    print(f"T31: {found} of {4 * MUTATIONS} mutations of {RECORDS} records found")
+    assert verify.ledger(settings.ledger_dir, believed).sound

@@ -1,0 +1,168 @@
+"""Rows out of ClickHouse are checked like the ledger itself, and one decision can be shown alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sluice import config
+from sluice.config import Settings
+from sluice.ledger import checkpoint, reader
+from sluice.ledger.note import BadNote
+from sluice.ledger.segment import Fault
+from sluice.proof import prove, trust, verify
+from sluice.proof.trust import Unchecked
+from sluice.seal import keyring, keys, store
+from sluice.ship import rows
+from sluice.ship.clickhouse import Embedded
+from tests.proof import attacks
+from tests.seal import seal_rig as rig
+
+EXPORT = "SELECT * FROM events ORDER BY chain_id, seq"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed ledger, and the rows of all its records as the real engine gives them back."""
+    directory = tmp_path_factory.mktemp("shipped")
+    settings = rig.deployment(directory)
+    for slot in (0, 1):
+        rig.write(settings, 40, slot)
+        rig.seal(settings, f"n-w{slot}")
+    engine = Embedded(directory / "clickhouse", "sluice")
+    try:
+        engine.migrate()
+        events = [e.body for s in reader.streams(settings.ledger_dir) for e in reader.read(s)]
+        engine.insert(rows.payload(events), "t1")
+        (directory / "rows.jsonl").write_bytes(engine.select(EXPORT, "JSONEachRow"))
+    finally:
+        engine.close()
+    return directory
+
+
+@pytest.fixture
+def settings(shipped: Path) -> Settings:
+    return config.load(shipped / "sluice.toml", environ={})
+
+
+def believed(settings: Settings) -> trust.Trust:
+    return trust.load(settings.seal_dir, [], [rig.ring(settings).current.verifier])
+
+
+def test_rows_out_of_clickhouse_have_the_sealed_roots(shipped: Path, settings: Settings) -> None:
+    """Records that went through the table and back hash to what was signed, without the ledger."""
+    verdict = verify.table(shipped / "rows.jsonl", believed(settings))
+    assert verdict.sound, verdict.faults
+    assert [(s.stream, s.records, s.sealed) for s in verdict.streams] == [("n-w0", 42, 42), ("n-w1", 42, 42)]
+
+
+def changed(line: str, **facts: object) -> str:
+    return json.dumps(json.loads(line) | facts)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda r: [*r[:9], changed(r[9], decision="block"), *r[10:]], (Fault.EDIT, 9)),
+        (lambda r: r[:9] + r[10:], (Fault.GAP, 9)),
+        (lambda r: [*r[:9], r[10], r[9], *r[11:]], (Fault.REORDER, 9)),
+        (lambda r: r[:10] + r[9:], (Fault.DUPLICATE, 9)),
+        (lambda r: r[5:], (Fault.GAP, 0)),
+        (lambda r: r[:40] + r[42:], (Fault.TRUNCATION, 40)),
+        (lambda r: r[42:], (Fault.GAP, 0)),
+    ],
+)
+def test_tampered_rows_are_named(
+    shipped: Path,
+    settings: Settings,
+    tmp_path: Path,
+    change: Callable[[list[str]], list[str]],
+    expected: tuple[Fault, int],
+) -> None:
+    """A row that was changed, taken out, moved or doubled in the table, and a stream that is gone from it."""
+    lines = (shipped / "rows.jsonl").read_text().splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join(change(lines)) + "\n")
+    first = verify.table(tmp_path / "rows.jsonl", believed(settings)).first
+    assert first
+    assert (first.stream, first.fault, first.seq) == ("n-w0", *expected)
+
+
+def test_rows_whose_oldest_expired_are_still_compared(shipped: Path, settings: Settings, tmp_path: Path) -> None:
+    """The table's own retention is said by the caller; the rest is compared with the roots by the leaf hashes."""
+    lines = (shipped / "rows.jsonl").read_text().splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines[5:]) + "\n")
+    verdict = verify.table(tmp_path / "rows.jsonl", believed(settings), expired=True)
+    assert verdict.sound
+    assert verdict.streams[0].sealed == 42
+
+
+def test_what_is_no_row_is_not_checked(settings: Settings, tmp_path: Path) -> None:
+    """A file of something else is "could not check", with what to do."""
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(Unchecked, match="not a row"):
+        verify.table(tmp_path / "rows.jsonl", believed(settings))
+
+
+def test_one_decision_stands_alone(settings: Settings) -> None:
+    """A proof of a few kB is accepted with the public key and nothing else, and tells what was decided."""
+    found = next(prove.records(settings.ledger_dir, "00000000-0000-7000-8000-000000000007"))
+    text = prove.Prover(settings.seal_dir / found.stream).proof(found.seq, found.body).text()
+    assert len(text) < 4096
+    shown = verify.proof(text, keyring.single(rig.ring(settings).current.verifier))
+    assert (shown.stream, shown.seq, shown.record.decision) == ("n-w0", 8, "allow")
+
+
+def test_no_byte_of_it_can_be_changed(settings: Settings) -> None:
+    """Each byte changed by each of two bits: refused, every time."""
+    ring = keyring.single(rig.ring(settings).current.verifier)
+    found = next(prove.records(settings.ledger_dir, "00000000-0000-7000-8000-000000000007"))
+    whole = prove.Prover(settings.seal_dir / found.stream).proof(found.seq, found.body).text().encode()
+    for at in range(len(whole)):
+        for bit in (1, 0x20):
+            bent = whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+            with pytest.raises((BadNote, UnicodeDecodeError)):
+                verify.proof(bent.decode(), ring)
+
+
+def test_another_key_does_not_accept_it(settings: Settings, tmp_path: Path) -> None:
+    """A proof is worth what the key is."""
+    other = rig.deployment(tmp_path)
+    with keys.locked(other):
+        ring, _, _ = keys.load_or_create(other)
+    found = next(prove.records(settings.ledger_dir, "00000000-0000-7000-8000-000000000007"))
+    text = prove.Prover(settings.seal_dir / found.stream).proof(found.seq, found.body).text()
+    with pytest.raises(BadNote):
+        verify.proof(text, ring)
+
+
+def test_what_was_forged_is_not_proved(tmp_path: Path) -> None:
+    """A record that is not the sealed one gets no proof; one that is not sealed yet is told apart."""
+    settings = rig.deployment(tmp_path)
+    rig.write(settings, 20)
+    rig.seal(settings)
+    stream = settings.ledger_dir / "n-w0"
+    records = attacks.bodies(stream)
+    prover = prove.Prover(settings.seal_dir / "n-w0")
+    with pytest.raises(Unchecked, match="not the one that was sealed"):
+        prover.proof(5, attacks.edited(records[5]))
+    with pytest.raises(prove.NotSealed):
+        prover.proof(22, records[5])
+    leaves = settings.seal_dir / "n-w0" / store.LEAVES
+    leaves.write_bytes(leaves.read_bytes()[:-32] + bytes(32))
+    with pytest.raises(Unchecked, match="not the leaf hashes"):
+        prove.Prover(settings.seal_dir / "n-w0")
+
+
+def test_the_text_is_the_published_form(settings: Settings) -> None:
+    """Line by line what C2SP tlog-proof says, so that other tools read it."""
+    found = next(prove.records(settings.ledger_dir, "00000000-0000-7000-8000-000000000007"))
+    text = prove.Prover(settings.seal_dir / found.stream).proof(found.seq, found.body).text()
+    head, _, note = text.partition("\n\n")
+    lines = head.split("\n")
+    assert lines[0] == "c2sp.org/tlog-proof@v1"
+    assert lines[1].startswith("extra ")
+    assert lines[2] == "index 8"
+    assert checkpoint.unverified(note).size == 42
