@@ -83,7 +83,9 @@ def command(
             return _proof(settings, proof, seal, pinned, as_json=as_json)
         where = source or settings.ledger_dir
         if seal is None and settings.ledger_dir in (where.resolve(), where.resolve().parent):
-            seal = settings.seal_dir if settings.seal_dir.is_dir() else None
+            from sluice.seal import store
+
+            seal = settings.seal_dir if store.streams(settings.seal_dir) else None
         verdict, trust = _check(where, seal, witnesses, pinned, expired=expired)
     except (Unchecked, BadNote, Misconfigured) as e:
         complain(str(e))
@@ -105,6 +107,7 @@ def _check(
     where: Path, seal: Path | None, witnesses: tuple[Path, ...], pinned: list[Verifier], *, expired: bool
 ) -> tuple[Verdict, Trust | None]:
     from sluice.proof import bundle, trust, verify
+    from sluice.seal import store
 
     with progress() as shown:
         bar = shown.add_task("verifying", total=_size(where))
@@ -117,8 +120,9 @@ def _check(
                 raise click.UsageError("a bundle brings its own checkpoints: leave --checkpoints and --witness away")
             return bundle.verify(where, pinned, progress=tell), None
         believed = trust.load(seal, witnesses, pinned)
-        if (seal or witnesses) and not believed.streams:
-            raise trust.Unchecked(f"{seal or witnesses[0]}: there are no checkpoints here")
+        for place in (*([seal] if seal else []), *witnesses):
+            if not store.streams(place):  # a wrong path must not pass for a witness that saw nothing wrong
+                raise trust.Unchecked(f"{place}: there are no checkpoints here")
         if where.is_file():
             return verify.table(where, believed, expired=expired, progress=tell), believed
         return verify.ledger(where, believed, progress=tell), believed

@@ -1,0 +1,146 @@
+"""`sluice seal`, `verify`, `prove`, `evidence export` as an operator and an auditor use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import sluice.cli
+from sluice.config import Settings
+from tests.proof import attacks
+from tests.seal import seal_rig as rig
+
+DECISION = "00000000-0000-7000-8000-000000000007"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A sealed deployment whose settings file is the one in force."""
+    made = rig.deployment(tmp_path)
+    monkeypatch.setenv("SLUICE_CONFIG", str(tmp_path / "sluice.toml"))
+    monkeypatch.chdir(tmp_path)
+    rig.write(made, 20)
+    rig.seal(made)
+    return made
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        sluice.cli.main([str(a) for a in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def key(capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert run("seal", "key") == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_verify_finds_the_appliances_own_seals(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without arguments: ledger and seals of this deployment; exit 0, and how far the seals reach."""
+    assert run("verify", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["sound"], told["key_pinned"], told["streams"][0]["sealed"]) == (True, False, 22)
+
+
+def test_verify_exit_codes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 sound, 1 broken with kind and number, 2 when it could not be checked."""
+    public = key(capsys)
+    assert run("verify", "--key", public) == 0
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 5), 5))
+    assert run("verify", "--key", public) == 1
+    assert "record 5: rewrite" in capsys.readouterr().err
+    other = "other+12345678+AAAA"
+    assert run("verify", "--key", other) == 2
+    assert run("verify", tmp_path / "nothing") == 2
+    assert run("verify", settings.ledger_dir, "--witness", tmp_path) == 2, "no checkpoints there: not sound, unchecked"
+
+
+def test_a_copy_elsewhere_is_checked_with_its_seals(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An auditor has two directories and a key, and no appliance; without the seals it is told what is not shown."""
+    public = key(capsys)
+    copy = tmp_path / "copy"
+    shutil.copytree(settings.ledger_dir, copy / "ledger")
+    shutil.copytree(settings.seal_dir, copy / "seal")
+    shutil.rmtree(copy / "seal" / "keys")
+    assert run("verify", copy / "ledger", "--checkpoints", copy / "seal", "--key", public) == 0
+    assert run("verify", copy / "ledger") == 0
+    assert "no checkpoints" in capsys.readouterr().err
+
+
+def test_prove_and_verify_a_decision(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A few kB that the public key alone opens; any altered byte is exit 1."""
+    public = key(capsys)
+    assert run("prove", DECISION, "-o", tmp_path / "p.tlog-proof") == 0
+    shutil.rmtree(settings.paths.var)
+    assert run("verify", "--proof", tmp_path / "p.tlog-proof", "--key", public, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["decision_id"] == DECISION
+    text = (tmp_path / "p.tlog-proof").read_text()
+    assert len(text) < 4096
+    (tmp_path / "p.tlog-proof").write_text(text.replace("index 8", "index 9"))
+    assert run("verify", "--proof", tmp_path / "p.tlog-proof", "--key", public) == 1
+
+
+def test_prove_says_what_is_missing(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown decision and one that is not sealed yet are told apart, both with exit 1."""
+    assert run("prove", "no-such-id") == 1
+    assert "no decision record" in capsys.readouterr().err
+    rig.write(settings, 5, first=100)
+    assert run("prove", "00000000-0000-7000-8000-000000000100") == 1
+    assert "not sealed yet" in capsys.readouterr().err
+
+
+def test_rotate_keeps_the_past(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """After `seal rotate` old and new public key both verify everything (T35)."""
+    old = key(capsys)
+    assert run("seal", "rotate") == 0
+    new = key(capsys)
+    assert old != new
+    rig.write(settings, 5, first=100)
+    rig.seal(settings)
+    assert run("verify", "--key", old) == run("verify", "--key", new) == 0
+    capsys.readouterr()
+    assert run("seal", "key", "--all") == 0
+    assert capsys.readouterr().out.split() == [old, new]
+
+
+def test_seal_status(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """How far each stream is sealed and what waits, from the files alone."""
+    rig.write(settings, 5, first=100)
+    assert run("seal", "status", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["stream"], told["sealed"], told["unsealed"]) == ("n-w0", 22, 7)
+    assert told["checkpoint_age_seconds"] >= 0
+
+
+def test_export_and_verify_a_bundle(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle for an auditor: filtered, signed, checked with the key; a changed one is exit 1."""
+    public = key(capsys)
+    assert run("evidence", "export", "--out", tmp_path / "b", "--provider", "openai", "--since", "2020-01-01") == 0
+    assert "20 records" in capsys.readouterr().err
+    assert run("verify", tmp_path / "b", "--key", public) == 0
+    assert run("evidence", "export", "--out", tmp_path / "b") == 2, "a bundle is written once"
+    assert run("evidence", "export", "--out", tmp_path / "b.tar.gz") == 0
+    assert run("verify", tmp_path / "b.tar.gz", "--key", public) == 0
+    records = tmp_path / "b" / "records.jsonl"
+    records.write_text(records.read_text().replace('"allow"', '"block"', 1))
+    assert run("verify", tmp_path / "b", "--key", public) == 1
+
+
+def test_no_private_key_is_needed_to_check(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything that checks works with the key files unreadable; only signing a bundle needs one."""
+    public = key(capsys)
+    for file in settings.seal_keys_dir.iterdir():
+        file.unlink()
+    assert run("verify", "--key", public) == 0
+    assert run("prove", DECISION) == 0
+    assert run("evidence", "export", "--out", "b") == 2
+    assert not os.path.exists("b")  # noqa: PTH110 - relative on purpose
