@@ -260,7 +260,7 @@ class Server(_Writing):
     def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None:
         with _errors():
             self._client.database = self._database
-            self._client.raw_insert(table, None, payload, settings=dict(settings | OVER_HTTP), fmt="JSONEachRow")
+            self._client.raw_insert(table, None, payload, settings={**settings, **OVER_HTTP}, fmt="JSONEachRow")
 
     def _open(self) -> Client:
         parts = urlsplit(self._dsn)

@@ -71,8 +71,8 @@ def event(body: bytes) -> Event:
         for item in out.get(name, ()):
             if unknown := item.keys() - known:
                 raise ValueError(f"no column for {name}.{', '.join(sorted(unknown))}")
-    for name, value in _integers(out):
-        if not -_LARGEST <= value <= _LARGEST:
+    for name, number in _integers(out):
+        if not -_LARGEST <= number <= _LARGEST:
             raise ValueError(f"{name} is out of its column's range")
     for name, put in _TURNED:
         if (value := out.get(name)) is not None:

@@ -418,7 +418,7 @@ def test_at_most_so_many_at_once_and_shipping_goes_on(served: Served) -> None:
     fifth = threading.Thread(target=lambda: replies.append(served.ask("SELECT 'fifth'").body))
     fifth.start()
     served.engine.migrate()
-    served.engine._client.command("SELECT 1")
+    served.engine.command("SELECT 1")
     assert served.ask(method="GET", path="/ping").status == 200
     assert fifth.is_alive()
     for connection in slow:

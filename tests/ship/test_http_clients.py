@@ -97,7 +97,7 @@ def test_clickhouse_connect_hears_codes(client: Client, sql: str, code: int) -> 
 def test_clickhouse_connect_cannot_write(client: Client) -> None:
     """An insert is refused; nothing is stored."""
     with pytest.raises(DatabaseError):
-        client.insert("events", [[99]], column_names=["seq"], column_type_names=["UInt64"])
+        client.insert("events", [[99]], column_names=["seq"], column_type_names=["Int64"])
     with pytest.raises(DatabaseError):
         client.command("CREATE TABLE x (a Int8) ENGINE = Memory")
     assert client.command("SELECT count() FROM events") == 2 * ROWS
@@ -124,7 +124,7 @@ def test_metadata_for_browsers_of_tables(client: Client) -> None:
     tables = client.query("SELECT name, engine FROM system.tables WHERE database = 'sluice' ORDER BY name").result_rows
     assert {"events", "exchanges"} <= {name for name, _ in tables}
     described = client.query("DESCRIBE TABLE events").result_rows
-    assert ("seq", "UInt64") in {row[:2] for row in described}
+    assert ("seq", "Int64") in {row[:2] for row in described}
     assert "CREATE TABLE" in str(client.command("SHOW CREATE TABLE events"))
 
 
@@ -188,7 +188,7 @@ def test_the_request_of_the_java_client(served: Served) -> None:
     count, at = varint(data, 0)
     names, at = strings(data, at, count)
     types, at = strings(data, at, count)
-    assert (names, types[0]) == (["seq", "host"], "UInt64")
+    assert (names, types[0]) == (["seq", "host"], "Int64")
     assert struct.unpack_from("<Q", data, at) == (0,)
     handshake = "SELECT currentUser() AS user, timezone() AS timezone, version() AS version LIMIT 1"
     assert served.ask(handshake, auth=None, headers=headers, compress="0").status == 200

@@ -129,11 +129,11 @@ def test_blocks_as_clickhouse_writes_them(tmp_path: Path) -> None:
     store = Embedded(tmp_path / "clickhouse", "sluice")
     try:
         store.migrate()
-        store._client.command(
+        store.command(
             "CREATE TABLE sluice.t (n UInt64 CODEC(LZ4), z UInt64 CODEC(ZSTD(1))) ENGINE = MergeTree ORDER BY tuple() "
             "SETTINGS min_bytes_for_wide_part = 0"
         )
-        store._client.command("INSERT INTO sluice.t SELECT number, number FROM numbers(1000)")
+        store.command("INSERT INTO sluice.t SELECT number, number FROM numbers(1000)")
         expected = b"".join(n.to_bytes(8, "little") for n in range(1000))
         files = sorted((tmp_path / "clickhouse" / "store").rglob("n.bin"))
         packed = sorted((tmp_path / "clickhouse" / "store").rglob("z.bin"))
