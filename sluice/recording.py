@@ -328,8 +328,8 @@ def name(text: str | None, withhold: bool) -> str | None:
 
 def _calls(calls: tuple[str, ...], withhold: bool) -> tuple[str, ...]:
     """The tools that an answer calls, each as often as it was called."""
-    kept = clip_all(calls)
-    return tuple(call if call.startswith("(+") else name(call, withhold) or WITHHELD for call in kept)
+    kept = tuple(name(call, withhold) or WITHHELD for call in calls[:MAX_LIST])
+    return kept if len(calls) <= MAX_LIST else (*kept[:-1], f"(+{len(calls) - MAX_LIST + 1} more)")
 
 
 def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:

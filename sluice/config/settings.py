@@ -111,8 +111,9 @@ class Evidence(Section, frozen=True):
     """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
     user_agent: bool = True
     """Keep the User-Agent header in records (it is not a secret; some sites count it as personal)."""
-    phi_classes: tuple[str, ...] = ("health.*", "government.health-number")
-    """Data classes (patterns) of health information: a record that names one is kept 73 months instead of 13."""
+    phi_classes: tuple[str, ...] = ("health.record-number", "health.insurance-number", "government.health-number")
+    """Data classes (patterns) of health information about someone: a record that names one is kept 73 months instead
+    of 13. Words of medicine alone are about no one; a site that wants them kept as long says `health.*`."""
 
 
 class Seal(Section, frozen=True):

@@ -54,8 +54,8 @@ _USER_AGENTS = re.compile(
     """,
     re.VERBOSE,
 )
-_VERSION = r"v?(?P<version>\d{1,4}(?:\.\d{1,3}){0,2})(?![\d.]*\d{4})"
-"""Three short numbers: nothing of a client's choosing fits in."""
+_VERSION = r"v?(?P<version>\d{1,2}(?:\.\d{1,3}){0,2}+)(?![\d.]*\d)"
+"""Three short numbers and no more: nothing that anyone would hide fits in."""
 _SDKS = re.compile(
     rf"""(?:Async)?(?:Azure)?(?P<vendor>OpenAI|Anthropic|Groq|Cerebras|Together|Fireworks|LlamaAPI|Stainless)
          (?:Bedrock|Vertex|Foundry)?/(?P<language>Python|JS|Go|Java|Ruby|Kotlin|PHP|CSharp)[ ]{_VERSION}.*
