@@ -83,9 +83,11 @@ def command(
             return _proof(settings, proof, seal, pinned, as_json=as_json)
         where = source or settings.ledger_dir
         if seal is None and settings.ledger_dir in (where.resolve(), where.resolve().parent):
-            from sluice.seal import store
+            from sluice.seal import keyring, store
 
-            seal = settings.seal_dir if store.streams(settings.seal_dir) else None
+            # Once there is a key there are checkpoints: a directory without them is told, not passed over.
+            made = store.streams(settings.seal_dir) or (settings.seal_dir / keyring.FILE).exists()
+            seal = settings.seal_dir if made else None
         verdict, trust = _check(where, seal, witnesses, pinned, expired=expired)
     except (Unchecked, BadNote, Misconfigured) as e:
         complain(str(e))
@@ -177,7 +179,7 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
                 s.records,
                 f"{s.first_seq} to {s.last_seq}" if s.records else "-",
                 f"0 to {s.pruned - 1} by policy" if s.pruned else "-",
-                "-" if s.sealed is None else s.sealed,
+                "-" if s.sealed is None else text(s.sealed, "" if s.sealed else "yellow"),
                 s.epochs or "-",
                 s.torn_bytes or "-",
                 text("sound", "green") if s.sound else text(f"{len(s.faults)} faults", "bold red"),

@@ -29,8 +29,10 @@ _PLACE = "checkpoints"
 class Judge:
     """Given every leaf in order (`leaf`), then asked once (`finish`)."""
 
-    def __init__(self, points: list[Point], leaves: Path | None) -> None:
+    def __init__(self, points: list[Point], leaves: Path | None, *, sealing: bool) -> None:
+        """`sealing`: there are checkpoints of some stream, so that having none of this one says something too."""
         self._points = points
+        self._sealing = sealing
         self._directory = leaves
         self._sealed = max((p.size for p in points), default=0)
         self._known: Iterator[bytes] = store.leaves(leaves, self._sealed) if leaves else iter(())
@@ -99,7 +101,7 @@ class Judge:
                 what = f"two signed checkpoints of the first {one.size} records contradict each other"
                 found.fault(_PLACE, 0, max(0, self._fits), Fault.FORK, what)
                 break
-        if self._points and self._usable:
+        if self._sealing and self._usable:
             found.sealed = self._fits
         size = self._range.size if self._started else 0
         if self._misfit and not any(f.seq < self._misfit.size for f in found.faults):

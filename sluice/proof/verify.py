@@ -101,7 +101,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _judge(trust: Trust, stream: str) -> Judge:
-    return Judge(trust.points.get(stream, []), trust.leaves.get(stream))
+    return Judge(trust.points.get(stream, []), trust.leaves.get(stream), sealing=bool(trust.streams))
 
 
 def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool = False) -> None:

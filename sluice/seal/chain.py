@@ -147,9 +147,11 @@ class Chain:
         """How many records the writer counted beyond the sealed ones. Cheap; 0 when no count is kept."""
         return max(0, (segment.acknowledged(self._stream) or 0) - self.size)
 
-    def seal(self, signer: Signer) -> Sealed | None:
-        """Check what is new and sign for it; None when nothing is. Raises `Stopped`; OSError, after which this object
-        knows its place no more and has to be made anew."""
+    def seal(self, signer: Signer, *, most: int = ROUND_RECORDS) -> Sealed | None:
+        """Check what is new, at `most` so many records, and sign for it; None when nothing is.
+
+        Raises `Stopped`; OSError, after which this object knows its place no more and has to be made anew.
+        """
         if not self._stream.is_dir() or (self.size and not self._still_there()):
             raise Stopped(Fault.TRUNCATION, self.size - 1, f"{self.size} records are sealed, and the last is not there")
         self._flush_left()
@@ -170,7 +172,7 @@ class Chain:
                 grown.append(last)
                 fresh.append(last)
                 self._step(entry)
-                if len(fresh) >= ROUND_RECORDS:
+                if len(fresh) >= most:
                     break
         except Damaged as e:
             raise Stopped(e.damage.fault, e.damage.seq, e.damage.detail) from e

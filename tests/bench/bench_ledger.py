@@ -20,9 +20,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from sluice import config
 from sluice.ledger import reader, writer
 from sluice.ledger.record import encode
 from sluice.model import Match, PartFact, Record, RecordType
+from sluice.proof import prove, trust, verify
+from sluice.seal import keys
+from sluice.seal.chain import Chain
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.delivery import Delivery
 
@@ -194,6 +198,35 @@ def delivery(directory: Path, batch_rows: int) -> tuple[float, float, float]:
         store.close()
 
 
+def seals(directory: Path, total: int) -> None:
+    """Sealing the whole ledger in steps of 1,000 records, checking it against all these seals, and one proof."""
+    settings = config.Settings(paths=config.Paths(var=directory))
+    with keys.locked(settings):
+        ring, signer, _ = keys.load_or_create(settings)
+    name = "bench-w0"
+    chain = Chain(directory / "ledger" / name, settings.seal_dir / name, ring)
+
+    def seal() -> None:
+        while chain.seal(signer, most=1000):
+            pass
+
+    rate, cpu = measured(total, seal)
+    print(f"{'seal, 1,000 a checkpoint':28} {rate:9,.0f} /s  {cpu:6.1f} us CPU", flush=True)
+    found: list[reader.Verdict] = []
+
+    def check() -> None:
+        found.append(verify.ledger(directory / "ledger", trust.load(settings.seal_dir, [], [signer.verifier])))
+
+    rate, cpu = measured(total, check)
+    assert found[0].sound
+    assert found[0].streams[0].sealed == total
+    print(f"{'verify with seals':28} {rate:9,.0f} /s  {cpu:6.1f} us CPU", flush=True)
+    began = time.perf_counter()
+    entry = next(reader.read(directory / "ledger" / name))
+    text = prove.Prover(settings.seal_dir / name).proof(entry.seq, entry.body).text()
+    print(f"{'prove one of them':28} {time.perf_counter() - began:9.2f} s   {len(text)} bytes", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
@@ -225,6 +258,7 @@ def main() -> None:
         assert verdicts[0].sound
         assert verdicts[0].records == total
         print(f"{'verify':28} {rate:9,.0f} /s  {cpu:6.1f} us CPU", flush=True)
+        seals(directory, total)
         for batch_rows in (100, 1000):
             rate, cpu, disk = delivery(directory, batch_rows)
             what = f"ship, batches of {batch_rows}"
