@@ -30,7 +30,7 @@ from importlib.metadata import version
 import ahocorasick
 import msgspec
 
-from sluice.detect import credentials, databases, gates, normalise, validators
+from sluice.detect import credentials, databases, gates, judgement, normalise, people, validators
 from sluice.detect.databases import CompileError, Databases, Expression, Look, Store, compiles
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.layers import Text
@@ -227,7 +227,9 @@ def _automaton(words: set[str]) -> ahocorasick.Automaton:
 def _digest(detectors: tuple[Detector, ...]) -> str:
     prose = {"title", "why", "references", "match", "reject", "family"}
     content = [{k: v for k, v in asdict(d).items() if k not in prose} for d in detectors]
-    return sha256(msgspec.json.encode([VERSION, normalise.VERSION, content])).hexdigest()
+    return sha256(
+        msgspec.json.encode([VERSION, normalise.VERSION, judgement.VERSION, people.digest(), content])
+    ).hexdigest()
 
 
 def _place(error: BaseException) -> str:

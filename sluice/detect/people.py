@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from hashlib import sha256
 
 from sluice import config
 
@@ -65,6 +66,13 @@ def names(which: str) -> frozenset[str]:
     return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
 
 
+@cache
+def digest() -> str:
+    """SHA-256 of the gazetteers: another name in them changes findings."""
+    lists = [sorted(names(which)) for which in ("given-names", "family-names")]
+    return sha256("\n".join(word for words in lists for word in words).encode()).hexdigest()
+
+
 def full_name(value: str, behind: str) -> bool:
     """A known given name, perhaps more, then a family name that is known or at least no ordinary word.
 
@@ -74,8 +82,8 @@ def full_name(value: str, behind: str) -> bool:
     if len(words) < 2 or _THING.match(behind):
         return False
     lowered = [w.lower().rstrip(".") for w in words]
-    first, last = lowered[0].split("-")[0], lowered[-1].split("-")[-1]
-    if first not in names("given-names") or any(w in NOT_NAMES for w in lowered):
+    first, last = lowered[0].split("-"), lowered[-1].split("-")[-1]
+    if names("given-names").isdisjoint(first) or any(w in NOT_NAMES for w in lowered):
         return False
     return last in names("family-names") or last in names("given-names") or len(last) >= 4
 

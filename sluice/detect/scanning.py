@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sluice.detect import layers, normalise, passwords, shapes, tables, validators
+from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators
 from sluice.detect.evidence import Fingerprinter, seal
 from sluice.detect.layers import Allowance, Layer, Text
 from sluice.detect.resolve import Sighting, most_specific
@@ -80,8 +80,11 @@ class Compiled:
     cost: int
     weight: int
     proves: bool
+    most: int
 
 
+LINES = 64
+"""Lines of source code of one language that are reported as one finding; how many more there are says nothing new."""
 HEADINGS = 64
 """Places of a keyword in one text that may head a column."""
 
@@ -147,7 +150,7 @@ class Scanning:
             if not texts:
                 break
             layer = Layer(texts)
-        findings = self._seal(most_specific(self.sightings, self.finder.yields))
+        findings = self._seal(judgement.conclude(most_specific(self.sightings, self.finder.yields)))
         unread = tuple(
             Unread(self.parts[i].pointer, "text", len(self.parts[i].text.encode("utf-8", "replace")), Opacity.BUDGET)
             for i in sorted(self.partial)
@@ -233,7 +236,8 @@ class Scanning:
 
     def _saturated(self, index: int, part: int) -> bool:
         """True when a detector has been seen so often in text of this provenance that more would say nothing new."""
-        return self.counts.get((index, self.parts[part].provenance, False), 0) >= self.finder.budget.per_detector
+        most = min(self.finder.budget.per_detector, self.finder.compiled[index].most)
+        return self.counts.get((index, self.parts[part].provenance, False), 0) >= most
 
     def _spend(self, units: int) -> None:
         self.work.units += units
@@ -329,7 +333,7 @@ class Scanning:
             return end
         tally = (index, self.parts[text.part].provenance, example)
         count = self.counts[tally] = self.counts.get(tally, 0) + 1
-        if count > self.finder.budget.per_detector:
+        if count > min(self.finder.budget.per_detector, c.most):
             return end
         self.seen.add(key)
         self.work.sightings += 1
@@ -369,6 +373,7 @@ def compile_detector(detector: Detector) -> Compiled:
         cost=1 + (shape.tail + shape.most) // 256,
         weight=16 if "phone" in kinds else 2,
         proves=bool(kinds - validators.SCREENS),
+        most=LINES if detector.data_class.startswith("source_code.") else 1 << 30,
     )
 
 

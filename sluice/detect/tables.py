@@ -15,18 +15,26 @@ WIDEST = 4_000
 """Longest line, in characters, that counts as a row."""
 
 _SPLIT = {d: re.compile(rf'[ ]*(?:"((?:[^"\n]|"")*)"|([^{re.escape(d)}\n]*))[ ]*(?:{re.escape(d)}|$)') for d in "\t|;,"}
+_EDGE = re.compile(r"[\w .\"'()/*-]{0,30}(?:[,;|\t\r\n]|\\[nt])")
+"""What follows a keyword in a heading: little more, then the end of the cell."""
 _RULE = re.compile(r"[\s|:+=-]+")
 
 
 def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
     """Spans of the cells below the heading that ends at `place`. Nothing when it stands in no table's first line."""
-    newline = "\n" if "\n" in text else "\\n"  # the text of a JSON body has its newlines escaped
-    step_over = len(newline)
-    before = text.rfind(newline, 0, place)
-    start = max(before + step_over if before >= 0 else 0, text.rfind('"', 0, place) + 1 if step_over == 2 else 0)
-    stop = _line_end(text, place, newline)
-    if stop - start > WIDEST or stop >= len(text):
+    if not _EDGE.match(text, place):
         return
+    reach = min(place + WIDEST, len(text))
+    newline = "\n" if text.find("\n", place, reach) >= 0 else "\\n"  # a JSON body has its newlines escaped
+    stop = text.find(newline, place, reach)
+    if stop < 0:
+        return
+    step_over = len(newline)
+    low = max(place - WIDEST, 0)
+    before = text.rfind(newline, low, place)
+    start = before + step_over if before >= 0 else low
+    if step_over == 2:
+        start = max(start, text.rfind('"', low, place) + 1)
     heading = text[start:stop]
     delimiter = max("\t|;,", key=heading.count)
     count = heading.count(delimiter)
@@ -57,5 +65,6 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
 
 
 def _line_end(text: str, at: int, newline: str) -> int:
-    stop = text.find(newline, at)
-    return len(text) if stop < 0 else stop
+    """Where the line ends, or a little beyond the widest row."""
+    stop = text.find(newline, at, at + WIDEST + 2)
+    return min(len(text), at + WIDEST + 1) if stop < 0 else stop
