@@ -129,6 +129,8 @@ def password(value: str) -> bool:
         return False
     if reference(value) or value.lower() in _WORDS or _DIGEST.search(value):
         return False
+    if value.isalpha() and scrambled(value):
+        return True
     if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _UUID.fullmatch(value):
         return False
     letters = any(c.isalpha() for c in value)
