@@ -258,7 +258,7 @@ def _check_node(node: dict[str, Any], role: str, allowed: Allowed) -> None:
             _check_function(node["func_name"], allowed)
         case "TableIdentifier" | "Identifier":
             parts = node.get("name_parts")
-            if kind == "Identifier" and not parts and str(node.get("name")).lower() in allowed.forbidden:
+            if kind == "Identifier" and len(parts or ()) < 2 and str(node.get("name")).lower() in allowed.forbidden:
                 name = str(node["name"])[:60]
                 raise refused(
                     f"{name!r} is the name of a function that is not allowed; qualify a column, as in `t.{name}`"
