@@ -56,7 +56,7 @@ test: setup-test ## run the tests (ARGS="tests/ledger -x" for some)
 	$(BIN)/python -m pytest $(or $(ARGS),tests --ignore=tests/agents --ignore=tests/bench)
 
 test-faults: setup-test ## the fault tests in full: every kill, error and delay, up to an hour
-	SLUICE_FAULTS=full $(BIN)/python -m pytest tests/faults
+	SLUICE_FAULTS=full $(BIN)/python -m pytest tests/faults tests/seal/test_sealer_crashes.py
 
 test-agents: setup-test $(AGENTS)/node_modules/.package-lock.json ## coding agents through the gate (downloads hundreds of MB)
 	$(BIN)/python -m pytest tests/agents
