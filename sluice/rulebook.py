@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import secrets
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from sluice.cache import Cache
 from sluice.detect import packs
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
+from sluice.detect.novelty import Novelty
 from sluice.errors import Misconfigured, Problem
 from sluice.metrics import know_providers
 from sluice.model import Rulebook
@@ -50,7 +52,8 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
     key = attempt(lambda: keys.fingerprint_key(settings))
     if problems or table is None or detectors is None or rules is None or key is None:
         raise Misconfigured(problems)
-    engine = Engine(detectors, Fingerprinter(*key), store=Cache(settings.cache_dir, key[0]))
+    store = Cache(settings.cache_dir, key[0])
+    engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)))
     know_providers(table.providers)
     digest = hashlib.sha256("\n".join((table.digest, engine.digest, rules.digest)).encode()).hexdigest()
     return Rulebook(targets=table, detectors=engine, policy=rules, digest=digest, loaded_at=clock())

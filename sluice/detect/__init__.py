@@ -8,6 +8,7 @@ The way a text takes, file by file:
     gates       which detectors can only match where something cheap to find stands (six digits, a base64 run)
     databases   all that is asked of hyperscan: blocks compiled, kept, run over a buffer
     engine      detectors compiled; one look at everything says where `re` has to
+    novelty     parts that this worker has read before: their findings are used again, marked `history`
     scanning    one scan on its way: each hit confirmed by `re`, keywords and validators, under a budget
     validators  named, pure judgements: checksums, structure, what looks like a password
     resolve     findings that overlap -> the most specific one

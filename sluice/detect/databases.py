@@ -37,8 +37,9 @@ SPARSE = 512
 
 
 DELIMITERS = (b",", b"\t", b"|", b";")
+LINE_ENDS = (b"\n", b"\\n")
 WIDEST = 16_384
-"""What divides the cells of a table, and the longest line that is a row of one, bytes (`tables`)."""
+"""What divides the cells and the rows of a table, and the longest row, bytes (`tables`)."""
 
 
 class Store(Protocol):
@@ -226,17 +227,21 @@ def _windows(data: bytes, places: list[int], reach: int) -> list[tuple[int, int]
 
 def _first_row(data: bytes, place: int, covered: int) -> int:
     """Where the first line of the table begins that the place stands in, or `covered` when that comes first: lines of
-    at most `WIDEST` bytes with a delimiter in each."""
+    at most `WIDEST` bytes with a delimiter in each. In a JSON body lines end in an escape."""
+    ends = [end for mark in LINE_ENDS if (end := data.find(mark, place, place + WIDEST)) >= 0]
+    stop = min(ends, default=len(data))
     low = place
-    stop = len(data) if (end := data.find(b"\n", place, place + WIDEST)) < 0 else end
     while low > covered:
-        start = data.rfind(b"\n", 0, stop) + 1
+        floor = max(covered, stop - WIDEST - 2)
+        start = max(data.rfind(mark, floor, stop) + len(mark) for mark in LINE_ENDS)
+        start = max(start, floor) if start > 1 else floor
         line = data[start:stop]
         if len(line) > WIDEST or not any(d in line for d in DELIMITERS):
             break
-        low, stop = start, start - 1
-        if start == 0:
+        low = start
+        if start <= floor:
             break
+        stop = start - (1 if data[start - 1 : start] == b"\n" else 2)
     return low
 
 

@@ -34,10 +34,11 @@ from sluice.detect import credentials, databases, gates, judgement, normalise, p
 from sluice.detect.databases import CompileError, Databases, Expression, Look, Store, compiles
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.layers import Text
+from sluice.detect.novelty import Novelty
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.detect.scanning import Budget, Compiled, Scanning, Work, compile_detector
 from sluice.errors import Cause, Unavailable
-from sluice.model import Credential, Detector, Part, PartKind, Provenance, RawCredential, Role, Scan
+from sluice.model import Credential, Detector, Finding, Part, PartKind, Provenance, RawCredential, Role, Scan
 
 __all__ = ["CompileError", "Engine", "Look", "compiles", "expressions", "keyword_expression", "oracle", "scan_text"]
 
@@ -59,11 +60,14 @@ class Engine:
         *,
         budget: Budget | None = None,
         store: Store | None = None,
+        novelty: Novelty | None = None,
     ) -> None:
-        """`store`: where compiled databases are kept. Raises `CompileError`."""
+        """`store`: where compiled databases are kept. `novelty`: memory of the parts that were scanned before; without
+        one every part is scanned and every finding is new. Raises `CompileError`."""
         self.detectors = tuple(detectors)
         self.fingerprinter = fingerprinter
         self.budget = budget or Budget()
+        self.novelty = novelty
         self.compiled = [compile_detector(d) for d in self.detectors]
         self.yields = {d.id: frozenset(d.overlaps) for d in self.detectors}
         chosen, self.roles = expressions(self.compiled)
@@ -111,10 +115,33 @@ class Engine:
     def measure(self, parts: tuple[Part, ...]) -> tuple[Scan, Work]:
         """`scan`, and what it cost."""
         try:
-            return Scanning(self, parts).run()
+            return Scanning(self, parts).run() if self.novelty is None else self._remembering(parts, self.novelty)
         except Exception as e:  # noqa: BLE001 - an exception may carry text of the request; only its place may leave
             failure = _place(e)
         raise Unavailable(Cause.SCAN_ERROR, f"detection failed: {failure}")
+
+    def _remembering(self, parts: tuple[Part, ...], novelty: Novelty) -> tuple[Scan, Work]:
+        """Scan the parts that are not remembered, and put what is known of the others beside it."""
+        recall = novelty.recall(parts)
+        fresh = recall.fresh
+        scanning = Scanning(self, tuple(parts[i] for i in fresh), lists=not recall.known)
+        scan, work = scanning.run()
+        found = [(fresh[place], f) for place, f in zip(scanning.places, scan.findings, strict=True)]
+        if not scanning.crowded:
+            of_part: dict[int, list[Finding]] = {i: [] for at, i in enumerate(fresh) if at not in scanning.partial}
+            for i, f in found:
+                if i in of_part and f.detector not in judgement.LISTS:
+                    of_part[i].append(f)
+            for i, findings in of_part.items():
+                novelty.keep(recall, i, tuple(findings))
+        if recall.known:
+            found += [(i, f) for i, findings in recall.known.items() for f in findings]
+            found.sort(key=_place_of)
+            whole = judgement.bulk_findings([f for _, f in found], self.fingerprinter)
+            found = sorted([*found, *((found[at][0], f) for at, f in whole)], key=_place_of)
+            if len(found) > self.budget.findings:
+                return Scanning(self, parts).run()  # more than one record holds: it chooses among all of them
+        return Scan(tuple(f for _, f in found), sum(recall.sizes), scan.unread), work
 
     # -------------------------------------------------------------------------------- what a scan asks (`Finder`)
 
@@ -125,6 +152,11 @@ class Engine:
     def mentions(self, window: str, words: frozenset[str]) -> bool:
         """True when one of the words stands in a lower-case text."""
         return any(word in words for _, word in self._words.iter(window))
+
+
+def _place_of(found: tuple[int, Finding]) -> tuple[int, int, int, str]:
+    part, f = found
+    return part, f.start, f.end, f.detector
 
 
 def scan_text(engine: Engine, text: str) -> Scan:

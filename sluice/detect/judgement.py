@@ -12,11 +12,11 @@ policy; a site's own may act on `phi.*` and `bulk.*`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from sluice.detect.evidence import normalised
+from sluice.detect.evidence import Fingerprinter, normalised, seal
 from sluice.detect.resolve import Sighting
-from sluice.model import Detector, Severity
+from sluice.model import Detector, Finding, Severity
 
 VERSION = 1
 """Part of the engine's digest: raised when a change here can change findings."""
@@ -80,14 +80,18 @@ BULK = tuple(
 """Classes, how many distinct values of one of them make a list, and what is then reported."""
 DETECTORS = (PHI, *(detector for _, _, detector in BULK))
 CLASSES = frozenset(d.data_class for d in DETECTORS)
+LISTS = frozenset(detector.id for _, _, detector in BULK)
+"""Detectors that are about a whole request, not about one part of it."""
 
 
-def conclude(kept: list[Sighting]) -> list[Sighting]:
-    """The sightings with what follows from them, in order of (part, start). `kept` is in that order."""
+def conclude(kept: list[Sighting], *, lists: bool = True) -> list[Sighting]:
+    """The sightings with what follows from them, in order of (part, start). `kept` is in that order. `lists`: with what
+    many of them say together, which needs the whole request."""
     if not kept:
         return kept
     whole = [*_joined_source(kept), *_phi(kept)]
-    whole += _bulk(whole)
+    if lists:
+        whole += _bulk(whole)
     whole.sort(key=lambda s: (s.part, s.start, s.end, s.detector.id))
     return whole
 
@@ -154,11 +158,43 @@ def _bulk(found: Iterable[Sighting]) -> list[Sighting]:
         values.setdefault(name, set()).add(normalised(name, s.value))
         if name not in first or (s.part, s.start) < (first[name].part, first[name].start):
             first[name] = s
+    return [_add(detector, first[name], f"{name} in bulk", 0.9) for detector, name in _over(values)]
+
+
+def bulk_findings(found: Sequence[Finding], fingerprinter: Fingerprinter) -> list[tuple[int, Finding]]:
+    """What `_bulk` adds, from findings that are sealed already, in their order: a fingerprint stands for its value.
+
+    With each the index of the finding that it is put beside.
+    """
+    values: dict[str, set[str]] = {}
+    first: dict[str, int] = {}
+    for i, f in enumerate(found):
+        if not f.example and f.status == "stable":
+            values.setdefault(f.data_class, set()).add(f.fingerprint)
+            first.setdefault(f.data_class, i)
     out = []
+    for detector, name in _over(values):
+        like = found[first[name]]
+        sealed = seal(
+            detector,
+            f"{name} in bulk",
+            fingerprinter,
+            pointer=like.pointer,
+            provenance=like.provenance,
+            start=like.start,
+            end=like.end,
+            validated=None,
+            confidence=0.9,
+            example=False,
+        )
+        out.append((first[name], sealed))
+    return out
+
+
+def _over(values: Mapping[str, Set[str]]) -> Iterator[tuple[Detector, str]]:
+    """The judgements that hold, each with the first class that has enough distinct values."""
     for prefixes, threshold, detector in BULK:
         names = sorted(n for n in values if n.startswith(prefixes))
         over = [n for n in names if len(values[n]) >= threshold]
         if over:
-            name = over[0]
-            out.append(_add(detector, first[name], f"{name} in bulk", 0.9))
-    return out
+            yield detector, over[0]

@@ -129,9 +129,15 @@ class Scanning:
     work: Work = field(default_factory=Work)
     sightings: list[Sighting] = field(default_factory=list, repr=False)
     seen: set[tuple[int, int, int, int]] = field(default_factory=set, repr=False)
-    counts: dict[tuple[int, Provenance, bool], int] = field(default_factory=dict)
+    counts: dict[tuple[int, Provenance | int, bool], int] = field(default_factory=dict)
     partial: set[int] = field(default_factory=set)
     limit: int = 0
+    lists: bool = True
+    """False: what many findings say together is concluded by the caller, who knows more of them."""
+    places: list[int] = field(default_factory=list)
+    """The part of each finding, in their order."""
+    crowded: bool = False
+    """A detector was not looked for any more in some part, because other parts had enough of it."""
 
     def run(self) -> tuple[Scan, Work]:
         """The whole scan, once."""
@@ -150,7 +156,7 @@ class Scanning:
             if not texts:
                 break
             layer = Layer(texts)
-        findings = self._seal(judgement.conclude(most_specific(self.sightings, self.finder.yields)))
+        findings = self._seal(judgement.conclude(most_specific(self.sightings, self.finder.yields), lists=self.lists))
         unread = tuple(
             Unread(self.parts[i].pointer, "text", len(self.parts[i].text.encode("utf-8", "replace")), Opacity.BUDGET)
             for i in sorted(self.partial)
@@ -163,6 +169,7 @@ class Scanning:
             self.partial.update(s.part for s in kept[most:])
             ranked = sorted(range(len(kept)), key=lambda i: (kept[i].example, -kept[i].detector.severity.rank, i))
             kept = [kept[i] for i in sorted(ranked[:most])]
+        self.places = [s.part for s in kept]
         return tuple(
             seal(
                 s.detector,
@@ -236,8 +243,16 @@ class Scanning:
 
     def _saturated(self, index: int, part: int) -> bool:
         """True when a detector has been seen so often in text of this provenance that more would say nothing new."""
-        most = min(self.finder.budget.per_detector, self.finder.compiled[index].most)
-        return self.counts.get((index, self.parts[part].provenance, False), 0) >= most
+        c = self.finder.compiled[index]
+        most = min(self.finder.budget.per_detector, c.most)
+        if self.counts.get((index, self._crowd(c, part), False), 0) < most:
+            return False
+        self.crowded = self.crowded or c.most >= self.finder.budget.per_detector
+        return True
+
+    def _crowd(self, c: Compiled, part: int) -> Provenance | int:
+        """Whose sightings count together: the lines of a part, for source code, otherwise all text of a provenance."""
+        return part if c.most < self.finder.budget.per_detector else self.parts[part].provenance
 
     def _spend(self, units: int) -> None:
         self.work.units += units
@@ -331,9 +346,10 @@ class Scanning:
         key = (text.part, index, first, last)
         if key in self.seen:
             return end
-        tally = (index, self.parts[text.part].provenance, example)
+        tally = (index, self._crowd(c, text.part), example)
         count = self.counts[tally] = self.counts.get(tally, 0) + 1
         if count > min(self.finder.budget.per_detector, c.most):
+            self.crowded = self.crowded or c.most >= self.finder.budget.per_detector
             return end
         self.seen.add(key)
         self.work.sightings += 1

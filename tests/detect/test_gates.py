@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from sluice.detect import gates
 from sluice.detect.engine import Engine, expressions
-from sluice.model import Part, PartKind, Provenance, Role
+from sluice.detect.evidence import Fingerprinter
+from sluice.model import Detector, Part, PartKind, Provenance, Role
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,28 @@ def test_windows_find_what_the_whole_text_finds(engine: Engine, pieces: list[str
     sparse = engine.scan((part,)).findings
     dense = Part("/noise", Role.USER, PartKind.TEXT, Provenance.USER, "1 2 3 4 5 6 7 8 9 x\n" * (20 + len(text) // 20))
     assert [f for f in engine.scan((part, dense)).findings if f.pointer == ""] == list(sparse)
+
+
+@pytest.fixture(scope="module")
+def everywhere(detectors: tuple[Detector, ...]) -> Engine:
+    """The same detectors with every gate left open: looked for in the whole text."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates, "in_a_row", lambda *_args, **_more: 0)
+        return Engine(detectors, Fingerprinter(b"k" * 32, "test"))
+
+
+def test_gates_lose_nothing(detectors: tuple[Detector, ...], engine: Engine, everywhere: Engine) -> None:
+    """On every example of every pack, bare, in long text, in JSON, in escapes and as a column far below its heading,
+    gates change no finding."""
+    assert {e.block for e in expressions(engine.compiled)[0]} > {"literal", "digits", "runs"}
+    filler = "the report of the meeting was sent to all of us. " * 20
+    for d in detectors:
+        texts = [*d.match, *d.reject]
+        heading = max(d.keywords, key=len, default="value")
+        table = f"name,{heading}\n" + "Ann,\n" * 200 + "".join(f"Bob,{t}\n" for t in texts if "\n" not in t)
+        guises = [g for t in texts for g in (t, f"{filler}\n{t}\n{filler}", json.dumps({"content": f"{filler}{t}"}))]
+        parts = tuple(
+            Part(str(i), Role.USER, PartKind.TEXT, Provenance.USER, t)
+            for i, t in enumerate([*guises, table, json.dumps({"content": table}), f"é{table}"])
+        )
+        assert engine.scan(parts) == everywhere.scan(parts), d.id
