@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +37,13 @@ def standing(ledger: Path, seal: Path) -> tuple[Standing, ...]:
 def _stream(stream: Path, directory: Path) -> Standing:
     now = time.time()
     size, age = 0, None
-    try:
+    # Broken files are `verify`'s to name; here they mean that nothing is known to be sealed, or durable.
+    with contextlib.suppress(ValueError, BadNote):
         if newest := store.newest(directory):
             size, age = checkpoint.unverified(newest.note).size, max(0.0, now - newest.at / 1e6)
+    durable = size
+    with contextlib.suppress(segment.NoRegularFile):
         durable = segment.acknowledged(stream) or size
-    except (ValueError, BadNote, segment.NoRegularFile):
-        durable = size  # broken files are `verify`'s to name
     lag = None
     if durable > size:
         first = _first_behind(stream, size, directory)
