@@ -16,6 +16,7 @@ A request's life, file by file:
       sluice.ledger       the record, durable and chained, before anything moves
     addons.guard        a `Clearance` lifts the refusal; anything else is an answer             (refusals.py)
     addons.outcome      how it ended: a second record
+      sluice.answers      what the answer says of itself, read as it streams past
     sluice.ship         ledger -> ClickHouse, exactly once, in a process of its own
 
 `errors.py` sorts faults by whose they are; `config` is every setting; `metrics.py` every metric; `supervisor.py`

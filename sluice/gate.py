@@ -212,6 +212,7 @@ class Gate:
         self._ledger = ledger
         self._resolver = resolver
         self._clock = clock
+        self._names = recording.Names()
         self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
         metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
 
@@ -278,7 +279,8 @@ class Gate:
             _RESPONSES(f"{outcome.upstream_status // 100}xx").inc()
         rulebook = self._rulebook
         try:
-            record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=_telltale(outcome, rulebook))
+            withhold = self._names.withheld(outcome, rulebook.detectors)
+            record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=withhold)
             await self._ledger.note(record)
         except Unavailable:
             log.error("outcome not recorded", extra={"facts": {"decision_id": outcome.exchange_id}})
@@ -334,15 +336,6 @@ def _suspicious(exchange: Exchange, rulebook: Rulebook) -> bool:
     try:
         return recording.tells(rulebook.detectors.scan((recording.labels(exchange),)).findings)
     except Exception:  # noqa: BLE001 - the record is poorer then, and still says who, when and why
-        return True
-
-
-def _telltale(outcome: Outcome, rulebook: Rulebook) -> bool:
-    """Whether the names in an answer hold something that no record may keep; yes, when that cannot be told."""
-    try:
-        part = recording.told(outcome)
-        return part is not None and recording.tells(rulebook.detectors.scan((part,)).findings)
-    except Exception:  # noqa: BLE001 - the record is poorer then, and still says how it ended
         return True
 
 

@@ -36,6 +36,7 @@ from sluice.model import (
     Role,
     Rulebook,
     Scan,
+    Scanner,
     Severity,
     Subject,
     Target,
@@ -47,6 +48,8 @@ MAX_TEXT = 256
 MAX_LIST = 64
 MAX_MATCHES = 200
 MAX_PARTS = 100
+MAX_NAMES = 1024
+"""Combinations of names in answers that are remembered as harmless."""
 LABELS = "request"
 """Pointer of the part that `labels` makes."""
 RESPONSE = "response"
@@ -253,17 +256,40 @@ def decision_record(
     )
 
 
-def told(outcome: Outcome) -> Part | None:
-    """**P** Every text of an upstream's choosing that an outcome record would keep, as one part for the detectors.
+class Names:
+    """Looks at every text of an upstream's choosing that an outcome record would keep.
 
-    A service may repeat in an id, a header or a tool's name what it was sent; when the detectors find something, the
-    record keeps none of these texts (`outcome_record`, `withhold`).
+    A service may repeat in an id, a header or a tool's name what it was sent. All but the id are the same in thousands
+    of answers: those that the detectors found nothing in are not scanned again, by the same detectors.
     """
-    texts = [outcome.org_id_seen, outcome.project_id_seen]
-    if (answer := outcome.answer) is not None:
-        texts += [answer.model, answer.id, answer.finish, *answer.calls]
-    text = "\n".join(t[:MAX_TEXT] for t in texts if t)
-    return Part(LABELS, Role.METADATA, PartKind.TEXT, Provenance.REQUEST, text) if text else None
+
+    def __init__(self) -> None:
+        self._clean: set[str] = set()
+        self._digest = ""
+
+    def withheld(self, outcome: Outcome, detectors: Scanner) -> bool:
+        """Whether the record may keep none of them; yes, when that cannot be told."""
+        answer = outcome.answer
+        usual = [outcome.org_id_seen, outcome.project_id_seen]
+        if answer is not None:
+            usual += [answer.model, answer.finish, *answer.calls]
+        names = "\n".join(t[:MAX_TEXT] for t in usual if t)
+        identity = ((answer.id if answer else None) or "")[:MAX_TEXT]
+        if self._digest != detectors.digest or len(self._clean) >= MAX_NAMES:
+            self._clean.clear()
+            self._digest = detectors.digest
+        known = names in self._clean
+        text = identity if known else f"{names}\n{identity}"
+        if not text.strip():
+            return False
+        part = Part(LABELS, Role.METADATA, PartKind.TEXT, Provenance.REQUEST, text)
+        try:
+            told = tells(detectors.scan((part,)).findings)
+        except Exception:  # noqa: BLE001 - the record is poorer then, and still says how it ended
+            return True
+        if not told and not known:
+            self._clean.add(names)
+        return told
 
 
 def outcome_record(outcome: Outcome, rulebook: Rulebook, evidence: Evidence, *, withhold: bool) -> Record:
@@ -386,7 +412,7 @@ def _exception(decision: Decision) -> str | None:
 
 def retention(classes: Iterable[str], evidence: Evidence) -> str:
     """How long a record is kept, decided with the decision: the longest class that its findings ask for. The periods
-    stand in the table's TTL."""
+    stand in `ship.retention`."""
     found = tuple(classes)
     if found and any(fnmatchcase(name, pattern) for name in found for pattern in evidence.phi_classes):
         return "phi"

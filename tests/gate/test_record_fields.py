@@ -51,7 +51,7 @@ def record(book: Rulebook, sent: Exchange, **clocks: Any) -> Record:
 
 def outcome(book: Rulebook, ended: Outcome) -> Record:
     """As `Gate.outcome` makes it."""
-    return recording.outcome_record(ended, book, Evidence(), withhold=gate._telltale(ended, book))
+    return recording.outcome_record(ended, book, Evidence(), withhold=recording.Names().withheld(ended, book.detectors))
 
 
 def test_a_request_of_an_agent(book: Rulebook) -> None:
@@ -214,6 +214,30 @@ def test_prose_is_no_name(book: Rulebook, prose: str) -> None:
     assert made.response_id == "resp_1"
 
 
+def test_harmless_names_are_scanned_once(book: Rulebook) -> None:
+    """Names that were clean before are not scanned again, ids always are, and a change of either is seen."""
+    seen: list[str] = []
+
+    class Counting:
+        digest = "d1"
+
+        def scan(self, parts: tuple[Any, ...]) -> Any:
+            seen.append(parts[0].text)
+            return book.detectors.scan(parts)
+
+    counting: Any = Counting()
+    names = recording.Names()
+    assert not names.withheld(ended(ANSWERED), counting)
+    assert not names.withheld(ended(replace(ANSWERED, id="resp_2")), counting)
+    assert seen[1] == "resp_2"
+    assert names.withheld(ended(replace(ANSWERED, id=KEY)), counting)
+    assert names.withheld(ended(replace(ANSWERED, model=KEY)), counting)
+    assert names.withheld(ended(replace(ANSWERED, model=KEY)), counting), "what was not clean is not remembered"
+    counting.digest = "d2"
+    assert not names.withheld(ended(ANSWERED), counting)
+    assert "gpt-5.5-2026-04-23" in seen[-1], "other detectors look again"
+
+
 def test_many_calls_are_counted(book: Rulebook) -> None:
     """Of an answer with more calls than a record lists, the last entry says how many more there were."""
     made = outcome(book, ended(replace(ANSWERED, calls=("a",) * 100)))
@@ -225,6 +249,7 @@ def test_names_are_withheld_when_detection_fails(book: Rulebook) -> None:
 
     class Broken:
         key_id = "k1"
+        digest = "d"
 
         def scan(self, parts: object) -> None:
             raise RuntimeError
