@@ -144,8 +144,8 @@ def password(value: str) -> bool:
     if " " in value and not digits:
         return False
     symbols = [c for c in value if not c.isalnum() and c not in "_-."]
-    if not digits and not symbols:
-        return False
+    if not digits and (not symbols or value.endswith("=")):
+        return False  # `username= password= version=` is a list of names
     return (kinds(value) >= 2 and entropy(value) >= 2.3) if digits else (kinds(value) >= 3 and entropy(value) >= 2.8)
 
 
@@ -156,7 +156,7 @@ def strong(value: str) -> bool:
     signed = any(not c.isalnum() and c not in "-_./:,;'" for c in value)
     if len(value) < 8 or kinds(value) < 3 or "=" in value or not any(c.isdigit() for c in value):
         return False
-    return (lettered or signed) and password(value) and entropy(value) >= 2.8
+    return (signed or (lettered and not wordlike(value))) and password(value) and entropy(value) >= 2.8
 
 
 def signed(value: str) -> bool:

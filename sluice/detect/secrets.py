@@ -26,9 +26,10 @@ _OTHERWISE = re.compile(
       | transaction | txn? | block | signature | merge | cherry.?pick | locale? | snapshot | device | nextPage\w*
       | (?:request|correlation|trace|span|session|build|image|message|event|job|run|task|order|user|account|project
           |org|organi[sz]ation|team|tenant|client|app|application|customer|workspace|page|object|node|id)[_\ -]?u?u?id
-      | uuid | guid | \bid | public[_\ -]?key\w* | publishable\w* | site[_\ -]?key )
+      | uuid | guid | \bu?id | public[_\ -]?key\w* | public[_\ -]?token | publishable\w* | [cx]srf\w{0,12}
+      | (?<![a-z])(?:next[_-]?)?(?:next|page|continuation|sync|cancellation)[_-]?token | site[_\ -]?key )
     ["'`\s:=@#(>,\\|-]{0,5}$
-    | [#@]$ | /(?:commit|blob|tree|raw|archive|sha256)s?/$ | \bsha\d{1,3}[:-]$ | \bkey\s{0,2}id["'\s:=]{0,4}$
+    | [#@]$ | /(?:commit|blob|tree|raw|archive|sha256)s?/$ | \bsha\d{1,3}[:-]$ | key[_\s-]{0,2}id["'`\s:=,>]{0,5}$
     """
 )
 """What says that the value behind it is something else."""

@@ -282,7 +282,15 @@ def _url_password(c: Candidate) -> Verdict:
         "***",
     }:
         return EXAMPLE
+    if secret.isalpha() and secret.islower() and _SAMPLE_HOST.search(c.value):
+        return EXAMPLE
     return EXAMPLE if passwords.placeholder(secret) else PASS
+
+
+_SAMPLE_HOST = re.compile(
+    r"@(?:[\w.-]*\.)?(?:example(?:\.[a-z]{2,4})?|host(?:name)?|server|proxyhost|domain(?:\.com)?)(?:[:/?]|$)"
+)
+"""RFC 2606 and what documentation writes: a word before such a host is no password."""
 
 
 def _connection_password(c: Candidate) -> Verdict:
