@@ -224,6 +224,7 @@ class Sealer:
             self._say_trouble(str(e))
             return
         self._ring, self._signer, self._list_stamp, self._trouble = ring, signer, self._stamp(), ""
+        self._copies.offer_keys(keyring.dump(ring.entries))
         current = str(ring.current.verifier)
         if current != self._announced.key:
             kind = "seal_key_made" if made or not self._announced.key else "seal_key_rotated"

@@ -6,10 +6,10 @@ Rules
 3. A copy is done when the other side said so (syslog over UDP never does). Until then it is pending, tried again with
    growing waits, and counted. After a restart everything newest is sent once more.
 
-A directory holds `<stream>/checkpoint` and `<stream>/checkpoints` as the seal directory does, so that
+A directory holds `<stream>/checkpoint`, `<stream>/checkpoints` and `keys.json` as the seal directory does, so that
 `sluice verify --witness` reads it; mount it from elsewhere, or it goes with the machine. HTTP: PUT of the note to
-`<url>/<stream>/checkpoint`; a status of 200 to 299 is a yes. Syslog: RFC 5424, one message with the note as base 64;
-TCP framed by octet counts (RFC 6587).
+`<url>/<stream>/checkpoint` and of the keys to `<url>/keys.json`; a status of 200 to 299 is a yes. Syslog: RFC 5424, one
+message with the note as base 64; TCP framed by octet counts (RFC 6587).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sluice import metrics
 from sluice.ledger import checkpoint
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import BadNote
-from sluice.seal import store
+from sluice.seal import keyring, store
 from sluice.seal.keyring import Keyring
 from sluice.seal.store import Sealed
 
@@ -56,6 +56,10 @@ class Witness(ABC):
     @abstractmethod
     def send(self, stream: str, sealed: Sealed) -> None:
         """Bring one checkpoint there. Raises OSError, `http.client.HTTPException` when that did not work."""
+
+    def send_keys(self, keys: bytes) -> None:
+        """Bring the list of public keys there (`keyring`), where there is a place for it. Raises as `send` does."""
+        del keys
 
     def newest(self, stream: str, ring: Keyring) -> Checkpoint | None:
         """The newest checkpoint of ours that it holds, where it can be asked. Raises OSError."""
@@ -79,6 +83,10 @@ class Directory(Witness):
             store.append(place / store.HISTORY, msgspec.json.encode(sealed) + b"\n")
         store.replace(place / store.LATEST, sealed.note.encode())
 
+    def send_keys(self, keys: bytes) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store.replace(self.path / keyring.FILE, keys, 0o644)
+
     def newest(self, stream: str, ring: Keyring) -> Checkpoint | None:
         try:
             note = (self.path / stream / store.LATEST).read_text("utf-8", "replace")
@@ -97,11 +105,14 @@ class Http(Witness):
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def send(self, stream: str, sealed: Sealed) -> None:
+        self._put(f"{urllib.parse.quote(stream)}/checkpoint", sealed.note.encode(), "text/plain; charset=utf-8")
+
+    def send_keys(self, keys: bytes) -> None:
+        self._put(keyring.FILE, keys, "application/json")
+
+    def _put(self, name: str, data: bytes, kind: str) -> None:
         request = urllib.request.Request(  # noqa: S310 - the operator's own http or https address
-            f"{self._url}/{urllib.parse.quote(stream)}/checkpoint",
-            data=sealed.note.encode(),
-            method="PUT",
-            headers={"content-type": "text/plain; charset=utf-8"},
+            f"{self._url}/{name}", data=data, method="PUT", headers={"content-type": kind}
         )
         with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             answer.read(1024)
@@ -164,6 +175,11 @@ class Copies:
         for desk in self._desks:
             desk.offer(stream, sealed)
 
+    def offer_keys(self, keys: bytes) -> None:
+        """The list of public keys goes the same way: a witness's copies can be checked after a rotation too."""
+        for desk in self._desks:
+            desk.offer(keyring.FILE, keys)
+
     @property
     def pending(self) -> int:
         """Newest checkpoints that a witness does not have yet."""
@@ -183,7 +199,7 @@ class _Desk:
         self._witness = witness
         self._waits = waits
         self._changed = threading.Condition()
-        self._newest: dict[str, Sealed] = {}
+        self._newest: dict[str, Sealed | bytes] = {}
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"witness-{witness.kind}", daemon=True)
         self.start: Callable[[], None] = self._thread.start
@@ -192,7 +208,7 @@ class _Desk:
     def pending(self) -> int:
         return len(self._newest)
 
-    def offer(self, stream: str, sealed: Sealed) -> None:
+    def offer(self, stream: str, sealed: Sealed | bytes) -> None:
         with self._changed:
             self._newest[stream] = sealed
             self._changed.notify()
@@ -214,7 +230,10 @@ class _Desk:
                     return
                 stream, sealed = next(iter(self._newest.items()))
             try:
-                self._witness.send(stream, sealed)
+                if isinstance(sealed, bytes):
+                    self._witness.send_keys(sealed)
+                else:
+                    self._witness.send(stream, sealed)
             except (OSError, ValueError, http.client.HTTPException) as e:
                 failures += 1
                 metrics.SEAL_WITNESS_FAILURES.labels(kind=self._witness.kind).inc()

@@ -15,7 +15,8 @@ import pytest
 
 from sluice import metrics
 from sluice.ledger.note import b64
-from sluice.seal import store
+from sluice.proof import trust, verify
+from sluice.seal import keys, store
 from sluice.seal.store import Sealed
 from sluice.seal.witness import Copies, Directory, Http, Syslog, make
 from tests.seal import seal_rig as rig
@@ -72,7 +73,8 @@ def test_http_put(server: Server) -> None:
     witness = make(server.url)
     assert isinstance(witness, Http)
     witness.send("n-w0", SEALED)
-    assert server.kept == {"/seals/n-w0/checkpoint": NOTE.encode()}
+    witness.send_keys(b"[]")
+    assert server.kept == {"/seals/n-w0/checkpoint": NOTE.encode(), "/seals/keys.json": b"[]"}
     server.status = 503
     with pytest.raises(OSError, match="503"):
         witness.send("n-w0", SEALED)
@@ -154,6 +156,23 @@ def test_sealing_goes_on_without_its_witnesses(tmp_path: Path) -> None:
         place.unlink()
         rig.until(lambda: (place / "n-w0" / "checkpoint").exists())
     assert (place / "n-w0" / "checkpoint").read_text() == (settings.seal_dir / "n-w0" / "checkpoint").read_text()
+
+
+def test_a_witness_alone_can_be_checked_after_a_rotation(tmp_path: Path) -> None:
+    """The keys' chain lies beside the copies: whoever holds the first public key can check everything that came."""
+    witness = tmp_path / "witness"
+    settings = rig.deployment(tmp_path, witnesses=(witness,))
+    rig.write(settings, 20)
+    with rig.sealing(tmp_path):
+        rig.until(lambda: (witness / "n-w0" / "checkpoint").exists())
+        first = rig.ring(settings).current.verifier
+        keys.rotate(settings)
+        rig.write(settings, 20, first=20)
+        rig.until(lambda: "\n44\n" in (witness / "n-w0" / "checkpoint").read_text())
+    believed = trust.load(None, [witness], [first])
+    assert believed.faults == {}
+    assert [p.size for p in believed.points["n-w0"]][-1] == 44
+    assert verify.ledger(settings.ledger_dir, believed).sound
 
 
 def test_the_process_does_not_seal_what_a_witness_contradicts(tmp_path: Path) -> None:
