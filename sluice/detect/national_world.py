@@ -270,6 +270,18 @@ def us_mbi(value: str) -> bool:
     return bool(re.fullmatch(rf"[1-9]{letter}{either}\d{letter}{either}\d{letter}{{2}}\d\d", _compact(value)))
 
 
+def cn_resident(value: str) -> bool:
+    """Chinese resident identity number (GB 11643): province, date of birth, serial, ISO 7064 modulo 11-2.
+
+    The library asks for a county that exists; those of many who live have been renamed since.
+    """
+    n = value.upper()
+    if not re.fullmatch(r"[1-8]\d{16}[0-9X]", n) or not "1900" <= n[6:10] <= "2039":
+        return False
+    rest = _weighted(n[:17], (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11
+    return day_exists(int(n[10:12]), int(n[12:14])) and "10X98765432"[rest] == n[17]
+
+
 def kr_rrn(value: str) -> bool:
     """Korean resident number: date, century and sex, weights 2 to 9 and 2 to 5 modulo 11 (till October 2020)."""
     n = digits(value)
@@ -283,7 +295,20 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     for check in (
         *(de_id_card, lu_matricule, hu_tax, hu_taj, hu_personal, kz_iin, ru_snils, by_personal, ir_melli, sa_id),
         *(kw_civil, eg_national, vn_cccd, lk_nic, uy_ci, gt_cui, sv_dui, es_naf, pt_niss, pl_id_card, pl_passport),
-        *(br_pis, br_cns, mx_nss, mx_rfc, al_nid, ca_health_on, ca_ramq, nz_nhi, gb_driving, us_mbi, kr_rrn),
+        *(
+            br_pis,
+            br_cns,
+            mx_nss,
+            mx_rfc,
+            al_nid,
+            ca_health_on,
+            ca_ramq,
+            nz_nhi,
+            gb_driving,
+            us_mbi,
+            kr_rrn,
+            cn_resident,
+        ),
     )
 }
 STRUCTURE = frozenset({"eg_national", "vn_cccd", "lk_nic", "al_nid", "ca_ramq", "gb_driving", "us_mbi"})

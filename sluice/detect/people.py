@@ -46,6 +46,7 @@ NOT_NAMES = frozenset(
     full middle given family surname username title phone email address date birth gender age value string number id
     code api server database client cluster studio pro plus max mini cloud web app mobile desktop windows linux
     java python javascript react angular node docker google microsoft amazon apple facebook oracle
+    optional required str string int float bool bytes dict tuple union literal callable sequence iterable mapping object
     show get set add list all any new open closed pending active status type key data info file path
     """.split()  # noqa: SIM905 - words read better as words
 )
@@ -59,9 +60,12 @@ _THING = re.compile(
 )
 
 
+GAZETTEERS = ("given-names", "ambiguous-names", "family-names")
+
+
 @cache
 def names(which: str) -> frozenset[str]:
-    """The lower-case names of a gazetteer: `given-names` or `family-names`."""
+    """The lower-case names of a gazetteer: `given-names`, `ambiguous-names` or `family-names`."""
     text = (config.signatures_dir() / "lists" / f"{which}.txt").read_text("utf-8")
     return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
 
@@ -69,7 +73,7 @@ def names(which: str) -> frozenset[str]:
 @cache
 def digest() -> str:
     """SHA-256 of the gazetteers: another name in them changes findings."""
-    lists = [sorted(names(which)) for which in ("given-names", "family-names")]
+    lists = [sorted(names(which)) for which in GAZETTEERS]
     return sha256("\n".join(word for words in lists for word in words).encode()).hexdigest()
 
 
@@ -83,8 +87,10 @@ def full_name(value: str, behind: str) -> bool:
         return False
     lowered = [w.lower().rstrip(".") for w in words]
     first, last = lowered[0].split("-"), lowered[-1].split("-")[-1]
-    if names("given-names").isdisjoint(first) or any(w in NOT_NAMES for w in lowered):
+    if last in NOT_NAMES or any(w in NOT_NAMES for w in lowered[1:]):
         return False
+    if names("given-names").isdisjoint(first):
+        return not names("ambiguous-names").isdisjoint(first) and last in names("family-names")
     return last in names("family-names") or last in names("given-names") or len(last) >= 4
 
 
@@ -97,9 +103,14 @@ def labelled_name(value: str) -> bool:
     return any(len(w) > 1 for w in words) and not (value.isupper() and len(value) < 3)
 
 
+def announced_name(value: str) -> bool:
+    """A labelled name of two words, or of one that is in a gazetteer: `name: Widget` is code."""
+    return labelled_name(value) and (len(_WORD.findall(value)) > 1 or known_name(value))
+
+
 def known_name(value: str) -> bool:
     """A labelled name of which at least one word is in a gazetteer: for labels that other things have too."""
     if not labelled_name(value):
         return False
-    given, family = names("given-names"), names("family-names")
-    return any(w.lower() in given or w.lower() in family for w in _WORD.findall(value))
+    words = {w.lower() for w in _WORD.findall(value)}
+    return any(not words.isdisjoint(names(which)) for which in GAZETTEERS)

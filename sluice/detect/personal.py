@@ -76,7 +76,7 @@ def vin(value: str) -> bool:
             strict=True,
         )
     )
-    if not re.fullmatch(r"[A-HJ-NPR-Z0-9]{17}", n) or n.isdigit() or n.isalpha():
+    if not re.fullmatch(r"[A-HJ-NPR-Z0-9]{17}", n) or not 3 <= sum(c.isalpha() for c in n) <= 14:
         return False
     rest = sum(values[c] * w for c, w in zip(n, weights, strict=True)) % 11
     return n[8] == ("X" if rest == 10 else str(rest))
@@ -178,11 +178,14 @@ _DATE = re.compile(
 )
 
 
+_NO_PHONE = re.compile(rf"(?:{_DATE.pattern})(?!\d)|\d{{1,4}}\.\d{{5,}}$|\d{{1,2}}:\d\d")
+
+
 def phone_shape(value: str) -> bool:
     """Seven to fifteen digits, no date: for numbers that the text itself calls a telephone number."""
     number = value.lower().partition("x")[0].partition("ext")[0]
     n = digits(number)
-    return 7 <= len(n) <= 16 and len(set(n)) > 2 and not _DATE.fullmatch(number.strip())
+    return 7 <= len(n) <= 16 and len(set(n)) > 2 and not _NO_PHONE.match(number.strip())
 
 
 def nanp_shape(value: str) -> bool:
@@ -190,6 +193,22 @@ def nanp_shape(value: str) -> bool:
     n = digits(value.lower().partition("x")[0].partition("ext")[0])
     n = n[-10:]
     return len(n) == 10 and n[0] in "23456789" and n[3] in "23456789" and len(set(n)) > 2
+
+
+_NO_ID = re.compile(rf"{_DATE.pattern}|\d{{5}}-\d{{4}}")
+"""Dates and ZIP+4 codes."""
+
+
+def id_shape(value: str) -> bool:
+    """Six to eighteen letters and digits, at least four of them digits, and no date."""
+    n = re.sub(r"[^A-Z0-9]", "", value.upper())
+    return 6 <= len(n) <= 18 and len(digits(n)) >= 4 and len(set(n)) > 2 and not _NO_ID.fullmatch(value.strip())
+
+
+def card_like(value: str) -> bool:
+    """Luhn over 12 to 19 digits that begin like a card of any scheme, also of ranges that are no longer issued."""
+    n = digits(value)
+    return 12 <= len(n) <= 19 and (n[0] in "3456" or n[:4] in {"2131", "1800"}) and len(set(n)) > 1 and luhn(n)
 
 
 def icd10(value: str) -> bool:
@@ -201,9 +220,19 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     check.__name__: check
     for check in (
         *(birth_date, imei, vin, vin_form, npi, dea, mrz, iso_country, gb_postcode, coordinates, bitcoin),
-        *(phone_shape, nanp_shape, icd10),
+        *(phone_shape, nanp_shape, icd10, card_like, id_shape),
     )
 }
 SCREENS = frozenset(
-    {"birth_date", "vin_form", "gb_postcode", "coordinates", "phone_shape", "nanp_shape", "icd10", "iso_country"}
+    {
+        "birth_date",
+        "vin_form",
+        "gb_postcode",
+        "coordinates",
+        "phone_shape",
+        "nanp_shape",
+        "icd10",
+        "id_shape",
+        "iso_country",
+    }
 )

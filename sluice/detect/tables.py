@@ -38,7 +38,7 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
     heading = text[start:stop]
     delimiter = max("\t|;,", key=heading.count)
     count = heading.count(delimiter)
-    if not count:
+    if delimiter not in heading.strip().strip(delimiter):  # one word with a comma behind it, as in a list of strings
         return
     column = heading.count(delimiter, 0, place - start)
     split = _SPLIT[delimiter]

@@ -75,6 +75,7 @@ SCREENS = (
             "unspoken",
             "person_name",
             "labelled_name",
+            "announced_name",
             "known_name",
         }
     )
@@ -474,6 +475,8 @@ def _stdnum(name: str) -> Validator:
         except (ValidationError, ValueError, IndexError, KeyError):
             return FAIL
         compact = re.sub(r"[^0-9A-Za-z]", "", c.value)
+        if compact in "1234567890123456789":
+            return EXAMPLE
         return FAIL if len(set(compact)) < 3 else PASS  # 000000000 and 111111111 pass many a checksum
 
     return validator
@@ -535,6 +538,7 @@ _PLAIN: dict[str, Validator] = {
     "user_password": _user_password,
     **{name: _simple(check) for name, check in (national_world.CHECKS | personal.CHECKS).items()},
     "labelled_name": _simple(people.labelled_name),
+    "announced_name": _simple(people.announced_name),
     "known_name": _simple(people.known_name),
     "person_name": lambda c: PASS if people.full_name(c.value, c.text[c.end : c.end + 24]) else FAIL,
 }
@@ -563,5 +567,5 @@ def names() -> list[str]:
 def warm() -> None:
     """Load what the libraries load late, so that no request pays for it."""
     phonenumbers.PhoneMetadata.load_all()
-    for gazetteer in ("given-names", "family-names"):
+    for gazetteer in people.GAZETTEERS:
         people.names(gazetteer)
