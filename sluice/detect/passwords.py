@@ -192,7 +192,7 @@ def scrambled(value: str) -> bool:
     """
     letters = [c for c in value if c.isalpha()]
     turns = sum(a.isupper() != b.isupper() for a, b in pairwise(letters))
-    return len(letters) >= 16 and turns * 10 >= len(letters) * 3
+    return len(letters) >= 16 and turns * 10 >= len(letters) * 3 and not wordlike(value)
 
 
 def wordlike(value: str) -> bool:
