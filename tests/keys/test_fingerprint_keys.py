@@ -66,11 +66,11 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
 
 
 def under(book: Rulebook, key: bytes, key_id: str = "k1") -> tuple[Record, Record]:
-    """Decision and outcome of the exchange with one fingerprint key."""
+    """Decision and outcome of the exchange with one fingerprint key. The detectors are compiled once for all keys."""
     engine = book.detectors
     assert isinstance(engine, Engine)
     mine = Engine.__new__(Engine)
-    mine.__dict__.update(engine.__dict__ | {"fingerprinter": Fingerprinter(key, key_id)})
+    mine.__dict__.update(engine.__dict__ | {"fingerprinter": Fingerprinter(key, key_id), "novelty": None})
     rules = replace(book, detectors=mine)
     settings = Settings()
     seen = gate.inspect(EXCHANGE, rules, settings.limits, Resolver.load(settings))
