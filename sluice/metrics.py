@@ -170,6 +170,15 @@ SEAL_WITNESS_PENDING = Gauge(
     "sluice_seal_witness_pending", "Newest checkpoints that a witness does not have.", multiprocess_mode="mostrecent"
 )
 
+RECONCILE_DIFFERENCE = Gauge(
+    "sluice_reconcile_difference",
+    "Records of the ledgers that ClickHouse lacks, plus rows that it has twice. Zero is the goal.",
+    multiprocess_mode="mostrecent",
+)
+LEDGER_PRUNED = Counter(
+    "sluice_ledger_segments_pruned", "Ledger segments deleted after ClickHouse was found to hold them."
+)
+
 INFLIGHT_REQUESTS = Gauge("sluice_inflight_requests", "Requests in inspection.", multiprocess_mode="livesum")
 INFLIGHT_BYTES = Gauge("sluice_inflight_bytes", "Request bytes held for inspection.", multiprocess_mode="livesum")
 CONNECTIONS = Gauge("sluice_client_connections", "Open client connections.", multiprocess_mode="livesum")

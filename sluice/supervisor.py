@@ -246,18 +246,17 @@ class Appliance:
         ]
         if self._stopping:
             found.insert(0, "stopping")
-        if not self._was_ready and self._shipper.state is State.READY and self._store != "open":
-            found.append(f"the event store is {self._store}")
         return tuple(what for what in found if what)
 
     @property
     def _store(self) -> object:
-        return self._shipper.facts.get("store", "being opened")
+        return self._shipper.facts.get("store", "open")  # its first heartbeat says
 
     def _degraded(self) -> tuple[str, ...]:
         """What keeps nothing from being decided and recorded, and yet calls for a person."""
         found = []
-        if self._was_ready and self._store != "open":
+        # Evidence is in the ledger, so a store that is down keeps nobody from working, from the first second on.
+        if self._shipper.state is State.READY and self._store != "open":
             found.append(f"the event store is {self._store}: events wait in the ledger")
         found += self._unsealed()
         others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]

@@ -34,6 +34,8 @@ _COMMANDS = {
     "tail": "sluice.cli.tail",
     "sql": "sluice.cli.sql",
     "schema": "sluice.cli.schema",
+    "ship": "sluice.cli.ship",
+    "hold": "sluice.cli.hold",
     "verify": "sluice.cli.verify",
     "prove": "sluice.cli.prove",
     "evidence": "sluice.cli.evidence",

@@ -107,6 +107,8 @@ class Evidence(Section, frozen=True):
     """Size at which a ledger segment is closed and the next one begun."""
     disk_low_bytes: int = 256 * 1024 * 1024
     """Free space below which nothing is forwarded, so that the ledger never meets a full disk."""
+    keep_days: float = 7.0
+    """Days that a ledger segment is kept after it was closed, and longer until it is sealed and found in ClickHouse."""
     address: str = "full"
     """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
     user_agent: bool = True

@@ -13,6 +13,11 @@
     deadletters  what ClickHouse will never take
     delivery     one round: wait, freeze, insert, advance
     answers      questions on a socket, each in a thread of its own
+    reconcile    ledger against store; segments that may go
+    retention    partitions of the store whose time is over
+    holds        what may not be deleted
+    keeping      when these three have their turn
+    again        shipping everything once more
     shipper      the process
     query        the asking side
 

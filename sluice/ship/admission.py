@@ -23,6 +23,8 @@ NOT_A_READING_STATEMENT = 36
 """What `parseQueryToJSON` says of statements that it does not know: BAD_ARGUMENTS."""
 _CODE = re.compile(r"Code: (\d+)")
 _VERSION = re.compile(r" \(version [\d.]+(?: \(official build\))?\)")
+_EXPECTED = re.compile(r"Expected one of: (?P<names>[^.]*?)(?=\.|: In scope| \([A-Z_]+\)|\Z)", re.DOTALL)
+EXPECTED_SHOWN = 4
 _NAME = re.compile(r" \([A-Z0-9_]+\)\Z")
 _SCOPE = ": In scope SELECT "
 _DESCRIBED = re.compile(r"\s*desc(?:ribe)?\s+(?:table\s+)?\((?P<inner>.*)\)\s*(?:format\s+(?P<format>\w+)\s*)?;?\s*",
@@ -115,4 +117,11 @@ def words_of(error: BaseException) -> str:
     """ClickHouse's own words: without the client's and without the version, which only pads them."""
     text = str(error)
     start = text.find("DB::Exception: ")
-    return _VERSION.sub("", text[start + len("DB::Exception: ") :] if start >= 0 else text).strip()
+    words = _VERSION.sub("", text[start + len("DB::Exception: ") :] if start >= 0 else text).strip()
+    return _EXPECTED.sub(_short, words)
+
+
+def _short(found: re.Match[str]) -> str:
+    """The parser lists everything that could stand there, up to hundreds of words; the first few are the nearest."""
+    names = found["names"].split(", ")
+    return f"Expected one of: {', '.join(names[:EXPECTED_SHOWN])}, ..." if len(names) > EXPECTED_SHOWN else found[0]

@@ -87,6 +87,11 @@ class Outbox:
         read = self.waiting[-1].after.seq if self.waiting else 0
         return max(reader.acknowledged(self.stream) or 0, read, done) - done
 
+    @property
+    def delivered(self) -> int:
+        """The number behind everything that ClickHouse has acknowledged."""
+        return self.state.cursor.seq if self.state.cursor else 0
+
     def freeze(self, limit: int) -> Batch:
         """Fix the next batch on disk: at most `limit` records that wait, of one epoch. There must be one."""
         epoch = self.waiting[0].epoch
@@ -119,7 +124,7 @@ class Outbox:
         self.waiting = [e for e in self.waiting if _order(e.after) > end]
         if self._read is None or _order(self._read) < end:
             self._read = batch.end
-        if not self.waiting:
+        if not self.pending:
             self.settle()
 
     def _load(self) -> State:

@@ -78,7 +78,15 @@ class StoreError(SluiceError):
         self.code = code
 
 
-class Store(Protocol):
+class Asked(Protocol):
+    """A store that is asked, by whoever can reach it."""
+
+    def select(self, sql: str, form: str) -> bytes:
+        """Answer a question in a ClickHouse format. Raises `SqlError`."""
+        ...
+
+
+class Store(Asked, Protocol):
     """Where events go. Everything but `select` and `interrupt` is for one thread; those are for any."""
 
     def migrate(self) -> list[str]:

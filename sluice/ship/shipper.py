@@ -27,6 +27,7 @@ from sluice.ship.clickhouse import Store, StoreError, open_store
 from sluice.ship.delivery import Delivery
 from sluice.ship.http import interface
 from sluice.ship.http.listener import Listener
+from sluice.ship.keeping import Keeping
 from sluice.ship.query import NOT_OPEN, bind
 from sluice.ship.sqlgate import SqlError
 
@@ -85,11 +86,12 @@ class Shipper:
             batch_seconds=settings.clickhouse.batch_seconds,
             step=step,
         )
+        self._keeping = Keeping(settings, self.delivery, directory(settings))
 
     def run(self) -> None:
         """Until `stopping` is set. Raises `Misconfigured`."""
         self._status.say("starting")
-        tempfile.tempdir = str(_scratch(self._settings))  # the client library hands rows to the engine in files
+        tempfile.tempdir = str(_scratch(self._settings))  # what libraries leave in files stays below `var`
         self._open()
         answers = Answers(bind(self._settings.run_dir), self._select)
         answers.start()
@@ -112,8 +114,11 @@ class Shipper:
                 if time.monotonic() >= retry_at and not self._open():
                     retry_at, wait = time.monotonic() + wait, min(30.0, wait * 2)
                 self.stopping.wait(POLL_SECONDS)
-            elif not self.delivery.round(self._store):
-                self.stopping.wait(POLL_SECONDS)
+            else:
+                shipped = self.delivery.round(self._store)
+                self._keeping.turn(self._store)
+                if not shipped:
+                    self.stopping.wait(POLL_SECONDS)
         until = time.monotonic() + LAST_ROUND_SECONDS
         while self._store is not None and time.monotonic() < until and self.delivery.round(self._store, flush=True):
             self._moved = time.monotonic()

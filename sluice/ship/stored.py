@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.ledger.reader import Entry
-from sluice.ship.clickhouse import TABLE, Store, StoreError
+from sluice.ship.clickhouse import TABLE, Asked, StoreError
 from sluice.ship.sqlgate import SqlError
 
 
-def below(store: Store, stream: str) -> int:
+def below(store: Asked, stream: str) -> int:
     """The number behind the last record of a stream that the store holds; 0 when it holds none. Raises `StoreError`."""
     (count, last), *_ = _ask(store, "count(), max(seq)", stream)
     return last + 1 if count else 0
 
 
-def count(store: Store, stream: str, first: int, last: int | None = None, *, epoch: int | None = None) -> int:
+def count(store: Asked, stream: str, first: int, last: int | None = None, *, epoch: int | None = None) -> int:
     """How many records of a stream the store holds, each once, from number `first` to `last`. Raises `StoreError`."""
     more = f"AND seq >= {first}" + (f" AND seq <= {last}" if last is not None else "")
     more += f" AND epoch = {epoch}" if epoch is not None else ""
@@ -23,7 +23,20 @@ def count(store: Store, stream: str, first: int, last: int | None = None, *, epo
     return number
 
 
-def missing(store: Store, entries: Sequence[Entry]) -> list[Entry]:
+def rows(store: Asked, stream: str, first: int, last: int) -> int:
+    """How many rows the store holds of these numbers, doubled ones counted twice. Raises `StoreError`."""
+    (number, *_), *_ = _ask(store, "count()", stream, f"AND seq BETWEEN {first} AND {last}")
+    return number
+
+
+def exactly(store: Asked, stream: str, epoch: int, first: int, last: int) -> tuple[int, int]:
+    """(rows, different records) that the store holds of these numbers of one epoch. Raises `StoreError`."""
+    where = f"AND epoch = {epoch} AND seq BETWEEN {first} AND {last}"
+    (number, distinct), *_ = _ask(store, "count(), uniqExact(seq)", stream, where)
+    return number, distinct
+
+
+def missing(store: Asked, entries: Sequence[Entry]) -> list[Entry]:
     """The records of one stream that the store does not hold. Raises `StoreError`.
 
     Compared by epoch, number and time to the microsecond: a stream that began anew under an old name is another one.
@@ -37,7 +50,7 @@ def missing(store: Store, entries: Sequence[Entry]) -> list[Entry]:
     return [e for e in entries if (e.epoch, e.seq, e.at) not in held]
 
 
-def _ask(store: Store, what: str, stream: str, more: str = "") -> list[tuple[int, ...]]:
+def _ask(store: Asked, what: str, stream: str, more: str = "") -> list[tuple[int, ...]]:
     name = stream.replace("\\", "\\\\").replace("'", "\\'")
     sql = f"SELECT {what} FROM {TABLE} WHERE chain_id = '{name}' {more}"  # noqa: S608 - the name is escaped
     try:

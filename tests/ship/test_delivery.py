@@ -12,11 +12,11 @@ import pytest
 from sluice.errors import Misconfigured
 from sluice.ledger import segment
 from sluice.ledger.record import decode
-from sluice.ship import batches, retries
+from sluice.ship import batches, retries, rows
 from sluice.ship.clickhouse import Embedded, StoreError
 from sluice.ship.deadletters import DeadLetters
 from sluice.ship.delivery import Delivery
-from sluice.ship.rows import Event
+from sluice.ship.rows import Event, event
 from sluice.ship.sqlgate import SqlError
 from tests.ship.ship_rig import MONTH, NOVEMBER, Memory, decision, write
 
@@ -189,11 +189,11 @@ def test_an_error_of_the_store_is_never_taken_for_one_of_a_row(rig: Rig) -> None
     for error in errors:
         assert retries.means(error.code, str(error)) is not retries.Means.ROW
         rig.store.fail = lambda _, error=error: error  # type: ignore[misc]
-        rig.now += 100
+        rig.now += 200
         rig.delivery.round(rig.store)
     assert DeadLetters(rig.directory).read("n-w0") == []
     rig.store.fail = lambda _: None
-    rig.now += 100
+    rig.now += 200
     rig.drain()
     assert rig.store.seqs == all_seqs(rig.ledger)
 
@@ -381,6 +381,84 @@ def test_a_full_disk_for_the_cursor_is_an_outage(rig: Rig, monkeypatch: pytest.M
     rig.now += 60
     rig.drain()
     assert rig.store.seqs == all_seqs(rig.ledger)
+
+
+@pytest.mark.parametrize("window", [3, 10_000])
+def test_lost_answers_across_months_and_a_tiny_window(rig: Rig, window: int) -> None:
+    """Every third answer is lost while other streams push the tokens out of the window: still each row once."""
+    rig.store = Memory(window)
+    for slot in range(4):
+        shifted = [decision(n + 1000 * slot, ts_received=NOVEMBER + (n % 3) * MONTH + n) for n in range(60)]
+        write(rig.ledger, shifted, slot=slot)
+    real, calls = rig.store.insert, 0
+
+    def insert(payload: bytes, token: str, table: str = "events") -> None:
+        nonlocal calls
+        calls += 1
+        real(payload, token, table)
+        if calls % 3 == 0:
+            raise StoreError(209, "timeout exceeded")
+
+    rig.store.insert = insert  # type: ignore[method-assign]
+    for _ in range(300):
+        rig.now += 40
+        rig.delivery.round(rig.store)
+    assert rig.delivery.standing.pending == 0
+    for slot in range(4):
+        rows = sorted(r["seq"] for r in rig.store.rows if r["chain_id"] == f"n-w{slot}")
+        assert rows == all_seqs(rig.ledger, f"n-w{slot}")
+    assert calls > 40
+
+
+def test_an_old_state_file_doubles_nothing_and_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Yesterday's cursor is restored: how many rows the store is ahead is said exactly, before anything is sent."""
+    write(rig.ledger, [decision(n) for n in range(30)])
+    rig.drain()
+    old = (rig.directory / "n-w0.json").read_bytes()
+    write(rig.ledger, [decision(n) for n in range(30, 60)])
+    rig.drain()
+    (rig.directory / "n-w0.json").write_bytes(old)
+    rig.store.tokens.clear()  # outside of the window
+    attempts = len(rig.store.attempts)
+    rig.restarted(batch_rows=7)
+    with caplog.at_level("WARNING"):
+        rig.delivery.round(rig.store, flush=True)
+    (said,) = [r.__dict__["facts"] for r in caplog.records if "does not know of" in r.message]
+    assert (said["known"], said["held"], said["rows"]) == (32, 64, 32)
+    rig.drain()
+    assert len(rig.store.attempts) == attempts
+    write(rig.ledger, [decision(n) for n in range(60, 65)])
+    rig.drain()
+    assert rig.store.seqs == all_seqs(rig.ledger)
+
+
+def test_a_record_of_a_later_version_holds_up_nothing(rig: Rig, store: Embedded) -> None:
+    """A field that this program has no column for: the record is set aside, its neighbours are rows."""
+    rig.store = store  # type: ignore[assignment]
+    write(rig.ledger, [decision(n) for n in range(6)])
+    real = rows.payload
+
+    def later(bodies: list[bytes]) -> bytes:
+        return real([b.replace(b'"host"', b'"ghost"') if b'"seq":3,' in b else b for b in bodies])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rows, "payload", later)
+        patched.setattr(rows, "event", lambda b: event(b.replace(b'"host"', b'"ghost"') if b'"seq":3,' in b else b))
+        rig.drain()
+    assert [n for (n,) in numbers(store, "SELECT seq FROM events ORDER BY seq")] == [0, 1, 2, 4, 5, 6, 7]
+    assert [x.seq for x in DeadLetters(rig.directory).read("n-w0")] == [3]
+
+
+def test_a_busy_stream_pays_for_one_state_file_a_batch(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While more waits, an acknowledgement is written down with the next batch; at rest it is on disk at once."""
+    write(rig.ledger, [decision(n) for n in range(48)])
+    written: list[bytes] = []
+    real = batches.write_durably
+    monkeypatch.setattr(batches, "write_durably", lambda path, data: (written.append(data), real(path, data))[1])
+    rig.drain()
+    assert len(rig.store.attempts) == 5
+    assert len(written) == 1 + 5 + 1
+    assert json.loads((rig.directory / "n-w0.json").read_bytes())["batch"] is None
 
 
 def test_any_mixture_of_faults(rig: Rig) -> None:

@@ -144,15 +144,17 @@ async def test_ready_when_all_are(rig: Callable[..., Rig], capsys: pytest.Captur
     assert (r.settings.ca_dir / "ca.pem").is_file()
 
 
-async def test_ready_only_with_an_open_store(rig: Callable[..., Rig]) -> None:
-    """Not ready before the shipper has its store open; a store that is lost later is told and touches no traffic."""
+async def test_a_store_that_is_down_keeps_nobody_from_working(rig: Callable[..., Rig]) -> None:
+    """Ready without a store, from the start on and later: evidence is in the ledger. That it is down is told."""
     r = rig()
     r.orders("shipper", "store closed")
     await r.start()
-    await r.until(lambda: r.appliance.missing() == ("the event store is closed",))
+    await r.ready()
+    await r.until(lambda: r.appliance._degraded() == ("the event store is closed: events wait in the ledger",))
+    assert (await r.get("/readyz")).status_code == 200
     r.orders("shipper", "")
     os.kill(r.pid("shipper"), signal.SIGKILL)
-    await r.ready()
+    await r.until(lambda: r.appliance._shipper.facts.get("store") == "open" and r.appliance._degraded() == ())
     await r.until(lambda: r.appliance._was_ready)
     r.orders("shipper", "store failing")
     os.kill(r.pid("shipper"), signal.SIGKILL)

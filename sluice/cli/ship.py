@@ -1,0 +1,91 @@
+"""`sluice ship`: where delivery stands, whether ledgers and ClickHouse agree, and shipping everything again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sluice.cli.terminal import complain, config_option, note, print_json, table, text
+
+if TYPE_CHECKING:
+    from sluice.config import Settings
+    from sluice.ship.reconcile import Count
+
+AGREE, DIFFER = 0, 1
+
+
+@click.group("ship", short_help="Delivery to ClickHouse: status, reconciliation, shipping again.")
+def command() -> None:
+    """Delivery to ClickHouse. The ledgers are the outbox; the running appliance empties it by itself."""
+
+
+@command.command("status")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def status(settings: Settings, as_json: bool) -> int:
+    """Compare every ledger with ClickHouse: records, rows, what was set aside, what waits.
+
+    Exit code: 0 they agree, 1 they differ, 3 nobody answers.
+    """
+    from sluice.cli import NOT_RUNNING
+    from sluice.ledger import segment
+    from sluice.ship import query, reconcile
+    from sluice.ship.batches import Outbox
+    from sluice.ship.clickhouse import StoreError
+    from sluice.ship.deadletters import DeadLetters
+    from sluice.ship.shipper import directory
+
+    class Asking:
+        """A store that is only asked, through whoever owns it."""
+
+        def select(self, sql: str, form: str) -> bytes:
+            return b"".join(query.ask(settings, sql, form))
+
+    where, found = directory(settings), []
+    try:
+        for stream in segment.streams(settings.ledger_dir):
+            box = Outbox(stream, where, lambda _: None)
+            found.append(reconcile.count(Asking(), stream, box.delivered, box.pending, DeadLetters(where)))
+    except StoreError as e:
+        complain(str(e))
+        return NOT_RUNNING if e.code == query.NOT_OPEN else DIFFER
+    if as_json:
+        print_json([_plain(c) for c in found])
+    else:
+        columns = ("stream", "numbers", "records", "rows", "set aside", "waiting", "difference")
+        table(columns, [_row(c) for c in found])
+    return DIFFER if any(c.difference for c in found) else AGREE
+
+
+def _plain(c: Count) -> dict[str, object]:
+    return {
+        "stream": c.stream, "first": c.first, "upto": c.upto, "records": c.records, "rows": c.rows, "dead": c.dead,
+        "pending": c.pending, "difference": c.difference,
+    }  # fmt: skip
+
+
+def _row(c: Count) -> tuple[object, ...]:
+    wrong = text(c.difference, "bold red") if c.difference else text(0, "green")
+    return (c.stream, f"{c.first} to {c.upto - 1}" if c.records else "-", c.records, c.rows, c.dead, c.pending, wrong)
+
+
+@command.command("again")
+@config_option
+@click.option("--from", "start", type=click.Choice(["0"]), required=True, help="0: from the oldest record there is.")
+def again(settings: Settings, start: str) -> int:
+    """Ship the ledgers again, into the store of the settings, and stop. For a new server, or a store that lost rows.
+
+    The store is asked what it holds; only what it lacks is sent, so nothing is doubled. The appliance must not run.
+    """
+    from sluice.cli import NOT_RUNNING
+    from sluice.ship.again import ship
+    from sluice.ship.clickhouse import StoreError
+
+    try:
+        done = ship(settings, say=note)
+    except StoreError as e:
+        complain(str(e), "a running appliance has the embedded engine and the state of the delivery: stop it first")
+        return NOT_RUNNING
+    note(f"{done} records compared; `sluice ship status` shows that nothing is missing or doubled")
+    return 0

@@ -1,0 +1,119 @@
+"""Is what the ledgers hold what ClickHouse holds? Counted by stream, and by segment before a segment is deleted.
+
+    records    numbers of a stream from the oldest segment that is there up to the cursor: gap-free, so a difference
+    rows       what the store has of them
+    dead       what was set aside in the dead-letter file
+    difference records - rows - dead: 0 is the only good answer; above 0 rows are missing, below 0 some are doubled
+
+A segment is deleted when it is old enough, sealed by a signed checkpoint, delivered, and when the store holds each of
+its records exactly once. The note of what was taken is written first (`ledger.pruned`); the last segment always stays,
+because the writer goes on from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from sluice import metrics
+from sluice.ledger import pruned, segment
+from sluice.ledger.pruned import BadNote, Pruned
+from sluice.ship import stored
+from sluice.ship.clickhouse import Asked
+from sluice.ship.deadletters import DeadLetters
+
+log = logging.getLogger("sluice.ship")
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One stream. `first` and `upto` are the numbers compared (upto exclusive), `pending` what is not delivered yet."""
+
+    stream: str
+    first: int
+    upto: int
+    rows: int
+    dead: int
+    pending: int
+
+    @property
+    def records(self) -> int:
+        return self.upto - self.first
+
+    @property
+    def difference(self) -> int:
+        return self.records - self.rows - self.dead
+
+
+def count(store: Asked, stream: Path, delivered: int, pending: int, dead: DeadLetters) -> Count:
+    """Compare one stream below number `delivered`. Raises `StoreError`."""
+    names = segment.segments(stream)
+    first = min(segment.named(names[0])[1], delivered) if names else delivered
+    rows = stored.rows(store, stream.name, first, delivered - 1) if delivered > first else 0
+    letters = sum(1 for letter in dead.read(stream.name) if first <= letter.seq < delivered)
+    return Count(stream.name, first, delivered, rows, letters, pending)
+
+
+def publish(counts: list[Count]) -> None:
+    """Set the gauge: the sum of what is missing and what is doubled, which never hide each other."""
+    metrics.RECONCILE_DIFFERENCE.set(sum(abs(c.difference) for c in counts))
+    for wrong in (c for c in counts if c.difference):
+        log.error(
+            "ledger and event store differ",
+            extra={"facts": {"stream": wrong.stream, "records": wrong.records, "rows": wrong.rows, "dead": wrong.dead}},
+        )
+
+
+def prune(
+    store: Asked,
+    stream: Path,
+    delivered: int,
+    dead: DeadLetters,
+    *,
+    keep_days: float,
+    sealed: int,
+    clock: float | None = None,
+) -> list[str]:
+    """Delete the oldest segments of a stream that nobody needs any more; their names. Raises `StoreError`, OSError.
+
+    `sealed`: so many of its records are under a signed checkpoint.
+    """
+    now = time.time() if clock is None else clock
+    names = segment.segments(stream)
+    gone = []
+    for name, following in pairwise(names):
+        (epoch, first), upto = segment.named(name), segment.named(following)[1]
+        old = now - (stream / name).stat().st_mtime > keep_days * DAY_SECONDS
+        if not old or upto > min(delivered, sealed) or not _is_held(store, stream.name, epoch, first, upto, dead):
+            break
+        if upto > 0:
+            try:
+                before = segment.unpack((stream / following).read_bytes()[: segment.HEADER_BYTES]).prev_hash
+                pruned.write(stream, Pruned(upto, before.hex(), round(now * 1_000_000)))
+            except (BadNote, ValueError) as e:
+                log.error("a segment is kept: the note about it cannot be written", extra={"facts": {"why": str(e)}})
+                break
+        (stream / name).unlink()
+        gone.append(name)
+    if gone:
+        metrics.LEDGER_PRUNED.inc(len(gone))
+        log.info("segments were deleted", extra={"facts": {"stream": stream.name, "segments": len(gone)}})
+    return gone
+
+
+def _is_held(store: Asked, name: str, epoch: int, first: int, upto: int, dead: DeadLetters) -> bool:
+    """Whether the store holds each record of a segment, and none of them twice."""
+    letters = sum(1 for letter in dead.read(name) if letter.epoch == epoch and first <= letter.seq < upto)
+    rows, distinct = stored.exactly(store, name, epoch, first, upto - 1)
+    if rows == distinct == upto - first - letters:
+        return True
+    log.error(
+        "a segment is kept: the event store does not hold its records exactly once",
+        extra={"facts": {"stream": name, "first": first, "upto": upto, "rows": rows, "distinct": distinct}},
+    )
+    return False

@@ -1,0 +1,242 @@
+"""What is compared, what may be deleted, and what may not. Real engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sluice.ledger import pruned, reader, segment
+from sluice.ledger.record import encode
+from sluice.model import Record
+from sluice.ship import holds, reconcile, retention, rows
+from sluice.ship.clickhouse import Embedded
+from sluice.ship.deadletters import DeadLetters
+from sluice.ship.delivery import Delivery
+from sluice.ship.holds import Hold
+from tests.ship.ship_rig import NOVEMBER, decision, write
+
+DAY = 86_400
+
+
+def at(year: int, month: int, day: int = 15) -> int:
+    return round(datetime(year, month, day, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+def insert(store: Embedded, records: list[Record], token: str) -> None:
+    store.insert(rows.payload([encode(r) for r in records]), token)
+
+
+def ids(store: Embedded, table: str = "events") -> list[str]:
+    lines = store.select(f"SELECT decision_id FROM {table} ORDER BY decision_id", "JSONEachRow").splitlines()
+    return [json.loads(line)["decision_id"] for line in lines]
+
+
+def these(*numbers: int) -> list[str]:
+    return [decision(n).decision_id for n in numbers]
+
+
+NOW = at(2027, 2) / 1e6
+
+
+@pytest.fixture
+def filled(store: Embedded) -> Embedded:
+    """Rows of four ages and classes; the clock of the tests stands at February 2027."""
+    for n, (when, kept) in enumerate(
+        [(at(2025, 12), "standard"), (at(2026, 1, 31), "standard"), (at(2025, 12), "phi"), (at(2019, 1), "eternal")]
+    ):
+        insert(store, [decision(n, ts_received=when, retention_class=kept)], str(n))
+    insert(store, [decision(9, ts_received=at(2027, 2))], "newest")
+    return store
+
+
+def test_partitions_go_when_their_time_is_over(filled: Embedded, tmp_path: Path) -> None:
+    """Thirteen whole months after the last day of its month, and of its class only; an unknown class stays for ever."""
+    dropped, held = retention.expire(filled, tmp_path, NOW)
+    assert (ids(filled), held) == (these(1, 2, 3, 9), [])
+    assert ids(filled, "exchanges") == these(1, 2, 3, 9)
+    assert {(p.table, p.month, p.kept) for p in dropped if p.kept} == {
+        ("events", 202512, "standard"), ("exchange_rows", 202512, "standard")
+    }  # fmt: skip
+    assert retention.expire(filled, tmp_path, NOW) == ([], [])
+    retention.expire(filled, tmp_path, at(2040, 1) / 1e6)
+    assert ids(filled) == these(1, 2, 3, 9)
+
+
+def test_a_clock_that_runs_ahead_deletes_nothing(filled: Embedded, tmp_path: Path) -> None:
+    """A machine whose clock says 2099 has no row of 2099: the newest row is what time is taken from."""
+    retention.expire(filled, tmp_path, NOW)
+    kept = ids(filled)
+    retention.expire(filled, tmp_path, at(2099, 1) / 1e6)
+    assert ids(filled) == kept
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        Hold(1, "case-7", "place", "ann", "subpoena"),
+        Hold(1, "case-7", "place", "ann", "subpoena", subject_id="a1"),
+        Hold(1, "case-7", "place", "ann", "subpoena", ts_from=at(2025, 12, 1), ts_until=at(2025, 12, 31)),
+    ],
+    ids=["everything", "a subject", "a time"],
+)
+def test_a_hold_keeps_what_it_covers_until_it_is_released(filled: Embedded, tmp_path: Path, hold: Hold) -> None:
+    """What a hold covers outlives its time; when the hold is released it goes."""
+    holds.leave(tmp_path, hold)
+    dropped, held = retention.expire(filled, tmp_path, NOW)
+    assert dropped == []
+    assert {(p.table, p.month, p.kept) for p in held} >= {
+        ("events", 202512, "standard"), ("exchange_rows", 202512, "standard"), ("per_minute", 202512, "")
+    }  # fmt: skip
+    assert these(0)[0] in ids(filled)
+    assert list((tmp_path / "holds").iterdir()) == []
+    holds.leave(tmp_path, Hold(2, "case-7", "release", "ann", "closed"))
+    retention.expire(filled, tmp_path, NOW)
+    assert these(0)[0] not in ids(filled)
+
+
+def test_a_hold_on_somebody_else_keeps_nothing(filled: Embedded, tmp_path: Path) -> None:
+    """A hold is no reason to keep what it does not cover; roll-ups, which name nobody's rows, wait for it."""
+    name = "o'brien\\"
+    holds.leave(tmp_path, Hold(1, "case-8", "place", "ann", "why", subject_id=name))
+    dropped, held = retention.expire(filled, tmp_path, NOW)
+    assert "events" in {p.table for p in dropped}
+    assert {p.table for p in held} <= set(retention.BY_MONTH)
+
+
+def test_a_row_under_hold_keeps_its_partition(store: Embedded, tmp_path: Path) -> None:
+    """A hold that the record itself carries: whole partitions go or stay, so its neighbours stay with it."""
+    old = at(2025, 12)
+    insert(store, [decision(1, ts_received=old), decision(2, ts_received=old, legal_hold=True)], "a")
+    insert(store, [decision(3, ts_received=at(2027, 2))], "b")
+    retention.expire(store, tmp_path, NOW)
+    assert ids(store) == these(1, 2, 3)
+
+
+def test_what_is_left_and_is_no_hold_stops_every_deletion(filled: Embedded, tmp_path: Path) -> None:
+    """A file that might be a hold and cannot be read: nothing is deleted until somebody has looked."""
+    (tmp_path / "holds").mkdir()
+    (tmp_path / "holds" / "1.json").write_text("{")
+    with pytest.raises(ValueError, match="truncated"):
+        retention.expire(filled, tmp_path, NOW)
+    assert these(0)[0] in ids(filled)
+
+
+class Rig:
+    """A ledger of several segments, delivered into the real engine."""
+
+    def __init__(self, root: Path, store: Embedded) -> None:
+        self.store, self.ledger, self.stream = store, root / "ledger", root / "ledger" / "n-w0"
+        self.dead = DeadLetters(root / "ship")
+        for part in range(3):
+            write(self.ledger, [decision(n) for n in range(part * 10, part * 10 + 10)])
+        self.delivery = Delivery(self.ledger, root / "ship", batch_rows=100, batch_seconds=0)
+
+    def deliver(self) -> int:
+        while self.delivery.round(self.store, flush=True):
+            pass
+        return self.delivery.outboxes["n-w0"].delivered
+
+    def prune(self, delivered: int, *, sealed: int = 10**6, days: float = 8) -> list[str]:
+        newest = max(p.stat().st_mtime for p in self.stream.glob("*.seg"))
+        return reconcile.prune(
+            self.store, self.stream, delivered, self.dead, keep_days=7, sealed=sealed, clock=newest + days * DAY
+        )
+
+
+@pytest.fixture
+def rig(tmp_path: Path, store: Embedded) -> Rig:
+    return Rig(tmp_path, store)
+
+
+def test_segments_go_when_the_store_holds_them(rig: Rig) -> None:
+    """Old, sealed, delivered and found exactly once: deleted but for the last, with a note; the writer goes on, the
+    ledger verifies, and its remaining records are compared as before."""
+    names = segment.segments(rig.stream)
+    delivered = rig.deliver()
+    assert rig.prune(delivered) == names[:-1]
+    assert segment.segments(rig.stream) == names[-1:]
+    note = pruned.read(rig.stream)
+    assert note is not None
+    assert note.below_seq == segment.named(names[-1])[1] == 24
+    assert reader.verify(rig.ledger).sound
+    write(rig.ledger, [decision(99)])
+    assert rig.deliver() == delivered + 3
+    assert reader.verify(rig.ledger).sound
+    seqs = rig.store.select("SELECT count(), uniqExact(seq), max(seq) FROM events", "TSV").split()
+    assert [int(n) for n in seqs] == [39, 39, 38]
+    found = reconcile.count(rig.store, rig.stream, delivered + 3, 0, rig.dead)
+    assert (found.records, found.difference) == (15, 0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kept"),
+    [
+        (lambda r: {"days": 6}, "young"),
+        (lambda r: {"sealed": 11}, "not sealed"),
+        (lambda r: {"delivered": 11}, "not delivered"),
+        (lambda r: r.store.command("DELETE FROM sluice.events WHERE seq = 5") and None, "a row is missing"),
+        (lambda r: insert(r.store, [next(reader.read(r.stream)).record], "twice"), "a row is doubled"),
+        (lambda r: (r.stream / pruned.FILE).write_text("{"), "the note cannot be read"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_a_segment_stays_in_doubt(rig: Rig, spoil: Callable[[Rig], object], kept: str) -> None:
+    """Whatever is not certain keeps the first segment, and with it every later one."""
+    names = segment.segments(rig.stream)
+    delivered = rig.deliver()
+    how = spoil(rig)
+    options = how if isinstance(how, dict) else {}
+    assert rig.prune(options.pop("delivered", delivered), **options) == [], kept
+    assert segment.segments(rig.stream) == names
+
+
+def test_differences_are_counted(rig: Rig) -> None:
+    """A row that is gone, one that is there twice and one that was set aside are each told from the others."""
+    delivered = rig.deliver()
+    count = reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead)
+    assert (count.first, count.upto, count.rows, count.difference) == (0, 36, 36, 0)
+    rig.store.command("DELETE FROM sluice.events WHERE seq IN (5, 6)")
+    assert reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead).difference == 2
+    entry = list(reader.read(rig.stream))[5]
+    rig.dead.put(entry, 691, "x")
+    assert reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead).difference == 1
+    for token in "abc":
+        insert(rig.store, [decision(0, seq=7, epoch=1, chain_id="n-w0", ts_received=NOVEMBER)], token)
+    assert reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead).difference == -2
+
+
+def test_a_second_store_gets_everything_once(tmp_path: Path, store: Embedded) -> None:
+    """Moving: state begun anew, another store: every record is there once, and asking again sends nothing."""
+    del store  # one engine per process; the command runs in its own
+    import subprocess
+    import sys
+
+    root = Path(__file__).resolve().parents[2]
+    var = tmp_path / "var"
+    config = tmp_path / "sluice.toml"
+    config.write_text(f'[paths]\nvar = "{var}"\n[evidence]\nnode = "n"\n')
+    write(var / "ledger", [decision(n) for n in range(40)])
+    write(var / "ledger", [decision(n) for n in range(100, 120)], slot=1)
+
+    def sluice(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sluice.cli", *arguments, "--config", str(config)]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+
+    first = sluice("ship", "again", "--from", "0")
+    assert first.returncode == 0, first.stderr
+    assert "n-w0: 42 records in the ledger, 0 of its numbers in the store" in first.stderr
+    (var / "clickhouse").rename(tmp_path / "old")
+    assert sluice("ship", "again", "--from", "0").returncode == 0
+    again = sluice("ship", "again", "--from", "0")
+    assert "n-w0: 42 records in the ledger, 42 of its numbers in the store" in again.stderr
+    status = sluice("ship", "status", "--json")
+    assert status.returncode == 0
+    assert [(c["stream"], c["records"], c["rows"], c["difference"]) for c in json.loads(status.stdout)] == [
+        ("n-w0", 42, 42, 0), ("n-w1", 22, 22, 0)
+    ]  # fmt: skip
+    doubled = sluice("sql", "--json", "SELECT count() - uniqExact(chain_id, epoch, seq) AS n FROM events")
+    assert json.loads(doubled.stdout) == {"n": 0}
