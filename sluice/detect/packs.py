@@ -211,8 +211,8 @@ def _check(entry: Entry, words: Vocabulary, lists: Path) -> list[tuple[str, str]
         for tag in entry.regulations
         if tag not in words.regulations
     ]
-    if entry.keyword_use not in {"boost", "require", "column", "word"}:
-        wrong.append(("keyword_use", f"must be boost, require, column or word, not `{entry.keyword_use}`"))
+    if entry.keyword_use not in {"boost", "require", "column", "word", "begin"}:
+        wrong.append(("keyword_use", f"must be boost, require, column, word or begin, not `{entry.keyword_use}`"))
     if (entry.keyword_use == "word") != (not entry.pattern):
         wrong.append(("pattern", 'is needed, but with keyword_use = "word": there a keyword itself is what is found'))
     if entry.keyword_use != "boost" and not entry.keywords:

@@ -230,8 +230,8 @@ class Scanning:
                 for index in indices:
                     if self.counts and self._saturated(index, layer.texts[k].part):
                         continue
-                    if length and compiled[index].detector.keyword_use == "word":
-                        self.judge(compiled[index], index, layer.texts[k], offset - length, offset)
+                    if length and compiled[index].detector.keyword_use in {"word", "begin"}:
+                        self._at(compiled[index], index, layer.texts[k], offset - length, offset)
                     elif length:
                         keywords.setdefault((k, index), []).append(offset)
                     else:
@@ -313,6 +313,16 @@ class Scanning:
                     done = self.judge(c, index, text, start, end)
                 low = done or match.start() + 1
                 self._spend(1)
+
+    def _at(self, c: Compiled, index: int, text: Text, start: int, end: int) -> None:
+        """The keyword itself where it is what is found, or the match that begins with it."""
+        self._spend(1)
+        if c.detector.keyword_use == "begin":
+            match = c.shape.confirm.match(text.text, start)
+            if match is None:
+                return
+            start, end = match.span(c.shape.group)
+        self.judge(c, index, text, start, end)
 
     def _column(self, c: Compiled, index: int, text: Text, place: int) -> None:
         """The matches in the cells below a heading, one for each."""

@@ -40,7 +40,7 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
     count = heading.count(delimiter)
     if delimiter not in heading.strip().strip(delimiter):  # one word with a comma behind it, as in a list of strings
         return
-    column = heading.count(delimiter, 0, place - start)
+    column = heading.count(delimiter, 0, place - start) - (heading[place - start - 1] == delimiter)
     split = _SPLIT[delimiter]
     for row in range(ROWS):
         start = stop + step_over
