@@ -17,6 +17,8 @@ WIDEST = 4_000
 _SPLIT = {d: re.compile(rf'[ ]*(?:"((?:[^"\n]|"")*)"|([^{re.escape(d)}\n]*))[ ]*(?:{re.escape(d)}|$)') for d in "\t|;,"}
 _EDGE = re.compile(r"[\w .\"'()/*-]{0,30}(?:[,;|\t\r\n]|\\[nt])")
 """What follows a keyword in a heading: little more, then the end of the cell."""
+_HEADING = re.compile(r"[\w ()/\"'*#.-]{1,48}")
+"""A cell that can be a heading: a few words. A pair of name and value, a call or a long sentence is none."""
 _RULE = re.compile(r"[\s|:+=-]+")
 
 
@@ -38,6 +40,12 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
     heading = text[start:stop]
     delimiter = max("\t|;,", key=heading.count)
     count = heading.count(delimiter)
+    if not _is_heading(heading, delimiter, place - start):
+        return
+    if step_over == 1 and start > 0:
+        above = text[max(text.rfind("\n", max(start - WIDEST, 0), start - 1) + 1, start - WIDEST, 0) : start - 1]
+        if above.count(delimiter) >= count > 0:
+            return  # a row among rows: were every row a heading, the rows would be read as often as there are rows
     if delimiter not in heading.strip().strip(delimiter):  # one word with a comma behind it, as in a list of strings
         return
     column = heading.count(delimiter, 0, place - start) - (heading[place - start - 1] == delimiter)
@@ -62,6 +70,13 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
                 yield cell.span(1) if cell[1] is not None else cell.span(2)
         if stop >= len(text):
             return
+
+
+def _is_heading(line: str, delimiter: str, place: int) -> bool:
+    """True when the cell that holds `place` could be the heading of a column. JSON may begin before the table does."""
+    low = max(line.rfind(delimiter, 0, place), line.rfind('"', 0, place)) + 1
+    high = line.find(delimiter, place)
+    return _HEADING.fullmatch(line, low, high if high >= 0 else len(line)) is not None
 
 
 def _line_end(text: str, at: int, newline: str) -> int:
