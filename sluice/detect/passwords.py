@@ -91,6 +91,10 @@ def published(value: str) -> bool:
     return len(body) >= 16 and sha256(body.encode()).hexdigest()[:16] in _PUBLISHED
 
 
+_SCHEME = re.compile(r"(?i)hash|cod(?:e|ing)|crypt|sha-?\d|base\d|md5|utf|aes|rsa\d|oauth|http|x509|pkcs")
+"""How passwords are kept, not what they are: `SHA256-hashed`."""
+
+
 def placeholder(value: str) -> bool:
     """True for an unmistakable stand-in: `AKIA...EXAMPLE`, `xxxxxxxx`, `your-api-key`, `<token>`, `changeme`."""
     if _PLACEHOLDER.search(value) is None:
@@ -129,7 +133,7 @@ def password(value: str) -> bool:
         return False
     if reference(value) or value.lower() in _WORDS or _DIGEST.search(value):
         return False
-    if value.isalpha() and scrambled(value):
+    if value.isalpha() and (scrambled(value) or (len(value) >= 10 and _mixed(value))):
         return True
     if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _UUID.fullmatch(value):
         return False
@@ -151,12 +155,11 @@ def password(value: str) -> bool:
 
 def strong(value: str) -> bool:
     """True for a password that is no word of a sentence: eight characters, a digit, three kinds, not a name."""
-    inner = value[1:-1]
-    lettered = any(c.islower() for c in value) and any(c.isupper() for c in inner)
-    signed = any(not c.isalnum() and c not in "-_./:,;'" for c in value)
+    cased = any(c.islower() for c in value) and any(c.isupper() for c in value)
+    signs = any(not c.isalnum() and c not in "-_./:,;'" for c in value)
     if len(value) < 8 or kinds(value) < 3 or "=" in value or not any(c.isdigit() for c in value):
         return False
-    return (signed or (lettered and not wordlike(value))) and password(value) and entropy(value) >= 2.8
+    return (cased or signs) and _SCHEME.search(value) is None and password(value) and entropy(value) >= 2.8
 
 
 def signed(value: str) -> bool:
@@ -193,6 +196,13 @@ def scrambled(value: str) -> bool:
     letters = [c for c in value if c.isalpha()]
     turns = sum(a.isupper() != b.isupper() for a, b in pairwise(letters))
     return len(letters) >= 16 and turns * 10 >= len(letters) * 3 and not wordlike(value)
+
+
+def _mixed(value: str) -> bool:
+    """Two in five letters change the case, and a pair among them is in no word: `awMhKZixMtoL`."""
+    turns = sum(a.isupper() != b.isupper() for a, b in pairwise(value))
+    odd = any(_UNHEARD.search(piece) for piece in re.findall(r"[A-Z]?[a-z]+", value))
+    return turns * 5 >= len(value) * 2 and odd and not wordlike(value)
 
 
 def wordlike(value: str) -> bool:

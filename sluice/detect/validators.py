@@ -300,6 +300,13 @@ def _connection_password(c: Candidate) -> Verdict:
     return _url_password(Candidate(secret, c.text, c.end - len(secret), c.end))
 
 
+def _oracle_login(c: Candidate) -> Verdict:
+    """The password inside `user/password@host`: a placeholder, or the user's name, is none."""
+    user, _, secret = c.value.rpartition("@")[0].rpartition("/")
+    named = re.split(r"[:\s\"']", user)[-1].lower() == secret.lower()
+    return FAIL if named or passwords.placeholder(secret) or passwords.reference(secret) else PASS
+
+
 def _user_password(c: Candidate) -> Verdict:
     """The password behind the colon of `user:password`, either of them in quotes of its own."""
     secret = c.value.partition(":")[2].strip("\"'")
@@ -523,6 +530,7 @@ _PLAIN: dict[str, Validator] = {
     "connection_password": _connection_password,
     "aws_key_id": _aws_key_id,
     "issued": _issued,
+    "oracle_login": _oracle_login,
     "not_otherwise": _not_otherwise,
     "strong_password": _strong_password,
     "signed_secret": _signed_secret,

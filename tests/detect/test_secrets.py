@@ -175,6 +175,12 @@ def test_strong_password_is_no_word_of_a_sentence(value: str, strong: bool) -> N
     assert passwords.strong(value) is strong
 
 
+def test_short_random_letters_are_a_password() -> None:
+    """Twelve random letters have no digit in one case of eight; a variable's name keeps to pairs that words have."""
+    assert passwords.password("awMhKZixMtoL")
+    assert not passwords.password("dbPwdEnvName")
+
+
 def test_key_of_a_web_framework_has_signs_in_it() -> None:
     """Django's keys; a sentence in the same place is none."""
     assert passwords.signed("wwf*2#86t64!fgh6yav$aoeuo@u2o@fy&*gg76q!&%6x_wbduad")
