@@ -7,7 +7,8 @@
 -- over and nothing in it is held (0005_holds.sql).
 -- Sorted by kind and provider, then time: few values first, as the common questions filter.
 -- A batch that is sent twice is stored once: the deduplication window counts inserts, not hours.
--- Acknowledged means on disk: fsync of the part and of its directory.
+-- Acknowledged means on disk: fsync of the part and of its directory. A part below 128 MiB is one file and not one for
+-- each of the many columns, which an insert would have to create and sync.
 
 CREATE TABLE IF NOT EXISTS events
 (
@@ -211,5 +212,6 @@ ORDER BY (record_type, provider_id, ts_received, decision_id)
 SETTINGS
     non_replicated_deduplication_window = 10000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1
+    fsync_part_directory = 1,
+    min_bytes_for_wide_part = 134217728
 COMMENT 'Decisions, their outcomes, bypasses and control events of the gate';

@@ -35,7 +35,7 @@ from sluice.ship.retries import Means
 
 log = logging.getLogger("sluice.ship")
 
-TURN_SECONDS = 5.0
+TURN_SECONDS = 6.0
 """Longest time that a batch fills while traffic flows, or for the sake of other streams."""
 BUSY_ROWS = 200
 """So many rows waiting are traffic that flows: a fuller batch costs less for each row."""

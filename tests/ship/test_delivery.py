@@ -108,7 +108,7 @@ def test_busy_streams_take_turns(rig: Rig) -> None:
         rig.now += 0.1
         rig.delivery.round(rig.store)
     assert rig.store.attempts == []
-    for _ in range(12):
+    for _ in range(22):
         rig.now += 0.1
         rig.delivery.round(rig.store)
     assert len(rig.store.rows) == 8 * 3
