@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,14 +49,14 @@ class Account:
         return self.sound and not (self.without_record or self.unforwarded or self.lost or self.doubled or self.foreign)
 
 
-def settle(appliance: Appliance, seconds: float = 60.0) -> None:
+def settle(appliance: Appliance, seconds: float = 90.0) -> None:
     """Wait until ClickHouse holds as many rows as the ledgers have records, or the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         records = sum(reader.acknowledged(s) or 0 for s in reader.streams(appliance.var / "ledger"))
-        rows = int(appliance.sql("select count() as n from sluice.events")[0]["n"])
-        if rows >= records:
-            return
+        with contextlib.suppress(RuntimeError):  # the store may not be open again yet
+            if int(appliance.sql("select count() as n from sluice.events")[0]["n"]) >= records:
+                return
         time.sleep(0.3)
 
 

@@ -16,7 +16,7 @@ from tests.upstream import Upstream
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", ["worker", "shipper"])
+@pytest.mark.parametrize("kind", ["worker", "shipper", "sealer"])
 def test_a_killed_process_costs_no_record(kind: str, tmp_path: Path, figures: Callable[[str], None]) -> None:
     """One kind of process is killed again and again under load: nothing forwarded without record, lost or doubled."""
     kills = times(3, 20)
