@@ -34,9 +34,7 @@ class GuardedHttp2Server(Http2Server):
             event.message = "the gateway could not complete the exchange"  # the original may quote the upstream
         return super()._handle_event(event)
 
-    def protocol_error(
-        self, message: str, error_code: int = ErrorCodes.PROTOCOL_ERROR
-    ) -> layer.CommandGenerator[None]:
+    def protocol_error(self, message: str, error_code: int = ErrorCodes.PROTOCOL_ERROR) -> layer.CommandGenerator[None]:
         """The whole connection ends. What `h2` says of it may quote a header, so it is not repeated to anyone."""
         yield BadRequestHook(BadRequest(self.context, headcheck.HTTP2, fallback(headcheck.HTTP2), "HTTP/2"))
         yield from super().protocol_error("protocol error", error_code)
