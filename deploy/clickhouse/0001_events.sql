@@ -7,8 +7,8 @@
 -- over and nothing in it is held (0005_holds.sql).
 -- Sorted by kind and provider, then time: few values first, as the common questions filter.
 -- A batch that is sent twice is stored once: the deduplication window counts inserts, not hours.
--- Acknowledged means on disk: fsync of the part and of its directory. A part below 128 MiB is one file and not one for
--- each of the many columns, which an insert would have to create and sync.
+-- Acknowledged means on disk: fsync of the part and of its directory. A part below 32 MiB (uncompressed) is one file, not
+-- one for each of the many columns that an insert would have to create and sync; above, questions read fewer columns.
 
 CREATE TABLE IF NOT EXISTS events
 (
@@ -213,5 +213,5 @@ SETTINGS
     non_replicated_deduplication_window = 10000,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
-    min_bytes_for_wide_part = 134217728
+    min_bytes_for_wide_part = 33554432
 COMMENT 'Decisions, their outcomes, bypasses and control events of the gate';

@@ -120,7 +120,7 @@ SETTINGS
     non_replicated_deduplication_window = 10000,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
-    min_bytes_for_wide_part = 134217728
+    min_bytes_for_wide_part = 33554432
 COMMENT 'Halves of exchanges as they were inserted; ask the view exchanges';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS exchange_rows_feed TO exchange_rows AS
