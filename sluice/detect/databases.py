@@ -28,16 +28,11 @@ import msgspec
 
 from sluice.detect import gates
 
-LITERAL, CLASS = "literal", "class"
+LITERAL, EXACT, CLASS = "literal", "exact", "class"
 APART = 12
 """Databases of class heads at most; more heads than that share them."""
 
-SPARSE = 512
-"""One place of six digits for so many bytes is still few: below it windows are cheaper than the whole text."""
-
-
 DELIMITERS = (b",", b"\t", b"|", b";")
-LINE_ENDS = (b"\n", b"\\n")
 WIDEST = 16_384
 """What divides the cells and the rows of a table, and the longest row, bytes (`tables`)."""
 
@@ -79,9 +74,8 @@ class Databases:
     def __init__(self, expressions: Iterable[Expression], store: Store | None = None) -> None:
         """Raises `CompileError`."""
         chosen = list(expressions)
-        self._digits = _compile([(gates.DIGITS.expression, hyperscan.HS_FLAG_MULTILINE, 0)])
-        self._runs = _compile([(gates.RUNS.expression, hyperscan.HS_FLAG_SINGLEMATCH, 0)])
-        self._reach = max((e.reach for e in chosen if e.block == gates.DIGITS.name), default=0)
+        self._gates = {g.name: _compile([(g.expression, hyperscan.HS_FLAG_MULTILINE, 0)]) for g in gates.ALL}
+        self._reach = {g.name: max((e.reach for e in chosen if e.block == g.name), default=0) for g in gates.ALL}
         blocks: dict[str, list[tuple[str, int, int]]] = {}
         for at, e in enumerate(sorted(chosen, key=lambda e: (e.block, e.ident))):
             block = f"{CLASS}/{at % APART}" if e.block == CLASS else e.block
@@ -97,7 +91,7 @@ class Databases:
     @cached_property
     def engine(self) -> str:
         """Version of the library and the features of the processor that it compiles for."""
-        info = self._runs.info()
+        info = self._gates[gates.RUNS.name].info()
         return info.decode() if isinstance(info, bytes) else str(info)
 
     @property
@@ -107,19 +101,28 @@ class Databases:
 
     def look(self, data: bytes, most: int) -> Look:
         """Every head and keyword in `data`, `most` of each block at most."""
-        runs = self.has_runs(data)
         hits: list[tuple[int, int]] = []
         reached: int | None = None
-        for name, database in self._blocks.items():
-            if name == gates.RUNS.name and not runs:
-                continue
-            part = data if reached is None else data[: _edge(data, reached)]
-            if name == gates.DIGITS.name:
-                more, stop = self._around_digits(database, part, most)
-            else:
-                more, stop = _scan(database, self._scratch(name, database), part, most)
+        runs = False
+
+        def add(more: list[tuple[int, int]], stop: int | None) -> None:
+            nonlocal hits, reached
             hits += more
             reached = stop if stop is not None else reached
+
+        for name, database in self._blocks.items():
+            if name not in self._gates:
+                part = data if reached is None else data[: _edge(data, reached)]
+                add(*_scan(database, self._scratch(name, database), part, most))
+        for gate in gates.ALL:
+            if gate.name not in self._blocks and gate is not gates.RUNS:
+                continue
+            part = data if reached is None else data[: _edge(data, reached)]
+            places, stop = self._places(gate, part)
+            if gate is gates.RUNS:
+                runs = bool(places) or stop is not None or (part is not data and self.has_runs(data))
+            if gate.name in self._blocks and (places or stop is not None):
+                add(*self._behind(gate, part, None if stop is not None else places, most))
         if reached is not None:
             hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
         hits.sort()
@@ -127,20 +130,25 @@ class Databases:
 
     def has_runs(self, data: bytes) -> bool:
         """True when somewhere in `data` stands a run that could be base64 of something."""
-        return bool(_scan(self._runs, self._scratch("has-runs", self._runs), data, 0)[1])
+        database = self._gates[gates.RUNS.name]
+        return _scan(database, self._scratch("gate/runs", database), data, 0)[1] is not None
 
-    def _around_digits(
-        self, database: hyperscan.Database, data: bytes, most: int
+    def _places(self, gate: gates.Gate, data: bytes) -> tuple[list[int], int | None]:
+        """Where the gate's expression ends, and where the look was stopped because there are too many for windows."""
+        database = self._gates[gate.name]
+        few = 16 + len(data) // gate.sparse
+        places, stop = _scan(database, self._scratch(f"gate/{gate.name}", database), data, few)
+        return [end for end, _ in places], stop
+
+    def _behind(
+        self, gate: gates.Gate, data: bytes, places: list[int] | None, most: int
     ) -> tuple[list[tuple[int, int]], int | None]:
-        """What stands around places of digits; the whole text is read where they are so many that they overlap."""
-        few = 16 + len(data) // SPARSE
-        places, stop = _scan(self._digits, self._scratch("digits-gate", self._digits), data, few)
-        scratch = self._scratch(gates.DIGITS.name, database)
-        if stop is not None:
+        """What stands around the places of a gate, or anywhere when they are None: too many to tell."""
+        database = self._blocks[gate.name]
+        scratch = self._scratch(gate.name, database)
+        if places is None:
             return _scan(database, scratch, data, most)
-        if not places:
-            return [], None
-        windows = _windows(data, [end for end, _ in places], self._reach)
+        windows = _windows(data, places, self._reach[gate.name], rows=gate.rows)
         found, stop = _scan(database, scratch, b"\n".join([data[low:high] for low, high in windows]), most)
         hits: list[tuple[int, int]] = []
         at = start = 0  # window `at` begins at `start` of what was read
@@ -206,7 +214,7 @@ def _scan(
     return hits, None
 
 
-def _windows(data: bytes, places: list[int], reach: int) -> list[tuple[int, int]]:
+def _windows(data: bytes, places: list[int], reach: int, *, rows: bool) -> list[tuple[int, int]]:
     """The stretches around the places, overlapping ones joined, never cut within a character: hyperscan's answer to
     bytes that are no UTF-8 is undefined. A place in a row of a table reaches up to the table's heading."""
     plain = data.isascii()
@@ -216,7 +224,7 @@ def _windows(data: bytes, places: list[int], reach: int) -> list[tuple[int, int]
         covered = out[-1][1] if out else 0
         high = min(place + reach, len(data))
         low = place - reach
-        if low > covered:
+        if rows and low > covered:
             low = min(low, _first_row(data, place, covered))
         if out and low <= covered:
             out[-1] = (out[-1][0], high)
@@ -228,20 +236,18 @@ def _windows(data: bytes, places: list[int], reach: int) -> list[tuple[int, int]
 def _first_row(data: bytes, place: int, covered: int) -> int:
     """Where the first line of the table begins that the place stands in, or `covered` when that comes first: lines of
     at most `WIDEST` bytes with a delimiter in each. In a JSON body lines end in an escape."""
-    ends = [end for mark in LINE_ENDS if (end := data.find(mark, place, place + WIDEST)) >= 0]
-    stop = min(ends, default=len(data))
-    low = place
-    while low > covered:
-        floor = max(covered, stop - WIDEST - 2)
-        start = max(data.rfind(mark, floor, stop) + len(mark) for mark in LINE_ENDS)
-        start = max(start, floor) if start > 1 else floor
-        line = data[start:stop]
-        if len(line) > WIDEST or not any(d in line for d in DELIMITERS):
+    low = stop = place
+    while covered < stop:
+        floor = max(covered, stop - WIDEST)
+        start, before = floor, floor
+        if (newline := data.rfind(b"\n", floor, stop)) >= 0:
+            start, before = newline + 1, newline
+        if (escape := data.rfind(b"\\n", start, stop)) >= 0:
+            start, before = escape + 2, escape
+        wide = start == floor > covered
+        if wide or (low < place and not any(d in data[start:stop] for d in DELIMITERS)):
             break
-        low = start
-        if start <= floor:
-            break
-        stop = start - (1 if data[start - 1 : start] == b"\n" else 2)
+        low, stop = start, before  # a step towards the beginning each time
     return low
 
 

@@ -207,18 +207,13 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
     out: list[Expression] = []
     roles: list[tuple[tuple[int, ...], int]] = []
     words: dict[str, list[int]] = {}
-    gated: dict[int, int] = {}
+    gated: dict[int, tuple[str, int]] = {}
     for i, c in enumerate(compiled):
         if c.detector.keyword_use != "boost" and c.keywords:
             for word in c.keywords:
                 words.setdefault(word, []).append(i)
-            reach = gates.reach_of_keywords(c)
-            pattern, caseless = c.detector.pattern, c.shape.caseless
-            if (
-                reach <= gates.FARTHEST
-                and gates.in_a_row(pattern, gates.DIGITS, caseless=caseless) >= gates.DIGITS.least
-            ):
-                gated[i] = reach
+            if gate := _gate(c):
+                gated[i] = gate, gates.reach_of_keywords(c)
             continue
         block, reach = _block(c)
         utf8 = c.shape.utf8 or not c.shape.head.isascii()
@@ -229,11 +224,23 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
         text = keyword_expression(word)
         utf8 = "\\x{" in text or not text.isascii()
         flags = databases.flags(caseless=word == word.lower(), utf8=utf8)
-        behind = all(i in gated for i in users)
-        block = gates.DIGITS.name if behind else databases.LITERAL
-        out.append(Expression(text, flags, len(roles), block, max(gated[i] for i in users) if behind else 0))
+        behind = {gated[i][0] if i in gated else databases.LITERAL for i in users}
+        block, reach = (behind.pop(), max((gated[i][1] for i in users if i in gated), default=0))
+        if behind or block == databases.LITERAL:  # wanted by detectors of several blocks
+            block, reach = databases.LITERAL if word == word.lower() else databases.EXACT, 0
+        out.append(Expression(text, flags, len(roles), block, reach))
         roles.append((tuple(users), len(word)))
     return out, roles
+
+
+def _gate(c: Compiled) -> str | None:
+    """The gate that the keywords of a detector stand behind, because every value holds one of its places."""
+    pattern, caseless = c.detector.pattern, c.shape.caseless
+    if gates.reach_of_keywords(c) > gates.FARTHEST:
+        return None
+    if c.detector.keyword_use not in {"require", "column"}:
+        return None  # there the keyword itself is found, or begins what is found
+    return next((g.name for g in gates.ALL[:2] if gates.in_a_row(pattern, g, caseless=caseless) >= g.least), None)
 
 
 def _block(c: Compiled) -> tuple[str, int]:
@@ -241,10 +248,10 @@ def _block(c: Compiled) -> tuple[str, int]:
     head, caseless, reach = c.shape.head, c.shape.caseless, gates.reach_of_head(c)
     if c.shape.literal >= gates.LITERAL:
         return databases.LITERAL, 0
-    if reach <= gates.FARTHEST and gates.in_a_row(head, gates.DIGITS, caseless=caseless) >= gates.DIGITS.least:
-        return gates.DIGITS.name, reach
-    if gates.in_a_row(head, gates.RUNS, caseless=caseless) >= gates.RUNS.least:
-        return gates.RUNS.name, 0
+    if reach <= gates.FARTHEST:
+        for gate in gates.ALL:
+            if gates.in_a_row(head, gate, caseless=caseless) >= gate.least:
+                return gate.name, reach
     return (databases.LITERAL if c.shape.literal else databases.CLASS), 0
 
 

@@ -1,10 +1,10 @@
 """Which detectors need not be looked for in most text, because every match of theirs holds something that is cheap to
 find and mostly absent: a gate.
 
-Digits: nearly every national number, card and telephone number has six digits with at most separators between them.
-One expression finds those places at the speed of memory, and the detectors (their heads, or the keywords that they
-require) are then looked for around these places alone. Runs: a key without any literal part is a run of base64
-characters; text without such a run holds none.
+Digits and numbers: nearly every national number, card and telephone number has six digits with at most separators
+between them, and most others have three. An expression finds those places at the speed of memory, and the detectors
+(their heads, or the keywords that they require) are then looked for around these places alone. Runs: a key without any
+literal part is a run of base64 characters.
 
 That a detector stands behind a gate is proved from its pattern here, never declared: `in_a_row` says how many counted
 characters in a row every match holds. Whatever cannot be proved is looked for everywhere, as before.
@@ -22,14 +22,17 @@ from sluice.detect.scanning import Compiled
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`expression` (hyperscan) ends in every text that holds `least` of the `counted` characters in a row, where
-    `between` may stand between them."""
+    """`expression` (hyperscan, on bytes) ends in every text that holds `least` of the `counted` characters in a row,
+    where `between` may stand between them. `sparse`: one place for so many bytes is still few: windows around the
+    places are then cheaper than the whole text. `rows`: a place in a table reaches up to its heading."""
 
     name: str
     expression: str
-    counted: frozenset[int]
-    between: frozenset[int]
-    least: int
+    counted: frozenset[int] = frozenset()
+    between: frozenset[int] = frozenset()
+    least: int = 0
+    sparse: int = 512
+    rows: bool = False
 
 
 RUN = normalise.RUN
@@ -41,6 +44,7 @@ DIGITS = Gate(
     frozenset(map(ord, digits)),
     frozenset(map(ord, " .()/+-")),
     6,
+    rows=True,
 )
 RUNS = Gate(
     "runs",
@@ -48,7 +52,18 @@ RUNS = Gate(
     frozenset(map(ord, ascii_letters + digits + "+/_-")),
     frozenset(),
     RUN,
+    sparse=256,
 )
+NUMBERS = Gate(
+    "numbers",
+    r"[0-9](?:[ .()/+\-]*[0-9]){2}",
+    frozenset(map(ord, digits)),
+    frozenset(map(ord, " .()/+-")),
+    3,
+    rows=True,
+)
+ALL = (DIGITS, NUMBERS, RUNS)
+"""In the order in which they are tried: the rarest first."""
 
 FARTHEST = 400
 """A detector that must be looked for farther around a gate's place than this, in characters, is looked for everywhere:
@@ -68,14 +83,26 @@ def reach_of_head(c: Compiled) -> int:
 
 
 def reach_of_keywords(c: Compiled) -> int:
-    """How far from a gate's place inside the value a required keyword may begin or end, in characters."""
-    return c.shape.least + c.shape.tail + c.detector.within + 2 * c.longest + 4
+    """How far from a gate's place inside the value, or in what it looks ahead for, a required keyword may begin or end,
+    in characters."""
+    items = shapes.items(c.detector.pattern, caseless=c.shape.caseless)
+    ahead = max((_wide(item) for item in items), default=0)
+    return c.shape.least + c.shape.tail + ahead + c.detector.within + 2 * c.longest + 4
+
+
+def _wide(item: Any) -> int:
+    """How far an item looks ahead, in characters."""
+    op, argument = item
+    return int(argument[1].getwidth()[1]) if str(op) == "ASSERT" and argument[0] > 0 else 0
 
 
 def _most(items: list[Any], gate: Gate) -> int:
     """The longest row that any match of the sequence holds: rows of neighbouring plain items, or one inside an item."""
     best = row = 0
     for item in items:
+        if str(item[0]) == "ASSERT" and item[1][0] > 0:  # what is looked ahead for stands there too
+            best = max(best, _most(list(item[1][1]), gate))
+            continue
         count = _plain([item], gate)
         if count is None:
             row = 0
@@ -136,7 +163,7 @@ def _characters(name: str, argument: Any) -> frozenset[int] | None:
         kind = str(op)
         if kind == "LITERAL":
             chars.add(a)
-        elif kind == "RANGE" and a[1] < 0x80:
+        elif kind == "RANGE" and a[1] < 0x250:
             chars.update(range(a[0], a[1] + 1))
         elif kind == "CATEGORY" and str(a) == "CATEGORY_DIGIT":
             chars.update(map(ord, digits))

@@ -18,6 +18,9 @@ from sluice.model import Detector, Part, PartKind, Provenance, Role
 @pytest.mark.parametrize(
     ("pattern", "least"),
     [
+        (r"(?=[A-Z0-9-]{0,9}\d{4})[A-Z0-9-]{6,9}", 4),
+        (r"(?![A-Z0-9-]{0,9}\d{4})[A-Z0-9-]{6,9}", 0),
+        (r"(?<=\d{4})[A-Z0-9-]{6,9}", 0),
         (r"\b\d{9}\b", 9),
         (r"\d{3}[ -]?\d{3}[ -]?\d{4}", 10),
         (r"\d{2}(?:\.\d{2}){3}", 8),
@@ -45,7 +48,7 @@ def test_runs_count_without_separators() -> None:
     assert gates.in_a_row(r"[A-Z][A-Za-z0-9]{20}\.[A-Za-z0-9_-]{27}", gates.RUNS) == 27
 
 
-@pytest.mark.parametrize("gate", [gates.DIGITS, gates.RUNS])
+@pytest.mark.parametrize("gate", gates.ALL, ids=lambda gate: gate.name)
 def test_what_stands_behind_a_gate_opens_it(engine: Engine, gate: gates.Gate) -> None:
     """The expression of a gate ends within every match among the packs' own examples."""
     look = re.compile(gate.expression)
