@@ -313,27 +313,49 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
 
 
 def _opening(items: list[Any], flags: int) -> re.Pattern[str] | None:
-    """Where a match may begin, judged by its first three characters at most; None when anything may stand there."""
-    text = _first_characters(items, 3)
-    return re.compile(f"(?={text})", flags) if text else None
+    """Where a match may begin, judged by its first three characters at most; None when anything may stand there.
+
+    One class for each place, whatever the branches, and both cases written out: `re` then skips to the first character
+    with a table, where alternatives or IGNORECASE would make it try every place in turn (measured: a tenth).
+    """
+    places = _first_characters(items, 3, both=bool(flags & re.IGNORECASE))
+    if not places or not all(places):
+        return None
+    first, *rest = (f"[{place}]" for place in places)
+    return re.compile(first + (f"(?={''.join(rest)})" if rest else ""), flags & ~re.IGNORECASE)
 
 
-def _first_characters(items: list[Any], count: int) -> str:
-    out = ""
+def _first_characters(items: list[Any], count: int, *, both: bool) -> list[str]:
+    """Members of the class of each of the first characters, as far as they can be told: at most `count` of them.
+    `both`: with those of the other case."""
+    out: list[str] = []
     for item in items:
         op, argument = item
         name = _name(op)
+        if len(out) == count:
+            break
         if name in {"AT", "ASSERT", "ASSERT_NOT"} and not out:
             continue
-        if name in {"LITERAL", "IN"} and count:
-            out += _emit(item)
-            count -= 1
-            continue
-        if name == "BRANCH" and count:
-            branches = [_first_characters(_flatten(list(b)), count) for b in argument[1]]
-            return out + "(?:" + "|".join(branches) + ")" if all(branches) else out
-        break
+        if name == "LITERAL":
+            out.append(_cases(op, argument) if both else _char(argument))
+        elif name == "IN" and _name(argument[0][0]) != "NEGATE":
+            out.append("".join(_cases(o, a) if both else _member(o, a) for o, a in argument))
+        elif name == "BRANCH":
+            branches = [_first_characters(_flatten(list(b)), count - len(out), both=both) for b in argument[1]]
+            return out + ["".join(together) for together in zip(*branches, strict=False)]
+        else:
+            break
     return out
+
+
+def _cases(op: Any, argument: Any) -> str:
+    """A member of a class and what it is in the other case, at least."""
+    text = _member(op, argument)
+    ends = [chr(c) for c in argument] if _name(op) == "RANGE" else [chr(argument)] if _name(op) == "LITERAL" else []
+    if ends and (all(c.islower() for c in ends) or all(c.isupper() for c in ends)):
+        swapped = [c.swapcase() for c in ends]
+        return text + "-".join(swapped if all(len(c) == 1 for c in swapped) else ())
+    return text if _name(op) != "RANGE" or ends[1] <= "@" else text + "A-Za-z"
 
 
 def _first(items: list[Any]) -> int:
