@@ -49,6 +49,11 @@ def versions(settings: Settings) -> list[Key]:
         return _all(settings.keys_dir)
 
 
+def secrets_by_name(settings: Settings) -> dict[str, bytes]:
+    """Every key that is still there by its name, the one in force last. Raises `Misconfigured`."""
+    return {key.id: key.secret for key in versions(settings)}
+
+
 def rotate(settings: Settings) -> Key:
     """Make the next key. Processes that run keep theirs until they start again. Raises `Misconfigured`."""
     with _locked(settings.keys_dir):

@@ -19,6 +19,7 @@ from sluice.detect import packs
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.novelty import Novelty
+from sluice.detect.own import site as own
 from sluice.errors import Misconfigured, Problem
 from sluice.metrics import know_providers
 from sluice.model import Rulebook
@@ -41,19 +42,24 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
     detectors = attempt(
         lambda: packs.load([signatures / "packs", *settings.paths.packs], signatures / "vocabulary.toml")
     )
+    key = attempt(lambda: keys.fingerprint_key(settings))
+    own_data = (
+        attempt(lambda: own.load(settings.own, keys.secrets_by_name(settings), settings.cache_dir)) if key else None
+    )
     rules = attempt(
         lambda: policy.load(
             settings.paths.policy or config.shipped_policy(),
-            known_classes=frozenset(vocabulary.classes) if vocabulary else None,
+            known_classes=frozenset(vocabulary.classes) | (own_data.classes if own_data else frozenset())
+            if vocabulary
+            else None,
             known_providers=table.providers if table else None,
             today=dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC).date(),
         )
     )
-    key = attempt(lambda: keys.fingerprint_key(settings))
     if problems or table is None or detectors is None or rules is None or key is None:
         raise Misconfigured(problems)
     store = Cache(settings.cache_dir, key[0])
-    engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)))
+    engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)), own=own_data)
     know_providers(table.providers)
     digest = hashlib.sha256("\n".join((table.digest, engine.digest, rules.digest)).encode()).hexdigest()
     return Rulebook(targets=table, detectors=engine, policy=rules, digest=digest, loaded_at=clock())

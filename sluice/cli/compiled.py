@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from sluice.cache import Cache
     from sluice.config import Settings
     from sluice.detect.engine import Engine
+    from sluice.detect.own.site import OwnData
     from sluice.model import Detector
 
 
 def make_engine(settings: Settings, *, detectors: Sequence[Detector] | None = None) -> Engine:
-    """The engine with the shipped and the site's packs. Its fingerprint key is for this run alone: none are shown.
+    """The engine with the shipped and the site's packs and the site's own data. Its fingerprint key is for this run alone: none are shown.
 
     Raises `Misconfigured`.
     """
@@ -31,7 +32,8 @@ def make_engine(settings: Settings, *, detectors: Sequence[Detector] | None = No
 
     with _no_collection():
         chosen = load_detectors(settings) if detectors is None else tuple(detectors)
-        return Engine(chosen, Fingerprinter(secrets.token_bytes(32), "scan"), store=_Stores(settings))
+        own = load_own(settings)
+        return Engine(chosen, Fingerprinter(secrets.token_bytes(32), "scan"), store=_Stores(settings), own=own)
 
 
 def load_detectors(settings: Settings) -> tuple[Detector, ...]:
@@ -41,6 +43,17 @@ def load_detectors(settings: Settings) -> tuple[Detector, ...]:
 
     signatures = config.signatures_dir()
     return packs.load([signatures / "packs", *settings.paths.packs], signatures / "vocabulary.toml")
+
+
+def load_own(settings: Settings) -> OwnData | None:
+    """The site's own data, which is bound to the deployment's keys; where there is none, no key is looked for.
+    Raises `Misconfigured`."""
+    if not settings.own.used:
+        return None
+    from sluice import keys
+    from sluice.detect.own import site
+
+    return site.load(settings.own, keys.secrets_by_name(settings), settings.cache_dir)
 
 
 class _Stores:

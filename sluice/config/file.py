@@ -22,7 +22,7 @@ from typing import Any, cast
 import msgspec
 
 from sluice import tomlfile
-from sluice.config.settings import Section, Settings, endpoint
+from sluice.config.settings import Own, Section, Settings, endpoint
 from sluice.errors import Misconfigured, Problem
 
 PREFIX = "SLUICE_"
@@ -134,7 +134,12 @@ def _section(
         try:
             values[key] = msgspec.convert(value, types[key], dec_hook=_path)
         except msgspec.ValidationError as e:
+            inside = re.search(r" - at `\$([^`]*)`$", str(e))
             what = re.sub(r" - at `[^`]*`$", "", str(e))
+            if inside and inside[1].startswith("["):  # one table of `[[own.dictionary]]`, say
+                path += inside[1]
+            if unknown := re.search(r"contains unknown field `([^`]+)`", what):
+                path, what = f"{path}.{unknown[1]}", "there is no such key"
             problems.append(origin.problem(path, f"{path}: {what[:1].lower()}{what[1:]}"))
     return kind(**values)
 
@@ -201,10 +206,26 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             )
     if s.seal.origin and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", s.seal.origin):
         bad("seal.origin", "must be a name such as `gates.example.com`: letters, digits, dots, hyphens and slashes")
+    named: list[tuple[str, str, str]] = [
+        *((f"own.dictionary[{i}]", d.name, d.data_class) for i, d in enumerate(s.own.dictionary)),
+        *((f"own.edm[{i}]", e.name, e.data_class) for i, e in enumerate(s.own.edm)),
+    ]
+    for where, name, data_class in named:
+        if not OWN_NAME.fullmatch(name):
+            bad(f"{where}.name", f"`{name}` must be small letters, digits and hyphens")
+        elif [other for _, other, _ in named].count(name) > 1:
+            bad(f"{where}.name", f"`{name}` is taken by another table of `[own]`")
+        if data_class and not OWN_CLASS.fullmatch(data_class):
+            bad(f"{where}.class", f"`{data_class}` must be a class such as `own.{name}`")
     if s.upstream.trusted_ca and not (_base(origin.file) / s.upstream.trusted_ca).is_file():
         bad("upstream.trusted_ca", f"`{s.upstream.trusted_ca}` does not exist")
     return sorted(out, key=lambda problem: problem.line or 0)
 
+
+OWN_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+OWN_CLASS = re.compile(r"own(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+")
+"""A name of a table of `[own]`, and a class that the site may give its data; those of the vocabulary mean what they
+say there."""
 
 _WITNESS = re.compile(r"https?://[^\s/]+(/\S*)?|syslog\+(udp|tcp)://[^\s/:]+:\d{1,5}|(?![a-z+]+://).+")
 
@@ -244,6 +265,7 @@ def _absolute(s: Settings, base: Path) -> Settings:
             packs=tuple((base / p).resolve() for p in s.paths.packs),
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
+        own=_own_at(s.own, base),
         identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
         seal=msgspec.structs.replace(
             s.seal,
@@ -251,3 +273,14 @@ def _absolute(s: Settings, base: Path) -> Settings:
             witnesses=tuple(w if "://" in w else str((base / w).resolve()) for w in s.seal.witnesses),
         ),
     )
+
+
+def _own_at(own: Own, base: Path) -> Own:
+    """Paths of `[own]` absolute."""
+    tables = {
+        field.name: tuple(
+            msgspec.structs.replace(one, file=(base / one.file).resolve()) for one in getattr(own, field.name)
+        )
+        for field in msgspec.structs.fields(Own)
+    }
+    return Own(**tables)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from sluice.model import Severity
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: frozen, unknown keys refused."""
@@ -164,6 +166,53 @@ class Ca(Section, frozen=True):
     """Life of a leaf certificate."""
 
 
+class OwnDictionary(Section, frozen=True, rename={"data_class": "class"}):
+    """`[[own.dictionary]]`: a word list of the site, one entry a line (UTF-8; `#` begins a comment line)."""
+
+    file: Path
+    name: str
+    data_class: str = ""
+    """`own.<name>` when empty."""
+    severity: Severity = Severity.MEDIUM
+    whole_words: bool = True
+    """Entries of whole words, up to a million; False: also inside of words, up to 200,000, in the clear in memory."""
+    case: bool = False
+
+
+class OwnIndex(Section, frozen=True, rename={"data_class": "class"}):
+    """`[[own.edm]]`: rows of a table, as `sluice edm build` wrote them."""
+
+    file: Path
+    name: str
+    data_class: str = ""
+    severity: Severity = Severity.HIGH
+
+
+class OwnFile(Section, frozen=True):
+    """A file that says the rest itself."""
+
+    file: Path
+
+
+class Own(Section, frozen=True):
+    """Data that only the site has. What stands here is loaded at start or nothing starts."""
+
+    dictionary: tuple[OwnDictionary, ...] = ()
+    """Word lists."""
+    edm: tuple[OwnIndex, ...] = ()
+    """Rows of tables, made by `sluice edm build`."""
+    documents: tuple[OwnFile, ...] = ()
+    """Documents, made by `sluice docs add`."""
+    secrets: tuple[OwnFile, ...] = ()
+    """Values of environment files and vaults, made by `sluice known-secrets build`."""
+    canaries: tuple[OwnFile, ...] = ()
+    """Canary tokens in the clear, one a line, in files that nobody else can read (0600)."""
+
+    @property
+    def used(self) -> bool:
+        return bool(self.dictionary or self.edm or self.documents or self.secrets or self.canaries)
+
+
 class Settings(Section, frozen=True):
     """All settings of one appliance. `source` is the file they came from, for error messages."""
 
@@ -178,6 +227,7 @@ class Settings(Section, frozen=True):
     clickhouse: ClickHouse = ClickHouse()
     identity: Identity = Identity()
     ca: Ca = Ca()
+    own: Own = Own()
 
     @property
     def node(self) -> str:

@@ -35,6 +35,7 @@ from sluice.detect.databases import CompileError, Databases, Expression, Look, S
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.layers import Text
 from sluice.detect.novelty import Novelty
+from sluice.detect.own.site import OwnData
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.detect.scanning import Budget, Compiled, Scanning, Work, compile_detector
 from sluice.errors import Cause, Unavailable
@@ -61,19 +62,22 @@ class Engine:
         budget: Budget | None = None,
         store: Store | None = None,
         novelty: Novelty | None = None,
+        own: OwnData | None = None,
     ) -> None:
-        """`store`: where compiled databases are kept. `novelty`: memory of the parts that were scanned before; without
-        one every part is scanned and every finding is new. Raises `CompileError`."""
+        """`own`: the site's own data. `store`: where compiled databases are kept. `novelty`: memory of the parts that
+        were scanned before; without one every part is scanned and every finding is new. Raises `CompileError`."""
         self.detectors = tuple(detectors)
         self.fingerprinter = fingerprinter
         self.budget = budget or Budget()
         self.novelty = novelty
+        self.own = own
         self.compiled = [compile_detector(d) for d in self.detectors]
         self.yields = {d.id: frozenset(d.overlaps) for d in self.detectors}
+        self.yields |= {d.id: frozenset[str]() for d in own.detectors} if own else {}
         chosen, self.roles = expressions(self.compiled)
         self.databases = Databases(chosen, store)
         self._words = _automaton({w for c in self.compiled if c.detector.keyword_use == "boost" for w in c.keywords})
-        self._digest = _digest(self.detectors)
+        self._digest = _digest(self.detectors, own)
         validators.warm()
 
     @property
@@ -263,12 +267,11 @@ def _automaton(words: set[str]) -> ahocorasick.Automaton:
     return automaton
 
 
-def _digest(detectors: tuple[Detector, ...]) -> str:
+def _digest(detectors: tuple[Detector, ...], own: OwnData | None) -> str:
     prose = {"title", "why", "references", "match", "reject", "family"}
     content = [{k: v for k, v in asdict(d).items() if k not in prose} for d in detectors]
-    return sha256(
-        msgspec.json.encode([VERSION, normalise.VERSION, judgement.VERSION, people.digest(), content])
-    ).hexdigest()
+    versions = [VERSION, normalise.VERSION, judgement.VERSION, people.digest()]
+    return sha256(msgspec.json.encode([*versions, content, *([own.digest] if own else [])])).hexdigest()
 
 
 def _place(error: BaseException) -> str:

@@ -13,6 +13,9 @@ from typing import Protocol
 from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators
 from sluice.detect.evidence import Fingerprinter, seal
 from sluice.detect.layers import Allowance, Layer, Text
+from sluice.detect.own.hit import Exhausted, Spending
+from sluice.detect.own.site import OwnData
+from sluice.detect.own.words import Words
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.errors import Opacity
 from sluice.model import Detector, Finding, Part, Provenance, Scan, Unread
@@ -52,6 +55,9 @@ class Budget:
     """... and this many for every character of its own."""
     places: int = 200_000
     """Escapes undone in one request."""
+    own_floor: int = 50_000
+    """Keyed hashes and comparisons that each list or index of the site's own data may cost; `share` and `ceiling` hold
+    for it too."""
 
 
 @dataclass(slots=True)
@@ -63,6 +69,8 @@ class Work:
     candidates: int = 0
     units: int = 0
     sightings: int = 0
+    own: int = 0
+    """Hashes and comparisons of the site's own data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,11 @@ class Finder(Protocol):
     @property
     def fingerprinter(self) -> Fingerprinter: ...
 
+    @property
+    def own(self) -> OwnData | None:
+        """The site's own data."""
+        ...
+
     def look(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None, bool]:
         """(end, id) in order of end, where it stopped when there were more than `most`, and whether base64 of something
         could stand in the data."""
@@ -136,6 +149,8 @@ class Scanning:
     """False: what many findings say together is concluded by the caller, who knows more of them."""
     places: list[int] = field(default_factory=list)
     """The part of each finding, in their order."""
+    spendings: list[Spending] = field(default_factory=list)
+    """What each matcher of the site's own data may still cost."""
     crowded: bool = False
     """A detector was not looked for any more in some part, because other parts had enough of it."""
 
@@ -145,11 +160,15 @@ class Scanning:
         layer = Layer(layers.first(self.parts))
         own = sum(b - a for a, b in zip(layer.starts, layer.stops, strict=True))
         self.limit = min(budget.floor + own // budget.share, budget.ceiling)
+        own_limit = min(budget.own_floor + own // budget.share, budget.ceiling)
+        self.spendings = [Spending(own_limit) for _ in self.finder.own.matchers] if self.finder.own else []
         allowance = Allowance(max(budget.view_floor, budget.view_ratio * own), budget.places)
         for level in range(normalise.LEVELS + 1):
             if not layer.texts:
                 break
             coded = self._pass(layer)
+            if self.finder.own is not None:
+                self._own(self.finder.own, layer.texts)
             if level == normalise.LEVELS:
                 break
             texts = layer.derive(allowance, self.partial, coded=coded)
@@ -199,6 +218,38 @@ class Scanning:
         if hits:
             self._confirm_all(layer, hits)
         return coded
+
+    def _own(self, own: OwnData, texts: list[Text]) -> None:
+        """What of the site's own data stands in the texts of one level."""
+        most = self.finder.budget.per_detector
+        indices = {d.id: -1 - i for i, d in enumerate(own.detectors)}  # apart from those of the packs
+        for text in texts:
+            words = Words(text.text)
+            provenance = self.parts[text.part].provenance
+            for matcher, spending in zip(own.matchers, self.spendings, strict=True):
+                before = spending.spent
+                try:
+                    for hit in matcher.find(words, spending):
+                        first, last = text.original(hit.start, hit.end)
+                        index = indices[hit.detector.id]
+                        key = (text.part, index, first, last)
+                        if key in self.seen:
+                            continue
+                        tally = (index, provenance, False)
+                        self.counts[tally] = self.counts.get(tally, 0) + 1
+                        if self.counts[tally] > most:
+                            self.crowded = True
+                            break
+                        self.seen.add(key)
+                        self.work.sightings += 1
+                        self.sightings.append(
+                            Sighting(
+                                hit.detector, text.part, first, last, hit.value, hit.validated, hit.confidence, False
+                            )
+                        )
+                except Exhausted:
+                    self.partial.add(text.part)
+                self.work.own += spending.spent - before
 
     def _confirm_all(self, layer: Layer, hits: list[tuple[int, int]]) -> None:
         """What `re`, keywords and validators make of the hits, which are in order of end."""

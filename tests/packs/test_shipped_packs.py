@@ -10,6 +10,7 @@ from sluice import config
 from sluice.detect import judgement, lint, packs
 from sluice.detect.engine import Engine, scan_text, sightings
 from sluice.detect.evidence import Fingerprinter
+from sluice.detect.own import site
 from sluice.model import Detector, Part, PartKind, Provenance, Role
 
 SIGNATURES = config.signatures_dir()
@@ -65,7 +66,7 @@ def test_there_are_enough() -> None:
 def test_every_word_of_the_vocabulary_is_used() -> None:
     """A class or regulation that no detector has is a promise nobody keeps."""
     words = packs.load_vocabulary(SIGNATURES / "vocabulary.toml")
-    assert set(words.classes) == {d.data_class for d in DETECTORS} | judgement.CLASSES
+    assert set(words.classes) == {d.data_class for d in DETECTORS} | judgement.CLASSES | site.CLASSES
     assert set(words.regulations) == {r for d in DETECTORS for r in d.regulations}
 
 

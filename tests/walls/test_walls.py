@@ -103,7 +103,10 @@ def test_the_supervisor_loads_no_engine_before_it_checked_the_settings() -> None
 @pytest.mark.parametrize(
     ("modules", "allowed"),
     [
-        (("hyperscan", "ahocorasick"), {"sluice/detect/databases.py", "sluice/detect/engine.py"}),
+        (
+            ("hyperscan", "ahocorasick"),
+            {"sluice/detect/databases.py", "sluice/detect/engine.py", "sluice/detect/own/substrings.py"},
+        ),
         (("clickhouse_connect", "chdb"), {"sluice/ship/clickhouse.py"}),
     ],
 )
@@ -181,6 +184,8 @@ LOADS = {
     "sluice/targets/file.py": "reads the destination table and the site's layer once, at start",
     "sluice/detect/packs.py": "reads packs once, at start",
     "sluice/policy/file.py": "reads the policy once, at start",
+    "sluice/detect/own/index.py": "opens and writes an index of the site's own data; matching reads the map alone",
+    "sluice/detect/own/site.py": "loads the site's own data once, at start",
     "sluice/detect/lint.py": "a tool of the operator: reads packs, never runs beside traffic",
     "sluice/detect/benign.py": "the lint's corpus of clean text",
 }
