@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def make_engine(settings: Settings, *, detectors: Sequence[Detector] | None = None) -> Engine:
-    """The engine with the shipped and the site's packs and the site's own data. Its fingerprint key is for this run alone: none are shown.
+    """The engine with the shipped and the site's packs and the site's own data. Its fingerprint key is for this run
+    alone: none are shown.
 
     Raises `Misconfigured`.
     """

@@ -248,7 +248,7 @@ def _columns(source: Path, wanted: Wanted, encoding: str, delimiter: str) -> lis
         if kind and kind not in columns.TYPES:
             raise bad(f"column `{name}`: no type `{kind}`; there are {', '.join(columns.TYPES)}")
         at = heading.index(name)
-        kind = kind or _guess(name, [cells[at] for cells in sample[1:]])
+        kind = kind or _guess(name, [cells[at] for cells in sample])
         out.append((at, columns.Column(name, kind, name in wanted.keys, frozenset())))
     for name in wanted.keys:
         if name not in names:

@@ -28,10 +28,12 @@ BITS = 20.0
 """Least information of a value, bits: its length times the entropy of its characters."""
 _ENV = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*)")
 _YAML = re.compile(r"\s*(?:-\s+)?[\"']?([\w./-]+)[\"']?\s*:\s+(.*)")
-_HOST = re.compile(r"(?i)[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?")
-_MAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
-_VERSION = re.compile(r"v?\d+(?:[.:/ -]\d+)*\S{0,8}")
-_WORDS = re.compile(r"[A-Za-z]{1,19}(?:[-_ ,.][A-Za-z]{1,19})*")
+_HOST = r"(?:[a-z0-9-]{1,40}\.)+[a-z]{2,10}(?::\d+)?"
+_IS_HOST = re.compile(_HOST)
+_IS_MAIL = re.compile(r"[A-Za-z0-9._+-]{1,40}@" + _HOST)
+_NUMBER = re.compile(r"[+v]?\(?\d[\d().:/ _-]*(?:T[\d:.]+)?(?:-?(?:rc|beta|alpha|dev|post)\.?\d{0,3}|[A-Za-z%]{1,3})?")
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_][\w.:-]*\}?|\{\{.*\}\}|%[A-Z_]+%|<[^<>]*>")
+_WORDS = re.compile(r"(?:[A-Za-z]{1,19}|\d{1,4})(?:[-_ ,./:](?:[A-Za-z]{1,19}|\d{1,4}))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +184,18 @@ def _address(value: str) -> bool:
     return "://" in value and " " not in value and not re.search(r"[?&#][^=]*=[^&]{16,}", value)
 
 
+def _number(value: str) -> bool:
+    return _NUMBER.fullmatch(value) is not None and sum(c.isdigit() for c in value) < 16
+
+
 _ORDINARY = (
     (_address, "an address without a password"),
     (_path, "a path"),
-    (_MAIL.fullmatch, "an e-mail address"),
-    (_HOST.fullmatch, "a host name"),
-    (_VERSION.fullmatch, "a number, a version or a date"),
-    (_WORDS.fullmatch, "made of letters alone, as words are"),
+    (_IS_MAIL.fullmatch, "an e-mail address"),
+    (_IS_HOST.fullmatch, "a host name"),
+    (_number, "a number, a version or a date"),
+    (_VARIABLE.fullmatch, "a variable, not a value"),
+    (_WORDS.fullmatch, "words and short numbers alone"),
 )
 
 

@@ -44,7 +44,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 def reflowed(words: list[str], r: random.Random) -> str:
     """The words as an editor, a mail or a form would give them."""
-    return "".join(r.choice([w, w.upper(), w.title()]) + r.choice([" ", "\n> ", ", ", "  ", ".\t", " — "]) for w in words)
+    return "".join(
+        r.choice([w, w.upper(), w.title()]) + r.choice([" ", "\n> ", ", ", "  ", ".\t", " — "]) for w in words
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.owndata.owndata_rig import NOW, Deployment
 
 from sluice import keys
 from sluice.config import Own, OwnDictionary, OwnFile, OwnIndex
@@ -15,6 +14,7 @@ from sluice.detect.own import exact, index, phrases, table
 from sluice.errors import Misconfigured
 from sluice.model import Severity
 from sluice.owndata import documents, secrets
+from tests.owndata.owndata_rig import NOW, Deployment
 
 CSV = "name,account,email\n" + "".join(
     f"Given{i} Family{i},{7_000_000_000 + i * 7919},person{i}@mail{i}.example\n" for i in range(300)
@@ -43,7 +43,7 @@ def built(deployment: Deployment) -> dict[str, Path]:
 
 VALUES = {
     "rows": [cell for line in CSV.splitlines()[1:] for cell in line.split(",")] + ["Given7", "Family7"],
-    "documents": CONTRACT.split()[:60] + [" ".join(CONTRACT.split()[:6])],
+    "documents": [*CONTRACT.split()[:60], " ".join(CONTRACT.split()[:6])],
     "secrets": ["zq8H_2kLm-99xPw", "Xk9-vQ2z!mPa", "99xPw", "2kLm", "vQ2z"],
     "phrases": ["project bluebird", "Zanzibar", "quokka", "bluebird", "initiative"],
 }
@@ -100,9 +100,8 @@ def test_a_changed_file_is_refused(built: dict[str, Path], deployment: Deploymen
     places = sorted({0, 8, 17, 19, 30, 60, len(content) // 2, len(content) - 40, len(content) - 1})
     for at in places:
         built[kind].write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        with pytest.raises(Misconfigured) as caught:
+        with pytest.raises(Misconfigured, match=r"build it|index of|not in `var/keys`"):
             index.load(built[kind], KINDS[kind], deployment.keys)
-        assert "build it" in str(caught.value), at
     for size in (0, 10, 100, len(content) - 8, len(content) - 1):
         built[kind].write_bytes(content[:size])
         with pytest.raises(Misconfigured, match="build it again"):

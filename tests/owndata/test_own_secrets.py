@@ -45,7 +45,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 AROUND = st.sampled_from(
-    ["{}", "KEY={}", '"{}"', "'{}',", "postgres://u:{}@h/db", "key: {}\n", "Passwort für alle: {}。", "中{}中", "({})", "<b>{}</b>"]
+    [
+        "{}",
+        "KEY={}",
+        '"{}"',
+        "'{}',",
+        "postgres://u:{}@h/db",
+        "key: {}\n",
+        "Passwort für alle: {}。",
+        "中{}中",
+        "({})",
+        "<b>{}</b>",
+    ]
 )
 
 
@@ -63,12 +74,12 @@ def test_a_secret_is_found_whatever_stands_beside_it(engine: Engine, number: int
 
 
 def test_another_value_is_not_found(engine: Engine) -> None:
-    """One character changed, missing or glued on: another value."""
+    """One character changed or missing: another value."""
     for value in VALUES[:50]:
-        changed = value[:3] + ("A" if value[3] != "A" else "B") + value[4:]
-        for other in (changed, value[1:], "x" + value):
-            assert found(engine, f"k {other} ") == [] or other.endswith(value[1:]) is False
-        assert found(engine, f"k {changed} ") == []
+        for at in range(len(value)):
+            changed = value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :]
+            assert found(engine, f"k {changed} ") == []
+        assert found(engine, f"k {value[1:]} {value[:-1]} ") == []
     assert scan(engine, benign.prose(300_000)).findings == ()
 
 
@@ -77,7 +88,11 @@ def test_a_secret_in_a_prompt_and_as_credential_are_one(engine: Engine) -> None:
     (finding,) = scan(engine, f"key {VALUES[0]}").findings
     sealed = engine.seal_credential(RawCredential("authorization", VALUES[0]))
     assert isinstance(sealed, Credential)
-    assert sealed.fingerprint == finding.fingerprint == Fingerprinter(b"k" * 32, "t").fingerprint("value:secret", VALUES[0])
+    assert (
+        sealed.fingerprint
+        == finding.fingerprint
+        == Fingerprinter(b"k" * 32, "t").fingerprint("value:secret", VALUES[0])
+    )
 
 
 ORDINARY = {
@@ -122,11 +137,12 @@ def test_a_file_of_nothing_secret_is_refused(deployment: Deployment) -> None:
 def test_forms_of_files(deployment: Deployment) -> None:
     """Environment files, nested JSON, lines of YAML: quotes, escapes, comments, addresses, keys of many lines."""
     one, two, three = "zq8H_2kLm-99xPw", "pa$$ w0rd/42#x", "Xk9-vQ2z!mPa"
-    pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n-----END PRIVATE KEY-----"
+    begin, end = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"
+    pem = f"{begin}\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n{end}"
     texts = {
-        "env": f"# c\nexport A='{one}'\nB=\"{two}\"  # note\nC=postgres://app:{three}@db/app\nD=\"{pem}\"\n",
+        "env": f'# c\nexport A=\'{one}\'\nB="{two}"  # note\nC=postgres://app:{three}@db/app\nD="{pem}"\n',
         "json": json.dumps({"data": {"a": [one, {"b": two}], "c": f"amqp://u:{three}@q"}, "n": 5, "pem": pem}),
-        "yaml-lines": f"top:\n  a: {one} # c\n  'b': \"{two}\"\n  - c: mysql://r:{three}@db\nd: \"{pem}\"\n",
+        "yaml-lines": f'top:\n  a: {one} # c\n  \'b\': "{two}"\n  - c: mysql://r:{three}@db\nd: "{pem}"\n',
     }
     for kind, content in texts.items():
         engine, _ = built(deployment, content, kind)
@@ -136,7 +152,12 @@ def test_forms_of_files(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "content", "line"),
-    [("env", "A=b\nnonsense\n", 2), ("env", 'A="open\nmore\n', 1), ("json", '{"a":\n]', 2), ("json", "[" * 100_000, None)],
+    [
+        ("env", "A=b\nnonsense\n", 2),
+        ("env", 'A="open\nmore\n', 1),
+        ("json", '{"a":\n]', 2),
+        ("json", "[" * 100_000, None),
+    ],
 )
 def test_a_broken_file_is_refused_with_its_line(
     deployment: Deployment, kind: str, content: str, line: int | None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice.config import Own, OwnDictionary, OwnFile
 from sluice.detect import benign
 from sluice.detect.engine import Engine
+from sluice.detect.own import site
 from sluice.detect.own.words import Absent, Words, fold, words_of
 from sluice.errors import Misconfigured
 from sluice.model import Severity
@@ -102,9 +103,10 @@ def test_prose_has_no_entry(engine_of_many: tuple[Engine, list[str]]) -> None:
         assert (seen.findings, seen.unread) == ((), ())
 
 
-def test_what_was_absent_costs_nothing_again(deployment: Deployment) -> None:
+def test_what_was_absent_costs_nothing_again(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """The words of a text that was read before are not looked up again."""
-    engine = dictionary(deployment)
+    monkeypatch.setattr(site, "REMEMBER", True)
+    engine = dictionary(deployment, "quokka\n")
     text = benign.prose(20_000)
     _, first = engine.measure((part(text),))
     _, again = engine.measure((part(text),))
@@ -192,8 +194,6 @@ def test_a_canary_cannot_hide_behind_a_budget(deployment: Deployment) -> None:
     """Each list has a budget of its own: a million entries of one leave the other all of its own."""
     words = deployment.file("words.txt", "needle\nneedle two\n")
     tokens = deployment.file("canaries.txt", "Kq7-canary-0001\n")
-    engine = deployment.engine(
-        Own(dictionary=(OwnDictionary(file=words, name="n"),), canaries=(OwnFile(file=tokens),))
-    )
+    engine = deployment.engine(Own(dictionary=(OwnDictionary(file=words, name="n"),), canaries=(OwnFile(file=tokens),)))
     text = "needle needles " * 60_000 + "Kq7-canary-0001"
     assert "canary.token" in {f.data_class for f in scan(engine, text).findings}

@@ -3,7 +3,8 @@
 Each value is found by its longest run of letters and digits: the distinct runs of a text of a length that any value has
 are looked up, and where one is known, the value around it (its place in the value and the value's length are in the
 index) is compared by a 128-bit keyed hash. So values with any characters in them are found whatever stands beside them:
-quotes, `=`, `:`, `@`, an address. A value with a letter or digit glued to it is another value.
+quotes, `=`, `:`, `@`, an address. A value with a letter or digit glued to
+that run is another value.
 
 What the index tells without the key: how many values there are and how long they are.
 """
