@@ -205,6 +205,7 @@ def describe(seen: Inspection, *, show_text: bool = False) -> dict[str, object]:
                 "provenance": str(f.provenance),
                 "example": f.example,
                 "fingerprint": f.fingerprint,
+                "suppressed": f.suppressed,
             }
             for f in (scan.findings if scan else ())
         ],

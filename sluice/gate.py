@@ -102,7 +102,10 @@ def inspect(
     scan = rulebook.detectors.scan((*prompt.parts, *authentication.parts(prompt), labels))
     withhold = recording.tells(scan.findings)
     if scan.findings:
-        scan = replace(scan, findings=authentication.leaks(_once(scan.findings), target))
+        findings = authentication.leaks(_once(scan.findings), target)
+        if rulebook.suppressions is not None:
+            findings = rulebook.suppressions.mark(findings, target, subject, prompt.route, exchange.at)
+        scan = replace(scan, findings=findings)
     credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
     t3 = tick()
     coverage = measure(payload, prompt, scan)
@@ -116,7 +119,7 @@ def inspect(
         agent=prompt.agent,
         tools=prompt.tools,
         client_address=exchange.client.address,
-        findings=scan.findings,
+        findings=counting(scan.findings),
         coverage=coverage,
         credential=credential,
         at=exchange.at,
@@ -134,6 +137,11 @@ def inspect(
         decide_us=(t4 - t3) // 1000,
     )
     return Inspection(target, decision, subject, payload, prompt, scan, coverage, credential, timings, withhold)
+
+
+def counting(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What policy sees: without the findings that the site has judged to be none."""
+    return tuple(f for f in findings if f.suppressed is None)
 
 
 def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

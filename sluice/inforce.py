@@ -17,6 +17,7 @@ import msgspec
 
 from sluice.model import Record, RecordType, Rulebook
 from sluice.policy import PolicySet
+from sluice.suppressions import Suppressions
 from sluice.targets import Table
 
 type Facts = Mapping[str, str | int | float | bool | None]
@@ -35,6 +36,7 @@ class InForce(msgspec.Struct, frozen=True):
     mode: str = ""
     key_id: str = ""
     ca: str = ""
+    suppressions: str = ""
 
 
 def now(rulebook: Rulebook, ca_sha256: str, at: int) -> InForce:
@@ -43,6 +45,7 @@ def now(rulebook: Rulebook, ca_sha256: str, at: int) -> InForce:
         policy=rulebook.policy.digest,
         detectors=rulebook.detectors.digest,
         targets=rulebook.targets.digest,
+        suppressions=judged.digest if isinstance(judged := rulebook.suppressions, Suppressions) else "",
         mode=mode(rulebook, at),
         key_id=rulebook.detectors.key_id,
         ca=ca_sha256,
@@ -61,6 +64,8 @@ def events(current: InForce, before: InForce | None, rulebook: Rulebook) -> list
         ("pack_load", {"engine": rulebook.detectors.versions, **load(current.detectors, found.detectors)}),
         ("targets_load", load(current.targets, found.targets)),
     ]
+    if current.suppressions or found.suppressions:
+        out.append(("suppressions_load", load(current.suppressions, found.suppressions)))
     if current.mode != found.mode:
         out.append(("mode_change", {"mode": current.mode, "before": found.mode or None, "why": "start"}))
     if found.key_id and current.key_id != found.key_id:
@@ -93,6 +98,9 @@ class Deadlines:
         self._mode = mode(rulebook, at)
         policy, table = rulebook.policy, rulebook.targets
         times = {0}
+        judged = rulebook.suppressions
+        self._judged = judged.ends if isinstance(judged, Suppressions) else frozenset()
+        times |= self._judged
         self._expires = 0
         if isinstance(policy, PolicySet):
             times |= {policy.observe_until, policy.expires, *(rule.observe_until for rule in policy.rules)}
@@ -109,6 +117,8 @@ class Deadlines:
             if moment == self._expires:
                 policy = self._rulebook.policy
                 events.append(("policy_expired", {"id": policy.id, "version": policy.version, "sha256": policy.digest}))
+            if moment in self._judged:
+                events.append(("suppression_expired", {"ended": moment // 1_000_000_000}))
             after = mode(self._rulebook, moment)
             if after != self._mode:
                 events.append(("mode_change", {"mode": after, "before": self._mode, "why": "observe_until has passed"}))

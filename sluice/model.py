@@ -382,6 +382,8 @@ class Finding:
     example: bool = False
     status: str = "stable"
     regulations: tuple[str, ...] = ()
+    suppressed: str | None = None
+    """Id of the site's suppression that takes it out of the account: policy does not see it, the record does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,6 +573,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     provenance: str = "user"
     novelty: str = "new"
     example: bool = False
+    suppressed: str | None = None
 
 
 class PartFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -849,6 +852,16 @@ class Scan:
     unread: tuple[Unread, ...] = ()
 
 
+class Judgements(Protocol):
+    """What the gate needs of a site's suppressions."""
+
+    def mark(
+        self, findings: tuple[Finding, ...], target: Target, subject: Subject, route: str | None, at: int
+    ) -> tuple[Finding, ...]:
+        """The findings; those that the site has judged to be none name the suppression."""
+        ...
+
+
 class Destinations(Protocol):
     """What the gate and the tunnel need of the destination table."""
 
@@ -873,6 +886,7 @@ class Rulebook:
     policy: Policy
     digest: str
     loaded_at: int
+    suppressions: Judgements | None = None
 
 
 Attributes = Mapping[str, str | int | float | bool | None]

@@ -162,7 +162,7 @@ def decision_record(
     said = _withheld if seen.withhold else clip
     said_all = _withheld_all if seen.withhold else clip_all
     findings = seen.scan.findings if seen.scan else ()
-    severities = [f.severity for f in findings if not f.example]
+    severities = [f.severity for f in findings if not f.example and not f.suppressed]
     return Record(
         record_type=record_type,
         decision_id=exchange.id,
@@ -252,7 +252,10 @@ def decision_record(
         reason_code=decision.reason,
         reason_detail=clip(detail or decision.cause),
         degraded=decision.degraded or None,
-        regulated_tags=tuple(sorted({r for f in findings if not f.example for r in f.regulations}))[:MAX_LIST] or None,
+        regulated_tags=tuple(sorted({r for f in findings if not (f.example or f.suppressed) for r in f.regulations}))[
+            :MAX_LIST
+        ]
+        or None,
     )
 
 
@@ -360,9 +363,9 @@ def _calls(calls: tuple[str, ...], withhold: bool) -> tuple[str, ...]:
 
 def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:
     """Findings counted by detector, value and provenance, most severe first; at most `MAX_MATCHES`."""
-    groups: dict[tuple[str, str, str, bool], list[Finding]] = {}
+    groups: dict[tuple[str, str, str, bool, str | None], list[Finding]] = {}
     for f in findings:
-        groups.setdefault((f.detector, f.fingerprint, f.provenance, f.example), []).append(f)
+        groups.setdefault((f.detector, f.fingerprint, f.provenance, f.example, f.suppressed), []).append(f)
     rows = [
         Match(
             detector=f.detector,
@@ -378,6 +381,7 @@ def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:
             provenance=str(f.provenance),
             novelty=f.novelty,
             example=f.example,
+            suppressed=f.suppressed,
         )
         for group in groups.values()
         for f in group[:1]

@@ -13,9 +13,9 @@ import secrets
 import time
 from collections.abc import Callable
 
-from sluice import config, keys, policy, targets
+from sluice import config, keys, policy, suppressions, targets
 from sluice.cache import Cache
-from sluice.detect import packs
+from sluice.detect import judgement, packs
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.novelty import Novelty
@@ -29,6 +29,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
     """The rulebook that `settings` describe. Raises `Misconfigured` with every problem of every file."""
     problems: list[Problem] = []
     signatures = config.signatures_dir()
+    today = dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC).date()
 
     def attempt[T](step: Callable[[], T]) -> T | None:
         try:
@@ -53,13 +54,29 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
             if vocabulary
             else None,
             known_providers=table.providers if table else None,
-            today=dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC).date(),
+            today=today,
         )
     )
+    judged = None
+    if (judgements := settings.paths.suppressions) and table and vocabulary and detectors:
+        ids = {d.id for d in (*detectors, *judgement.DETECTORS, *(own_data.detectors if own_data else ()))}
+        classes = frozenset(vocabulary.classes) | (own_data.classes if own_data else frozenset())
+        judged = attempt(
+            lambda: suppressions.load(
+                judgements, detectors=ids, classes=classes, providers=table.providers, today=today
+            )
+        )
     if problems or table is None or detectors is None or rules is None or key is None:
         raise Misconfigured(problems)
     store = Cache(settings.cache_dir, key[0])
     engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)), own=own_data)
     know_providers(table.providers)
-    digest = hashlib.sha256("\n".join((table.digest, engine.digest, rules.digest)).encode()).hexdigest()
-    return Rulebook(targets=table, detectors=engine, policy=rules, digest=digest, loaded_at=clock())
+    parts = [table.digest, engine.digest, rules.digest, *([judged.digest] if judged else [])]
+    return Rulebook(
+        targets=table,
+        detectors=engine,
+        policy=rules,
+        digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        loaded_at=clock(),
+        suppressions=judged,
+    )

@@ -160,7 +160,7 @@ def check(settings: config.Settings, file: Path | None = None) -> tuple[str, tup
 
     Returns the rulebook's digest, and warnings. Raises `Misconfigured` with the problems of all of them.
     """
-    from sluice import ca, policy, rulebook  # they import metrics, which must find its directory named
+    from sluice import ca, policy, rulebook, suppressions  # they import metrics, which must find its directory named
 
     problems = unfit_settings(settings, file)
     book = None
@@ -174,7 +174,10 @@ def check(settings: config.Settings, file: Path | None = None) -> tuple[str, tup
         problems += e.problems
     if problems or book is None:
         raise Misconfigured(problems)
-    return book.digest, book.policy.warnings if isinstance(book.policy, policy.PolicySet) else ()
+    warned = list(book.policy.warnings) if isinstance(book.policy, policy.PolicySet) else []
+    if isinstance(book.suppressions, suppressions.Suppressions):
+        warned += book.suppressions.expired(book.loaded_at)
+    return book.digest, tuple(warned)
 
 
 def bind(listen: str, backlog: int, setting: str) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ def command(file: Path | None, as_json: bool) -> int:
     """
     from sluice import config, startup
     from sluice.policy import PolicySet
+    from sluice.suppressions import Suppressions
 
     problems: list[Problem] = []
     warned: list[Problem] = []
@@ -43,6 +45,7 @@ def command(file: Path | None, as_json: bool) -> int:
         book = load_rulebook(settings)
         warned += book.policy.warnings if isinstance(book.policy, PolicySet) else ()
         warned += tunnelled(settings)
+        warned += book.suppressions.expired(time.time_ns()) if isinstance(book.suppressions, Suppressions) else ()
     except Misconfigured as e:
         problems += e.problems
     if as_json:

@@ -263,6 +263,7 @@ def _absolute(s: Settings, base: Path) -> Settings:
             policy=at(s.paths.policy),
             targets=at(s.paths.targets),
             packs=tuple((base / p).resolve() for p in s.paths.packs),
+            suppressions=at(s.paths.suppressions),
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
         own=_own_at(s.own, base),

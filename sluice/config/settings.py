@@ -38,6 +38,8 @@ class Paths(Section, frozen=True):
     """The site's own destinations and statuses, layered over `signatures/targets.toml`."""
     packs: tuple[Path, ...] = ()
     """Directories or files with the site's own detector packs, added to `signatures/packs`."""
+    suppressions: Path | None = None
+    """Findings that the site has judged to be none, each with scope, owner, reason and end."""
 
 
 class Upstream(Section, frozen=True):

@@ -268,7 +268,7 @@ COLUMNS: tuple[Column, ...] = (
         "matches",
         "Findings by detector and value: revision, class, severity, how often, validator result, confidence 0 to 1, "
         "place in its part in kilobytes, keyed fingerprint, hint where the class allows one, where the text came from, "
-        "new or seen before, a documented sample",
+        "new or seen before, a documented sample, the suppression that took it out of the account",
         detector="LowCardinality(String)",
         rev="Int64",
         data_class="LowCardinality(String)",
@@ -282,6 +282,7 @@ COLUMNS: tuple[Column, ...] = (
         provenance="LowCardinality(String)",
         novelty="LowCardinality(String)",
         example="Bool",
+        suppressed="Nullable(String)",
     ),
     choice("max_severity", SEVERITIES, "Gravest severity found"),
     choice("inspection_status", COMPLETENESS, "How much of the request the detectors saw"),

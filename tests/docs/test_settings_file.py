@@ -20,6 +20,7 @@ SECTIONS = {f.name: f.type for f in msgspec.structs.fields(config.Settings)}
 UNSET = {
     ("paths", "policy"),
     ("paths", "targets"),
+    ("paths", "suppressions"),
     ("upstream", "trusted_ca"),
     ("identity", "address_map"),
     ("seal", "keys"),
