@@ -60,6 +60,7 @@ NUMBERS = Gate(
     frozenset(map(ord, digits)),
     frozenset(map(ord, " .()/+-")),
     3,
+    sparse=256,
     rows=True,
 )
 ALL = (DIGITS, NUMBERS, RUNS)

@@ -1,32 +1,46 @@
 """CPU time of detection with the shipped packs, on one core: `python -m tests.bench.bench_detect`.
 
-Printed: microseconds of CPU (best of several runs), MB/s, candidates per MB, and whether the goal is met. Then the cost
-of compiling, of one keyword look-up done two ways, and the most that a hostile megabyte costs.
+Printed: MB/s by kind of text, candidates per MB, and whether the goals are met; the cost of compiling, and of reading
+compiled detectors back; a conversation of an agent, turn by turn, with and without the memory of parts; the most that a
+hostile megabyte costs; the memory of the process.
+
+Side by side with other open scanners when SLUICE_BENCH_FIELD names the interpreter of an environment that has them:
+
+    python3.13 -m venv field && field/bin/pip install --require-hashes -r tests/bench/requirements-field.txt
+    SLUICE_BENCH_FIELD=field/bin/python python -m tests.bench.bench_detect
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import os
 import resource
+import subprocess
+import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
-
-import ahocorasick
+from pathlib import Path
 
 from sluice import config
+from sluice.cache import Cache
 from sluice.detect import benign, packs
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.examples import expand
+from sluice.detect.novelty import Novelty
 from sluice.model import Part, PartKind, Provenance, Role
 
-GOALS = {"prose 10 KB": 200.0, "prose 1 MB": 15_000.0}
-"""Microseconds: what the issue asks for."""
+MB = 1_000_000
+GOALS = {"prose": 150, "code": 80, "JSON": 80}
+"""MB/s."""
+KEY = b"k" * 32
 
 
-def parts(*texts: str) -> tuple[Part, ...]:
-    return tuple(
-        Part(f"/messages/{i}/content", Role.USER, PartKind.TEXT, Provenance.USER, t) for i, t in enumerate(texts)
-    )
+def part(text: str, pointer: str = "/messages/0/content", provenance: Provenance = Provenance.USER) -> Part:
+    return Part(pointer, Role.USER, PartKind.TEXT, provenance, text)
 
 
 def lines(kind: str, size: int) -> str:
@@ -40,6 +54,46 @@ def lines(kind: str, size: int) -> str:
     return "\n".join(out)[:size]
 
 
+def code(size: int) -> str:
+    """Source code as people wrote it: the standard library of this interpreter."""
+    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
+    return "".join(f.read_text("utf-8", "ignore") for f in files).encode("ascii", "ignore").decode()[:size]
+
+
+def records(size: int) -> str:
+    """JSON as an API answers: nested, pretty, mostly words and small numbers."""
+    source = benign.Source("bench/json")
+    rows = [
+        {
+            "id": source.number(1, 9999),
+            "name": source.words(2),
+            "state": source.words(1),
+            "tags": source.words(4).split(),
+            "note": source.words(12),
+            "position": {"row": i, "column": source.number(1, 80)},
+        }
+        for i in range(size // 330)
+    ]
+    return json.dumps(rows, indent=2)[:size]
+
+
+def texts() -> dict[str, str]:
+    """A megabyte of each kind, or what takes as long."""
+    noise = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(25_000))
+    return {
+        "prose": benign.prose(MB),
+        "code": code(MB),
+        "JSON": records(MB),
+        "records with identifiers": lines("record", MB // 2),
+        "logs": lines("log", MB // 2),
+        "minified JavaScript": lines("minified", MB // 4),
+        "assignments in every line": lines("code", MB // 4),
+        "base64": base64.b64encode(noise).decode()[:MB],
+        "Chinese, Japanese, Korean": "这个请求的服务需要更多的时间来完成。한국어 문장도 있습니다. 接続が失敗しました。"
+        * 8_000,
+    }
+
+
 def cpu(work: Callable[[], object], runs: int) -> float:
     """Least CPU seconds of one call."""
     best = float("inf")
@@ -50,22 +104,8 @@ def cpu(work: Callable[[], object], runs: int) -> float:
     return best
 
 
-def cases() -> dict[str, tuple[Part, ...]]:
-    prose = benign.prose(1_000_000)
-    mixed = lines("code", 400_000) + lines("record", 300_000) + lines("log", 300_000)
-    secret = expand("Here is the file:\naws_access_key_id = AKIA{base32*16}\ncard 4111 1111 1111 1111\n", "bench")
-    return {
-        "chat 4 KB": parts("You are a helpful assistant.", prose[:1000], prose[1000:2000], prose[2000:4000]),
-        "chat 4 KB, two findings": parts("You are a helpful assistant.", prose[:3900] + secret),
-        "prose 10 KB": parts(prose[:10_240]),
-        "prose 1 MB": parts(prose),
-        "prose 10 KB, not ASCII": parts((prose[:5000] + "Zürich — “naïve” café, größer: 20 m². ") * 2),
-        "code 100 KB": parts(lines("code", 100_000)),
-        "JSON records 100 KB": parts(lines("record", 100_000)),
-        "logs 100 KB": parts(lines("log", 100_000)),
-        "lock file 100 KB": parts(lines("lock", 100_000)),
-        "agent request 1 MB, 200 parts": parts(*(mixed[i : i + 5000] for i in range(0, 1_000_000, 5000))),
-    }
+def verdict(value: float, goal: float, *, most: bool) -> str:
+    return f"  goal {goal:g}: {'met' if (value <= goal if most else value >= goal) else 'MISSED'}"
 
 
 HOSTILE = {
@@ -74,53 +114,118 @@ HOSTILE = {
     "connection strings": "server=a;",
     "addresses": "a@b.cc ",
     "invisible": "4\u200b",
+    "digits": "4111 1111 1111 1112 ",
+    "rows of headings": "ssn,name,date of birth\n",
 }
+
+
+def conversation(turns: int) -> list[tuple[Part, ...]]:
+    """The requests of an agent at work: each sends everything that was said before, and a little more."""
+    source, files = benign.prose(400_000, "agent"), code(1_200_000)
+    said: list[tuple[str, Provenance]] = [(source[:12_000], Provenance.SYSTEM)]
+    requests = []
+    for turn in range(turns):
+        at = turn * 9_000
+        now = [
+            (source[at : at + 700], Provenance.USER),
+            (files[4 * at : 4 * at + 24_000], Provenance.TOOL_RESULT),
+            (json.dumps({"path": f"/srv/app/{turn}.py", "edit": files[at : at + 2_000]}), Provenance.TOOL_ARGS),
+        ]
+        past = [(text, p if p is Provenance.SYSTEM else Provenance.HISTORY) for text, p in said]
+        requests.append(tuple(part(text, f"/messages/{i}", p) for i, (text, p) in enumerate([*past, *now])))
+        said += [*now, (source[at + 700 : at + 1_500], Provenance.ASSISTANT)]
+    return requests
+
+
+def compiling(engine: Callable[[Cache | None], Engine]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        store = Cache(Path(place), KEY)
+        cold = cpu(lambda: engine(store), 1)
+        cached = cpu(lambda: engine(store), 3)
+        size = sum(f.stat().st_size for f in Path(place).iterdir()) / MB
+    print(f"compiled {cold:.2f} s{verdict(cold, 4, most=True)};  read back {cached:.2f} s", end="")
+    print(f"{verdict(cached, 0.3, most=True)}  ({size:.1f} MB kept)")
+
+
+def field(engine: Engine) -> None:
+    """The same texts through other scanners; a tenth of a megabyte of each, for they are slow."""
+    interpreter = os.environ.get("SLUICE_BENCH_FIELD")
+    if not interpreter:
+        print("\nother scanners: not measured (SLUICE_BENCH_FIELD is not set)")
+        return
+    given = {kind: text[:100_000] for kind, text in texts().items()}
+    worker = Path(__file__).with_name("field_scanners.py")
+    done = subprocess.run([interpreter, worker], input=json.dumps(given), capture_output=True, text=True, check=True)
+    print(f"\n{done.stderr.strip().splitlines()[-1]}")
+    theirs: dict[str, dict[str, float]] = json.loads(done.stdout)
+    ours = {kind: cpu(lambda text=text: engine.scan((part(text),)), 5) for kind, text in given.items()}  # type: ignore[misc]
+    print(f"{'100 KB, ms of CPU':32}{'Sluice':>10}" + "".join(f"{name:>18}{'ratio':>8}" for name in theirs))
+    for kind in given:
+        row = "".join(f"{t[kind] * 1e3:>18.0f}{t[kind] / ours[kind]:>8.0f}" for t in theirs.values())
+        print(f"{kind:32}{ours[kind] * 1e3:>10.2f}{row}")
 
 
 def main() -> None:
     signatures = config.signatures_dir()
     start = time.process_time()
     detectors = packs.load([signatures / "packs"], signatures / "vocabulary.toml")
-    loaded = time.process_time()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    engine = Engine(detectors, Fingerprinter(b"k" * 32, "bench"))
-    compiled = time.process_time()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(
-        f"{len(detectors)} detectors: read {loaded - start:.2f} s, compiled {compiled - loaded:.2f} s, +{grown:.0f} MB"
-    )
+    print(f"{len(detectors)} detectors read in {time.process_time() - start:.2f} s")
+    compiling(lambda store: Engine(detectors, Fingerprinter(KEY, "bench"), store=store))
+    engine = Engine(detectors, Fingerprinter(KEY, "bench"))
     print(engine.versions, "\n")
-    print(f"{'':32}{'us':>10}{'MB/s':>8}{'cand./MB':>10}{'found':>7}  goal")
-    for name, given in cases().items():
+    print(f"{'':32}{'ms/MB':>8}{'MB/s':>8}{'cand./MB':>10}{'found':>7}{'unread':>8}")
+    for name, text in texts().items():
+        given = (part(text),)
         scan, work = engine.measure(given)
-        size = scan.scanned_bytes
-        seconds = cpu(lambda given=given: engine.scan(given), 9 if size > 500_000 else 200)  # type: ignore[misc]
-        goal = GOALS.get(name)
-        verdict = "" if goal is None else f"  {goal:.0f} us: {'met' if seconds * 1e6 <= goal else 'MISSED'}"
-        rate = work.candidates / size * 1e6
+        size = scan.scanned_bytes / MB
+        seconds = cpu(lambda given=given: engine.scan(given), 5)  # type: ignore[misc]
+        goal = verdict(size / seconds, GOALS[name], most=False) if name in GOALS else ""
         print(
-            f"{name:32}{seconds * 1e6:>10.0f}{size / seconds / 1e6:>8.0f}{rate:>10.0f}{len(scan.findings):>7}{verdict}"
+            f"{name:32}{seconds * 1e3 / size:>8.2f}{size / seconds:>8.0f}{work.candidates / size:>10.0f}"
+            f"{len(scan.findings):>7}{len(scan.unread):>8}{goal}"
         )
 
-    print("\nkeywords near one candidate (window of 160 characters)")
-    words = {w for d in detectors if d.keyword_use == "boost" for w in d.keywords}
-    automaton = ahocorasick.Automaton()
-    for word in words:
-        automaton.add_word(word, word)
-    automaton.make_automaton()
-    window = benign.prose(160)
-    some = sorted(words)[:10]
-    one = cpu(lambda: [list(automaton.iter(window)) for _ in range(1000)], 5)
-    other = cpu(lambda: [any(w in window for w in some) for _ in range(1000)], 5)
-    print(f"  Aho-Corasick over all {len(words)} words {one * 1e3:.2f} us, `in` for ten words {other * 1e3:.2f} us")
+    prose = benign.prose(MB)
+    secret = expand("Here is the file:\naws_access_key_id = AKIA{base32*16}\ncard 4111 1111 1111 1111\n", "bench")
+    print()
+    for name, given, goal in (
+        ("chat 4 KB, us", (part(prose[:3900]),), 0.0),
+        ("chat 4 KB, two findings, us", (part(prose[:3900] + secret),), 0.0),
+        ("prose 10 KB, us", (part(prose[:10_240]),), 150.0),
+    ):
+        micro = cpu(lambda given=given: engine.scan(given), 200) * 1e6  # type: ignore[misc]
+        print(f"{name:32}{micro:>8.0f}{verdict(micro, goal, most=True) if goal else ''}")
+    mixed = code(700_000) + prose[:300_000]
+    request = tuple(part(mixed[i : i + 5000], f"/messages/{i}") for i in range(0, MB, 5000))
+    milli = cpu(lambda: engine.scan(request), 7) * 1e3
+    print(f"{'agent request 1 MB, 200 parts, ms':32}{milli:>8.1f}{verdict(milli, 12, most=True)}")
+
+    requests = conversation(30)
+    size = sum(len(p.text) for r in requests for p in r) / MB
+
+    def replay(novelty: Novelty | None) -> float:
+        engine.novelty = novelty
+        return cpu(lambda: [engine.scan(r) for r in requests], 1)
+
+    without, remembered = replay(None), replay(Novelty(KEY))
+    engine.novelty = None
+    print(
+        f"\nreplay of 30 turns, {size:.1f} MB: {without * 1e3:.0f} ms; with the memory {remembered * 1e3:.0f} ms: ",
+        end="",
+    )
+    print(f"{without / remembered:.1f} times cheaper{verdict(without / remembered, 5, most=False)}")
 
     print("\nhostile megabyte")
     for name, piece in HOSTILE.items():
-        given = parts(piece * (1_000_000 // len(piece)))
+        given = (part(piece * (MB // len(piece))),)
         scan, work = engine.measure(given)
-        seconds = cpu(lambda given=given: engine.scan(given), 1)  # type: ignore[misc]
+        milli = cpu(lambda given=given: engine.scan(given), 1) * 1e3  # type: ignore[misc]
         said = "partial" if scan.unread else "full"
-        print(f"  {name:30}{seconds * 1e3:>8.0f} ms  {work.candidates:>8} candidates {work.units:>8} units  {said}")
+        print(f"  {name:30}{milli:>8.0f} ms  {work.candidates:>8} candidates {work.units:>8} units  {said}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\nlargest memory of this process, corpora included: {peak:.0f} MB")
+    print(f"compiled databases: {engine.databases.size / MB:.1f} MB")
+    field(engine)
 
 
 if __name__ == "__main__":
