@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from sluice.cli.terminal import (
     table,
     text,
 )
-from sluice.errors import Misconfigured
+from sluice.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -65,12 +66,20 @@ def _check(settings: Settings, paths: Sequence[Path], as_json: bool) -> int:
 
 @command.command("list")
 @config_option
+@click.option("--family", metavar="FAMILY", help="Only of this family (of packs: `cloud`, `health`).")
 @click.option("--class", "data_class", metavar="CLASS", help="This class, or those that begin with it.")
+@click.option("--severity", type=click.Choice([str(s) for s in SEVERITY_STYLE]), help="Only of this severity.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def _list(settings: Settings, data_class: str | None, as_json: bool) -> int:
+def _list(settings: Settings, family: str | None, data_class: str | None, severity: str | None, as_json: bool) -> int:
     """List the detectors in force."""
     begins = tuple(f"{data_class}{end}" for end in ".-")  # whole words: `finan` is no class
-    chosen = [d for d in _load(settings) if not data_class or f"{d.data_class}.".startswith(begins)]
+    chosen = [
+        d
+        for d in _load(settings)
+        if (not data_class or f"{d.data_class}.".startswith(begins))
+        and (not family or d.family == family)
+        and (not severity or str(d.severity) == severity)
+    ]
     if as_json:
         print_json([_brief(detector) for detector in chosen])
         return SOUND
@@ -96,6 +105,8 @@ def _show(settings: Settings, detector_id: str, as_json: bool) -> int:
         raise Misconfigured(f"no detector `{detector_id}`" + (f"; there is {', '.join(near)}" if near else ""))
     full = _brief(detector) | {
         "family": detector.family,
+        "recorded": _recorded(detector),
+        "examples": f"{len(detector.match)} that match, {len(detector.reject)} that do not",
         "why": detector.why,
         "pattern": detector.pattern,
         "keywords": list(detector.keywords),
@@ -116,18 +127,105 @@ def _show(settings: Settings, detector_id: str, as_json: bool) -> int:
     return SOUND
 
 
+@command.command("stats")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _stats(settings: Settings, as_json: bool) -> int:
+    """Count the detectors by family, class, severity, status and regulation."""
+    detectors = _load(settings)
+    counts = {
+        "family": _count(d.family for d in detectors),
+        "kind": _count(d.data_class.partition(".")[0] for d in detectors),
+        "class": _count(d.data_class for d in detectors),
+        "severity": _count(str(d.severity) for d in detectors),
+        "status": _count(d.status for d in detectors),
+        "regulation": _count(r for d in detectors for r in d.regulations),
+    }
+    if as_json:
+        print_json({"detectors": len(detectors), **counts})
+        return SOUND
+    for name, found in counts.items():
+        table((name, "detectors"), found.items())
+    click.echo(f"{len(detectors)} detectors")
+    return SOUND
+
+
+@command.command("test")
+@config_option
+@click.argument("what", metavar="[FILE|ID]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _test(settings: Settings, what: Sequence[str], as_json: bool) -> int:
+    """Run the match and reject examples of packs (files) or detectors (ids); of all in force when none is named.
+
+    Quicker than `check`: examples alone, with all detectors in force beside them. Prints every example that fails, by
+    number, never its text. Exit code: 0 all hold, 1 some fail.
+    """
+    from sluice import config
+    from sluice.cli.compiled import make_engine
+    from sluice.detect import lint, packs
+
+    signatures = config.signatures_dir()
+    files = [Path(w) for w in what if "/" in w or w.endswith(".toml")]
+    given = [signatures / "packs", *settings.paths.packs]
+    extra = [
+        f for f in files if not any(f.resolve() == g.resolve() or f.resolve().parent == g.resolve() for g in given)
+    ]
+    detectors, sources, problems = packs.read([*given, *extra], signatures / "vocabulary.toml")
+    if problems:
+        raise Misconfigured(problems)
+    inside = {file.resolve() for file in files}
+    ids = {w for w in what if Path(w) not in files}
+    chosen = [d for d in detectors if d.id in ids or sources[d.id].file.resolve() in inside]
+    if unknown := ids - {d.id for d in chosen}:
+        raise Misconfigured(f"no detector `{min(unknown)}`, and no file of that name (`sluice packs list`)")
+    chosen = chosen if what else list(detectors)
+    with progress() as shown:
+        shown.add_task(f"{len(chosen)} detectors", total=None)
+        failures = lint.failing(make_engine(settings, detectors=detectors), chosen, sources)
+    examples = sum(len(d.match) + len(d.reject) for d in chosen)
+    if as_json:
+        print_json(
+            {
+                "ok": not failures,
+                "detectors": len(chosen),
+                "examples": examples,
+                "failures": [{"file": p.file, "line": p.line, "what": p.what} for p in failures],
+            }
+        )
+    else:
+        for problem in failures:
+            complain(str(problem))
+        click.echo(f"{len(chosen)} detectors, {examples} examples, {len(failures)} failures")
+    return BROKEN if failures else SOUND
+
+
 @command.command("new")
 @config_option
 @click.argument("detector_id", metavar="ID")
-def _new(settings: Settings, detector_id: str) -> int:
-    """Print the beginning of a pack with one detector ID (`vendor.thing`), to be filled in and checked."""
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def _new(settings: Settings, detector_id: str, file: Path | None) -> int:
+    """Begin a pack with one detector ID (`vendor.thing`): print it, or write it to a new FILE and check it."""
     from sluice.detect import packs
 
     if not packs.ID.fullmatch(detector_id):
         raise click.UsageError(f"`{detector_id}` is not `vendor.thing` in lower case, as in `acme.api-key`")
     if any(detector.id == detector_id for detector in _load(settings)):
         note(f"warning: there is a detector `{detector_id}` already (`sluice packs show` prints it); choose another id")
-    click.echo(TEMPLATE.format(id=detector_id, family=detector_id.partition(".")[0]), nl=False)
+    begun = TEMPLATE.format(id=detector_id, family=detector_id.partition(".")[0])
+    if file is None:
+        click.echo(begun, nl=False)
+        return SOUND
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(begun)
+    except OSError as e:
+        raise Misconfigured(Problem(str(file), None, f"cannot be written: {e.strerror}")) from e
+    from sluice import config
+
+    _, _, problems = packs.read([file], config.signatures_dir() / "vocabulary.toml")
+    if problems:
+        raise Misconfigured(problems)
+    note(f"{file}: a detector that works; replace pattern and examples, then `sluice packs test {file}`")
     return SOUND
 
 
@@ -155,11 +253,26 @@ reject      = ["acme_short", "acme is a company"]
 
 
 def _load(settings: Settings) -> tuple[Detector, ...]:
-    from sluice import config
-    from sluice.detect import packs
+    from sluice.cli.compiled import load_detectors
 
-    signatures = config.signatures_dir()
-    return packs.load([signatures / "packs", *settings.paths.packs], signatures / "vocabulary.toml")
+    return load_detectors(settings)
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    """How often each name is there, the most frequent first."""
+    return dict(sorted(Counter(names).items(), key=lambda kv: (-kv[1], kv[0])))
+
+
+def _recorded(detector: Detector) -> str:
+    """Whether the revision is one that was reviewed (`signatures/revisions.toml`); a site's own are not in there."""
+    from sluice import config
+    from sluice.detect import lint
+
+    known = lint.read_lock(config.signatures_dir() / lint.LOCK).get(detector.id)
+    if known is None:
+        return "of this site: not among the shipped revisions"
+    same = known == (detector.rev, lint.content_digest(detector))
+    return f"revision {known[0]}" + ("" if same else ": not what this detector says now")
 
 
 def _brief(detector: Detector) -> dict[str, object]:

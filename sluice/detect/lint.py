@@ -56,6 +56,26 @@ def check(directories: Sequence[Path], vocabulary: Path, *, corpus: Path | None 
     return problems
 
 
+def failing(together: Engine, chosen: Sequence[Detector], sources: dict[str, Source]) -> list[Problem]:
+    """The examples of the chosen detectors that do not hold, each alone and with all detectors of the engine."""
+    out: list[Problem] = []
+    for d in chosen:
+        kept, raw = engine.sightings(together, _parts([*d.match, *d.reject]))
+        seen = {s.part for s in raw if s.detector.id == d.id}
+        standing = {s.part for s in kept if s.detector.id == d.id}
+        for i in range(len(d.match)):
+            if i not in standing:
+                why = "another detector takes its place" if i in seen else "not found"
+                out.append(_problem(sources[d.id], d, f"match {i + 1}: {why}"))
+        claimed = {s.part for s in raw if s.detector.id == d.id and not s.example}
+        out += [
+            _problem(sources[d.id], d, f"reject {i + 1} is found")
+            for i in range(len(d.reject))
+            if i + len(d.match) in claimed
+        ]
+    return out
+
+
 def blocks(data_class: str, validated: bool | None) -> bool:
     """What the shipped policy would block: secrets, cards, government numbers with a passing check."""
     return (

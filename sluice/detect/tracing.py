@@ -118,6 +118,12 @@ class Tracing(Scanning):
             elif n.sighting is not None:
                 why = f"gives way to {_winner(n.sighting, kept)}"
             out.append(Trace(n.compiled.detector.id, *n.place, n.way, outcome, n.keyword, n.checks, why))
+        noted = {id(n.sighting) for n in self.notes}
+        out += [
+            Trace(s.detector.id, s.part, s.start, s.end, (), FOUND, None, (), "stands in the site's own data")
+            for s in kept
+            if s.detector.family == "own" and id(s) not in noted and self.only in (None, s.detector.id)
+        ]
         if self.only is None:
             out += [
                 Trace(s.detector.id, s.part, s.start, s.end, (), FOUND, None, (), "follows from other findings")

@@ -77,3 +77,52 @@ def test_an_id_has_its_form(name: str, capsys: pytest.CaptureFixture[str]) -> No
     """An id is `vendor.thing` in lower case, because it is permanent."""
     assert run("packs", "new", name) == 2
     assert "vendor.thing" in capsys.readouterr().err
+
+
+def test_list_by_family_and_severity(capsys: pytest.CaptureFixture[str]) -> None:
+    """Filters narrow the list, together."""
+    assert run("packs", "list", "--json", "--severity", "critical", "--class", "secret") == 0
+    chosen = json.loads(capsys.readouterr().out)
+    assert chosen
+    assert {d["severity"] for d in chosen} == {"critical"}
+    assert run("packs", "show", "--json", chosen[0]["id"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["recorded"] == f"revision {shown['rev']}"
+    assert run("packs", "list", "--json", "--family", shown["family"]) == 0
+    family = [d["id"] for d in json.loads(capsys.readouterr().out)]
+    assert chosen[0]["id"] in family
+    assert run("packs", "list", "--json") == 0
+    assert len(family) < len(json.loads(capsys.readouterr().out))
+
+
+def test_stats_count_every_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    """Families, classes, severities and states each add up to all detectors; regulations are counted too."""
+    assert run("packs", "stats", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    for name in ("family", "kind", "class", "severity", "status"):
+        assert sum(told[name].values()) == told["detectors"]
+    assert told["regulation"]["gdpr:9"] > 1
+    assert run("packs", "stats") == 0
+    assert f"{told['detectors']} detectors" in capsys.readouterr().out
+
+
+def test_examples_of_a_file_and_of_an_id(capsys: pytest.CaptureFixture[str]) -> None:
+    """A skeleton's examples hold as written to a file; a spoiled one fails by number, without its text."""
+    assert run("packs", "new", "acme.api-key", "acme.toml") == 0
+    assert "packs test acme.toml" in capsys.readouterr().err
+    assert run("packs", "new", "acme.api-key", "acme.toml") == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert run("packs", "test", "acme.toml") == 0
+    assert "1 detectors, 4 examples, 0 failures" in capsys.readouterr().out
+    assert run("packs", "test", "payment.card-number") == 0
+    capsys.readouterr()
+    text = Path("acme.toml").read_text().replace('"acme_short"', '"acme_{alnum*32}"')
+    Path("acme.toml").write_text(text.replace('"ACME_KEY=acme_{alnum*32}"', '"ACME_KEY=none"'))
+    assert run("packs", "test", "--json", "acme.toml") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [f["what"] for f in told["failures"]] == [
+        "acme.api-key: match 2: not found",
+        "acme.api-key: reject 1 is found",
+    ]
+    assert run("packs", "test", "no.such") == 2
+    assert "no detector `no.such`" in capsys.readouterr().err
