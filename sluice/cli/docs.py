@@ -31,7 +31,9 @@ def command() -> None:
 @click.option(
     "--share", default=0.3, show_default=True, type=click.FloatRange(0.01, 1), help="Of it that is a finding."
 )
-@click.option("--run", default=60, show_default=True, type=click.IntRange(8, 10_000), help="Or so many words in a row.")
+@click.option(
+    "--run", default=60, show_default=True, type=click.IntRange(16, 10_000), help="Or so many words in a row."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The index; made, or added to.")
 def _add(
     settings: Settings,

@@ -64,16 +64,16 @@ def test_a_run_is_found_wherever_it_stands(engine: Engine, number: int, at: int,
 
 
 def test_the_share_counts_pieces(deployment: Deployment) -> None:
-    """Pieces of 20 words make a finding from 30% on, and none below; none of them is a run."""
+    """Pieces of 25 words make a finding from 30% on, and none below; none of them is a run."""
     words = document(9, 1000).split()
     engine = deployment.engine(Own(documents=(OwnFile(file=index(deployment, ("big", " ".join(words)))),)))
 
     def pieces(count: int) -> str:
-        return " and then something else entirely ".join(" ".join(words[i * 40 : i * 40 + 20]) for i in range(count))
+        return " and then something else entirely ".join(" ".join(words[i * 40 : i * 40 + 25]) for i in range(count))
 
-    # A piece of 20 words has 15 shingles of the 995.
-    assert found(engine, pieces(19)) == []
-    assert [name for name, _ in found(engine, pieces(21))] == ["own.contract"]
+    # A piece of 25 words has 20 shingles of the 995.
+    assert found(engine, pieces(14)) == []
+    assert [name for name, _ in found(engine, pieces(15))] == ["own.contract"]
 
 
 def test_a_few_words_are_no_document(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
@@ -67,10 +68,23 @@ def test_words_and_their_places_agree(text: str) -> None:
     """Whatever the text: as many places as words, each folding to a text that has the word in it, in order."""
     words = Words(text)
     assert words.cased == words_of(text, case=True) == fold(text).split()
-    assert len(words.spans) == len(words.cased)
-    assert words.spans == sorted(words.spans)
-    for (start, end), word in zip(words.spans, words.cased, strict=True):
+    spans = [words.span(i) for i in range(len(words.cased))]
+    assert spans == sorted(spans)
+    for (start, end), word in zip(spans, words.cased, strict=True):
         assert word in fold(text[start:end]).split() or (start, end) == (0, len(text))
+    for place in range(len(text) + 1):
+        assert words.before(place) == sum(start < place for start, _ in spans)
+
+
+@pytest.mark.parametrize("end", [" ", " é "])
+def test_places_are_right_in_every_block_of_a_long_text(end: str) -> None:
+    """Asked for in any order, far into a text, without a space for a long time too."""
+    text = benign.prose(30_000) + end + "x-y." * 5000 + " " + benign.prose(9000)
+    words = Words(text)
+    expected = [m.span() for m in re.finditer(r"[^\W_]+", text)]
+    assert [words.span(i) for i in reversed(range(len(expected)))] == expected[::-1]
+    for at in range(0, len(text), 97):
+        assert words.before(at) == sum(start < at for start, _ in expected)
 
 
 @settings(max_examples=30, deadline=None)

@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from sluice.detect.own.words import words_of
 
@@ -109,7 +110,7 @@ def _runs(text: str, pattern: re.Pattern[str], low: int, high: int) -> Iterator[
 
 def _numbers(text: str, sizes: Collection[int]) -> Iterator[tuple[int, int, str]]:
     longest = max(sizes, default=0)
-    for run in _runs(text, _DIGITS, 0, len(text)):
+    for run in _long_runs(text, min(sizes, default=1)):
         for i, (start, _) in enumerate(run):
             if start and _letter(text[start - 1]):
                 continue  # part of a word such as `v2026`
@@ -120,6 +121,17 @@ def _numbers(text: str, sizes: Collection[int]) -> Iterator[tuple[int, int, str]
                     break
                 if digits in sizes and not (end < len(text) and _letter(text[end])):
                     yield start, end, "".join(_DIGITS.findall(text[start:end]))
+
+
+def _long_runs(text: str, least: int) -> Iterator[list[tuple[int, int]]]:
+    """The runs of at least so many digits: a record is full of shorter numbers."""
+    for m in _at_least(least).finditer(text):
+        yield from _runs(text, _DIGITS, *m.span())
+
+
+@cache
+def _at_least(digits: int) -> re.Pattern[str]:
+    return re.compile(rf"[0-9](?:[ ./_-]?[0-9]){{{digits - 1},}}")
 
 
 def _phones(text: str, sizes: Collection[int]) -> Iterator[tuple[int, int, str]]:

@@ -23,7 +23,7 @@ from sluice.model import Detector
 
 KIND = "documents"
 SHINGLE = 6
-STRIDE = 8
+STRIDE = 16
 COMMON = 16
 """A shingle of more documents than this is boilerplate, and says nothing about any of them."""
 
@@ -116,7 +116,7 @@ class Documents:
             document = self.documents[number]
             share = len({met[at] for at in found}) / document.shingles
             if share >= document.share or _longest_run(found) >= document.run:
-                start, end = words.spans[found[0]][0], words.spans[found[-1] + SHINGLE - 1][1]
+                start, end = words.span(found[0])[0], words.span(found[-1] + SHINGLE - 1)[1]
                 confidence = round(min(0.8 + 0.2 * share, 1.0), 2)
                 yield Hit(self._detectors[number], start, end, document.name, True, confidence)
 

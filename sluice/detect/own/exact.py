@@ -13,7 +13,6 @@ below 1e-15 for a text of a million candidates.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,13 +113,12 @@ class Rows:
 
     def _agrees(self, row: int, column: int, start: int, end: int, words: Words, spending: Spending) -> bool:
         """True when enough other columns of the row stand within reach of the value of its key column."""
-        starts = words.starts
-        first = max(bisect_left(starts, start + 1) - 1, 0)
-        behind = bisect_left(starts, end)
-        low, high = max(first - self.within, 0), min(behind + self.within, len(starts))
+        first = max(words.before(start + 1) - 1, 0)
+        behind = words.before(end)
+        low, high = max(first - self.within, 0), min(behind + self.within, len(words.cased))
         if low >= high:
             return False
-        begin, stop = words.spans[low][0], max(words.spans[high - 1][1], end)
+        begin, stop = min(words.span(low)[0], start), max(words.span(high - 1)[1], end)
         agreed = 1
         base = row * len(self.columns)
         for i, c in enumerate(self.columns):
@@ -147,14 +145,14 @@ class Rows:
 
 def _phrases(c: Column, words: Words, first: int, last: int, stop: int) -> Iterator[tuple[int, int, str]]:
     """Every phrase of the column's sizes that begins at a word from `first` to `last` and ends before word `stop`."""
-    low, spans = words.low, words.spans
+    low = words.low
     for at in range(first, last + 1):
         for size in c.sizes:
             if at + size <= stop:
                 chosen = low[at : at + size]
                 if c.type == "name":
                     chosen = sorted(chosen)
-                yield spans[at][0], spans[at + size - 1][1], " ".join(chosen)
+                yield words.span(at)[0], words.span(at + size - 1)[1], " ".join(chosen)
 
 
 def sections_of(about: About) -> dict[str, Any]:

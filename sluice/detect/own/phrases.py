@@ -78,9 +78,9 @@ class Phrases:
             return
         ordered = words.cased if self._case else words.low
         behind = 0
-        for at, word in enumerate(ordered):
-            sizes = begins.get(word)
-            if sizes is None or at < behind:
+        for at in [at for at, word in enumerate(ordered) if word in begins]:
+            sizes = begins[ordered[at]]
+            if at < behind:
                 continue
             for size in range(min(sizes.bit_length(), len(ordered) - at), 0, -1):
                 spending.take()
@@ -91,8 +91,8 @@ class Phrases:
                     behind = at + size
                     yield Hit(
                         self.detector,
-                        words.spans[at][0],
-                        words.spans[at + size - 1][1],
+                        words.span(at)[0],
+                        words.span(at + size - 1)[1],
                         " ".join(chosen),
                         None,
                         0.9,

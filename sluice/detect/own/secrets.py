@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from sluice.detect.own.hit import Hit, Spending
 from sluice.detect.own.index import Index, Keyed
-from sluice.detect.own.words import Words
+from sluice.detect.own.words import Absent, Words
 from sluice.errors import Misconfigured, Problem
 from sluice.model import Detector
 
@@ -42,11 +42,12 @@ def value_hash(keyed: Keyed, value: str) -> bytes:
 class Secrets:
     """An index of secrets, ready to match."""
 
-    def __init__(self, index: Index, detector: Detector) -> None:
-        """Raises `Misconfigured`."""
+    def __init__(self, index: Index, detector: Detector, *, remember: bool = False) -> None:
+        """`remember`: keep what is absent (`words.Absent`). Raises `Misconfigured`."""
         self.detector = detector
         self._keyed = index.keyed
         self._table = index.table("runs")
+        self._absent = Absent(used=remember)
         content = index.section("entries")
         if len(content) % ENTRY.size:
             raise Misconfigured(Problem(str(index.path), None, "entries are not whole; build it again"))
@@ -59,13 +60,12 @@ class Secrets:
     def find(self, words: Words, spending: Spending) -> Iterator[Hit]:
         """The values in a text. Raises `Exhausted`."""
         lengths = self._lengths
-        fresh = [w for w in words.runs if len(w) in lengths and w.isascii()]
+        fresh = self._absent.others(w for w in words.runs if len(w) in lengths and w.isascii())
         spending.take(len(fresh))
         text = words.text
-        for run in sorted(fresh):
-            entries = self._table.all(run_hash(self._keyed, run))
-            if not entries:
-                continue
+        known = {run: entries for run in fresh if (entries := self._table.all(run_hash(self._keyed, run)))}
+        self._absent.add(run for run in fresh if run not in known)
+        for run, entries in sorted(known.items()):
             at = text.find(run)
             while at >= 0:
                 spending.take()

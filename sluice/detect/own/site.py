@@ -118,7 +118,7 @@ class _Loading:
             "own.known-secret", KNOWN, Severity.CRITICAL, "Secret of this site", "It is in use: replace it at once."
         )
         self._note(opened.digest, made)
-        return secrets.Secrets(opened, made)
+        return secrets.Secrets(opened, made, remember=REMEMBER)
 
     def rows(self, table: OwnIndex) -> exact.Rows:
         opened = index.load(table.file, exact.KIND, self.keys)

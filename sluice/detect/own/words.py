@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import accumulate
 
+_BLOCK = 4096
+"""Characters of a block that places are found in."""
 _ASCII = {code: " " for code in range(128) if not chr(code).isalnum()}
 _MARKS = re.compile("[\u0300-\u036f]+")
 _OTHER = re.compile(r"[\W_]+")
@@ -38,6 +42,7 @@ class Words:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._placed: dict[int, list[tuple[int, int]]] = {}
 
     @cached_property
     def cased(self) -> list[str]:
@@ -61,23 +66,50 @@ class Words:
     @cached_property
     def low(self) -> list[str]:
         """The words in small letters, in order."""
-        return [word.lower() for word in self.cased]
+        return list(map(str.lower, self.cased))
+
+    def span(self, number: int) -> tuple[int, int]:
+        """Where a word stands in the text. Finding places costs ten times as much as finding words, so it is done for
+        the block of the text that is asked about."""
+        at = bisect_right(self._firsts, number) - 1
+        return self._spans(at)[number - self._firsts[at]]
+
+    def before(self, place: int) -> int:
+        """How many words begin before a place of the text."""
+        at = max(bisect_right(self._blocks, place) - 1, 0)
+        return self._firsts[at] + bisect_left(self._spans(at), (place, 0))
 
     @cached_property
-    def starts(self) -> list[int]:
-        return [start for start, _ in self.spans]
+    def _blocks(self) -> list[int]:
+        """Where blocks of the text begin, each behind a space."""
+        out = [0]
+        while (end := self.text.find(" ", out[-1] + _BLOCK)) >= 0:
+            out.append(end + 1)
+        return out
 
     @cached_property
-    def spans(self) -> list[tuple[int, int]]:
-        """Where each word stands in the text. Costs ten times as much as the words: for texts with a hit."""
-        text = self.text
-        if text.isascii():
-            return [m.span() for m in _WORD_ASCII.finditer(text)]
-        out: list[tuple[int, int]] = []
-        for m in _WORD.finditer(text):
-            out += [m.span()] * (1 if m[0].isascii() else len(fold(m[0]).split()))
-        # One character can fold to what its neighbours change. Then the whole text is the place of each word.
-        return out if len(out) == len(self.cased) else [(0, len(text))] * len(self.cased)
+    def _firsts(self) -> list[int]:
+        """The number of the first word of each block."""
+        ends = [*self._blocks[1:], len(self.text)]
+        counts = [len(fold(self.text[low:high]).split()) for low, high in zip(self._blocks, ends, strict=True)]
+        if sum(counts) != len(self.cased):  # a character that folds otherwise beside its neighbours
+            del self._blocks[1:]
+            counts = [len(self.cased)]
+        return [sum_ - count for sum_, count in zip(accumulate(counts), counts, strict=True)]
+
+    def _spans(self, block: int) -> list[tuple[int, int]]:
+        found = self._placed.get(block)
+        if found is None:
+            last = block + 1 == len(self._blocks)
+            low, high = self._blocks[block], len(self.text) if last else self._blocks[block + 1]
+            count = (len(self.cased) if last else self._firsts[block + 1]) - self._firsts[block]
+            found = []
+            for m in (_WORD_ASCII if self.text.isascii() else _WORD).finditer(self.text, low, high):
+                found += [m.span()] * (1 if m[0].isascii() else len(fold(m[0]).split()))
+            if len(found) != count:  # then the whole block is the place of each of its words
+                found = [(low, high)] * count
+            self._placed[block] = found
+        return found
 
 
 class Absent:
@@ -85,7 +117,7 @@ class Absent:
     times as much as looking here. Only the interpreter's own hashes are kept, whose key is of this process alone; where
     that key is fixed (`used` is False then) a word could be made that passes for another, so nothing is kept."""
 
-    MOST = 100_000
+    MOST = 50_000
 
     def __init__(self, *, used: bool) -> None:
         self._hashes: set[int] = set()
