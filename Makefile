@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo check test test-faults test-agents bench lock clean
+.PHONY: help setup setup-test run demo check test test-faults test-agents bench quality fuzz lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,11 +64,19 @@ test-agents: setup-test $(AGENTS)/node_modules/.package-lock.json ## coding agen
 bench: setup-test ## measure against mitmdump, side by side, and print the ratios
 	@for each in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$each .py) || exit 1; done
 
+quality: setup-test ## measure detection on generated text, beside two other scanners; writes signatures/README.md
+	$(BIN)/python -m tests.quality --peers
+
+fuzz: setup-test ## mutated text against detection (SECONDS=600)
+	$(BIN)/python -m tests.quality.fuzz --seconds $(or $(SECONDS),60)
+
 lock: ## compile the hash-checked requirement files from pyproject.toml (needs the test tools)
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  pyproject.toml deploy/build-requirements.in -o deploy/requirements.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --extra test -c deploy/requirements.txt pyproject.toml deploy/build-requirements.in -o tests/requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  tests/quality/requirements.in -o tests/quality/requirements.txt
 
 clean: ## remove the environment, node packages and caches; never var/
 	rm -rf $(VENV) $(CLIENTS)/node_modules $(AGENTS)/node_modules .mypy_cache .ruff_cache .hypothesis
