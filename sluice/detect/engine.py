@@ -43,9 +43,12 @@ from sluice.model import Credential, Detector, Finding, Part, PartKind, Provenan
 
 __all__ = ["CompileError", "Engine", "Look", "compiles", "expressions", "keyword_expression", "oracle", "scan_text"]
 
-VERSION = 1
+VERSION = 2
 """Part of the digest: raised when a change of this room can change findings."""
 
+
+_JOINTS, _JOINT = " _-", "[ _-]"
+"""What joins the words of a keyword: `tax id` is the `tax_id` of a column and the `tax-id` of a header as well."""
 
 SHORT = 4
 """Longest keyword that hyperscan is to find as a whole word only."""
@@ -194,7 +197,7 @@ def keyword_expression(word: str) -> str:
     as `\\n` end a word. Of a longer one only the letters are looked for: that compiles in a tenth of the time and is
     hardly ever met inside another word, and `scanning.whole` has the last word on both.
     """
-    text = "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in word)
+    text = "".join(_JOINT if c in _JOINTS else c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in word)
     if len(word) > SHORT:
         return text
     front = r"(?:\b|_|\\[nrt])" if word[0].isascii() and word[0].isalnum() else ""
@@ -214,7 +217,7 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
     gated: dict[int, tuple[str, int]] = {}
     for i, c in enumerate(compiled):
         if c.detector.keyword_use != "boost" and c.keywords:
-            for word in c.keywords:
+            for word in c.keywords | _glued(c):
                 words.setdefault(word, []).append(i)
             if gate := _gate(c):
                 gated[i] = gate, gates.reach_of_keywords(c)
@@ -245,6 +248,14 @@ def _gate(c: Compiled) -> str | None:
     if c.detector.keyword_use not in {"require", "column"}:
         return None  # there the keyword itself is found, or begins what is found
     return next((g.name for g in gates.ALL[:2] if gates.in_a_row(pattern, g, caseless=caseless) >= g.least), None)
+
+
+def _glued(c: Compiled) -> set[str]:
+    """The keywords of several words as one, as in `taxId`, where a keyword is only a sign that a value is near."""
+    if c.detector.keyword_use not in {"require", "column"}:
+        return set()
+    several = (w for w in c.keywords if w.isascii() and w == w.lower() and w.replace(" ", "").isalpha() and " " in w)
+    return {glued for w in several if len(glued := w.replace(" ", "")) > SHORT + 1}
 
 
 def _block(c: Compiled) -> tuple[str, int]:

@@ -88,7 +88,7 @@ emulator and of Hardhat's first accounts."""
 def published(value: str) -> bool:
     """True for a key that everybody has, alone or as the account key of a connection string."""
     body = value.rpartition("AccountKey=")[2].removeprefix("0x")
-    return len(body) >= 16 and sha256(body.encode()).hexdigest()[:16] in _PUBLISHED
+    return len(body) >= 16 and sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16] in _PUBLISHED
 
 
 _SCHEME = re.compile(r"(?i)hash|cod(?:e|ing)|crypt|sha-?\d|base\d|md5|utf|aes|rsa\d|oauth|http|x509|pkcs")
