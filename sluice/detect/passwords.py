@@ -198,6 +198,11 @@ def scrambled(value: str) -> bool:
     return len(letters) >= 16 and turns * 10 >= len(letters) * 3 and not wordlike(value)
 
 
+def unheard(value: str) -> bool:
+    """True when two pairs of letters or more are in it that written words do not have."""
+    return len(_UNHEARD.findall("".join(c for c in value if c.isalpha()))) >= 2
+
+
 def _mixed(value: str) -> bool:
     """Two in five letters change the case, and a pair among them is in no word: `awMhKZixMtoL`."""
     turns = sum(a.isupper() != b.isupper() for a, b in pairwise(value))

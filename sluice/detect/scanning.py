@@ -399,6 +399,10 @@ class Scanning:
                 if verdict.example:
                     example = True
                     break
+                if verdict.grow:
+                    start -= verdict.grow
+                    value = text.text[start:end]
+                    candidate = validators.Candidate(value, text.text, start, end)
                 if verdict.keep is not None and verdict.keep < len(value):
                     end = start + verdict.keep
                     value = value[: verdict.keep]

@@ -43,11 +43,13 @@ class Verdict:
     """`passed`: it is what the detector says. `example`: it is a documented sample or a placeholder of it.
 
     `keep`: only this many characters of the value belong to it (an IBAN with the next word behind it).
+    `grow`: so many characters before it belong to it as well (the name of a street before `straße 5`).
     """
 
     passed: bool
     example: bool = False
     keep: int | None = None
+    grow: int = 0
 
 
 PASS = Verdict(True)
@@ -69,6 +71,8 @@ SCREENS = (
     frozenset(
         {
             "not_counter",
+            "not_listed",
+            "street_name",
             "has_digit",
             "aws_key_id",
             "not_otherwise",
@@ -150,6 +154,37 @@ def _not_counter(c: Candidate) -> Verdict:
     """Fails a bare run of digits that the text itself calls an order number, a trace id or the like. Digits in groups
     pass: counters are not written so."""
     return FAIL if c.value.isalnum() and _COUNTER.search(c.before(40)) else PASS
+
+
+_LONG = re.compile(r"(?<![\d.])\d{7,20}(?![\d.])")
+_CARD_WORD = re.compile(r"(?i)card|credit|debit|visa|master|amex|payment|cvv|cvc|karte|carte|tarjeta|cart[aã]o|pan\b")
+
+
+def _not_listed(c: Candidate) -> Verdict:
+    """Fails a bare run of digits in a list of other long numbers that nothing calls cards: one in forty random numbers
+    of sixteen digits passes the check of a card."""
+    if not c.value.isalnum():
+        return PASS
+    around = c.before(100) + " " + c.text[c.end : c.end + 100]
+    if _CARD_WORD.search(around):
+        return PASS
+    others = [n for n in _LONG.findall(around) if not (13 <= len(n) <= 19 and national.luhn(n))]
+    return FAIL if len(others) >= 2 else PASS
+
+
+_GLUED = re.compile(r"[^\W\d_][^\W\d_'’.]{0,24}(?:-[^\W\d_][^\W\d_'’.]{0,24}){0,4}-?$")
+_APART = re.compile(r"(?:[A-ZÄÖÜ][^\W\d_'’]{1,24}[ -]){1,3}$")
+_ARTICLE = re.compile(r"(?i)(?:^|[ -])(?:de[mnrs]|die|das|ein(?:e[mnrs]?)?|am|im|auf|zum|zur|vom|von|kein(?:e[mn])?|the|an?|on|by)[ -]$")
+
+
+def _street_name(c: Candidate) -> Verdict:
+    """The name before `straße 5` belongs to it: a capitalised word, glued to it or joined by hyphens, or words before."""
+    before = c.before(60).rpartition("\n")[2]
+    apart = before.endswith(" ")
+    head = (_APART if apart else _GLUED).search(before)
+    if head is None or not head[0][0].isupper() or (apart and not c.value[0].isupper()) or _ARTICLE.search(before):
+        return FAIL
+    return Verdict(True, grow=len(head[0]))
 
 
 IBAN_LENGTHS = {
@@ -235,7 +270,7 @@ def _keylike(c: Candidate) -> Verdict:
     prefix = _PREFIX.match(c.value)
     body = c.value[prefix.end() :] if prefix else c.value
     mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
-    mixed = mixed or passwords.scrambled(body)
+    mixed = mixed or passwords.scrambled(body) or (len(body) >= 16 and passwords.kinds(body) >= 2 and passwords.unheard(body))
     return PASS if mixed and len(set(body)) >= 6 and not passwords.wordlike(body) else FAIL
 
 
@@ -268,6 +303,9 @@ def _url_password(c: Candidate) -> Verdict:
     user, secret = "", c.value
     if "://" in c.value:
         user, _, secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")
+    words = re.sub(r"%20|\+", "", secret)
+    if words != secret and words.isalpha() and words.islower():
+        return EXAMPLE  # `a%20secret`: how documentation shows that a password is quoted
     if not secret or secret[0] in "$<{[(*" or "{" in secret or "$" in secret[:2] or re.fullmatch(r"%\w+%?", secret):
         return FAIL
     lowered = secret.lower()
@@ -493,6 +531,8 @@ _PLAIN: dict[str, Validator] = {
     "luhn": _luhn,
     "card_issuer": _card_issuer,
     "not_counter": _not_counter,
+    "not_listed": _not_listed,
+    "street_name": _street_name,
     "iban": _iban,
     "aba": _aba,
     "github_crc32": _github_crc32,
