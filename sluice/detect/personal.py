@@ -195,7 +195,7 @@ def nanp_shape(value: str) -> bool:
     return len(n) == 10 and n[0] in "23456789" and n[3] in "23456789" and len(set(n)) > 2
 
 
-_NO_ID = re.compile(rf"{_DATE.pattern}|\d{{5}}-\d{{4}}")
+_NO_ID = re.compile(rf"(?:{_DATE.pattern}|(?:19|20)\d\d-\d\d-\d\d)(?:[ T]\d{{1,2}})?|\d{{5}}-\d{{4}}")
 """Dates and ZIP+4 codes."""
 
 

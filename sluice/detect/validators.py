@@ -72,6 +72,7 @@ SCREENS = (
         {
             "not_counter",
             "not_listed",
+            "not_part",
             "street_name",
             "has_digit",
             "aws_key_id",
@@ -154,6 +155,17 @@ def _not_counter(c: Candidate) -> Verdict:
     """Fails a bare run of digits that the text itself calls an order number, a trace id or the like. Digits in groups
     pass: counters are not written so."""
     return FAIL if c.value.isalnum() and _COUNTER.search(c.before(40)) else PASS
+
+
+_PART = re.compile(
+    r"(?i)\b(?:part|sku|model|item|serial|lot|batch|order|invoice|ticket|case|ref(?:erence)?|catalog(?:ue)?|product|article"
+    r"|tracking|docket|policy)(?:[ _-]?(?:no|number|nr|id|code)\b)?[\s:#.=]{0,3}$"
+)
+
+
+def _not_part(c: Candidate) -> Verdict:
+    """Fails a number that the text calls a part, an order or the like, however it is grouped."""
+    return FAIL if _PART.search(c.before(32)) else PASS
 
 
 _LONG = re.compile(r"(?<![\d.])\d{7,20}(?![\d.])")
@@ -270,8 +282,11 @@ def _keylike(c: Candidate) -> Verdict:
     prefix = _PREFIX.match(c.value)
     body = c.value[prefix.end() :] if prefix else c.value
     mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
-    mixed = mixed or passwords.scrambled(body) or (len(body) >= 16 and passwords.kinds(body) >= 2 and passwords.unheard(body))
-    return PASS if mixed and len(set(body)) >= 6 and not passwords.wordlike(body) else FAIL
+    if (mixed or passwords.scrambled(body)) and len(set(body)) >= 6 and not passwords.wordlike(body):
+        return PASS
+    whole = re.split(r"[-_.]", c.value, maxsplit=1)[-1]  # one random key in thirty of 20 characters has no digit
+    odd = len(whole) >= 16 and passwords.kinds(whole) >= 2 and passwords.unheard(whole)
+    return PASS if odd and len(set(whole)) >= 10 and not passwords.wordlike(whole) else FAIL
 
 
 def _called(c: Candidate) -> bool:
@@ -532,6 +547,7 @@ _PLAIN: dict[str, Validator] = {
     "card_issuer": _card_issuer,
     "not_counter": _not_counter,
     "not_listed": _not_listed,
+    "not_part": _not_part,
     "street_name": _street_name,
     "iban": _iban,
     "aba": _aba,

@@ -6,23 +6,29 @@ Imports nothing of the project: `python peer_scan.py detect-secrets|presidio FIL
 import importlib
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 
 def detect_secrets(texts):
-    """Its default plugins and filters, line by line, as its own scanner of files does."""
+    """A file for each text, with the default plugins and filters, as `detect-secrets scan` does."""
     settings = importlib.import_module("detect_secrets.settings")
     scan = importlib.import_module("detect_secrets.core.scan")
-    with settings.default_settings():
+    with settings.default_settings(), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prompt.txt"
         for text in texts:
-            out, at = [], 0
+            file.write_text(text, "utf-8")
+            starts = [0]
             for line in text.splitlines(keepends=True):
-                for secret in scan.scan_line(line.rstrip("\n")):
-                    place = line.find(secret.secret_value) if secret.secret_value else -1
-                    start, length = (place, len(secret.secret_value)) if place >= 0 else (0, len(line))
-                    out.append([at + start, at + start + length, secret.type])
-                at += len(line)
+                starts.append(starts[-1] + len(line))
+            out = []
+            for secret in scan.scan_file(str(file)):
+                at = starts[secret.line_number - 1]
+                place = text.find(secret.secret_value, at) if secret.secret_value else -1
+                length = len(secret.secret_value) if place >= 0 else starts[secret.line_number] - at
+                place = place if place >= 0 else at
+                out.append([place, place + length, secret.type])
             yield out
 
 
@@ -31,6 +37,8 @@ def presidio(texts):
     analyzer = importlib.import_module("presidio_analyzer")
     recognisers = importlib.import_module("presidio_analyzer.predefined_recognizers")
     nlp = importlib.import_module("presidio_analyzer.nlp_engine")
+    domains = importlib.import_module("tldextract")
+    domains.extract = domains.TLDExtract(suffix_list_urls=())  # its own list: nothing is fetched, no time lost trying
     registry = analyzer.RecognizerRegistry(supported_languages=["en"])
     made = 0
     for name in dir(recognisers):

@@ -20,8 +20,8 @@ HERE = Path(__file__).parent
 HOME = HERE.parent.parent / "var" / "quality"
 ROUNDS, CLEAN = 6, 2_000
 
-SECRET_FAMILIES = frozenset({"prefixed", "checked", "named", "generic"})
-PERSONAL_FAMILIES = frozenset({"identity", "structured", "address", "name", "prose name"})
+SECRET_FAMILIES = frozenset({"prefixed", "checked", "named", "generic", "told"})
+PERSONAL_FAMILIES = frozenset({"identity", "structured", "address", "name", "said", "prose name"})
 CLASSES = {
     "EMAIL_ADDRESS": "contact.email", "PHONE_NUMBER": "contact.phone", "CREDIT_CARD": "financial.card",
     "IBAN_CODE": "financial.iban", "US_BANK_NUMBER": "financial.account", "ABA_ROUTING_NUMBER": "financial.routing",

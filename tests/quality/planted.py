@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from tests.quality import carriers, keys, records
+from tests.quality import carriers, keys, records, sayings
 from tests.quality.corpus import Document, Value, draw, finish, mark
 
 KEYED = ("openai project", "aws key id", "github token", "stripe live", "slack bot", "google api", "database url")
@@ -53,6 +53,9 @@ def whole(rounds: int) -> Iterator[Document]:
         for make in (_note, _customers, _signed, _prose):
             carrier, text, values = make(rng)
             yield finish(f"whole/{i}/{carrier}", carrier, text, values)
+        for n in range(16):
+            text, values = sayings.document(rng) if n % 2 else sayings.secret(rng)
+            yield finish(f"said/{i}/{n}", "said" if n % 2 else "told", text, values)
 
 
 def _some(rng: random.Random, *kinds: str) -> list[Value]:
@@ -64,7 +67,7 @@ def _note(rng: random.Random) -> tuple[str, str, tuple[Value, ...]]:
     name, mrn, birth, phone = _some(rng, "name, own list", "MRN", "birth date", "phone")
     text = (
         f"DISCHARGE SUMMARY\nPatient: {mark(name.text)}\nMRN: {mark(mrn.text)}   DOB: {mark(birth.text)}\n\n"
-        f"58-year-old with type 2 diabetes and hypertension admitted with chest pain. ECG unremarkable. Metformin 500 mg "
+        f"Known type 2 diabetes and hypertension admitted with chest pain. ECG unremarkable. Metformin 500 mg "
         f"twice daily continued, lisinopril 10 mg started. Follow-up in two weeks.\nContact: Tel. {mark(phone.text)}\n"
     )
     return "clinical note", text, (name, mrn, birth, phone)
