@@ -82,6 +82,7 @@ SCREENS = (
             "labelled_name",
             "announced_name",
             "known_name",
+            "column_name",
         }
     )
     | personal.SCREENS
@@ -157,6 +158,16 @@ def _not_counter(c: Candidate) -> Verdict:
     return FAIL if c.value.isalnum() and _COUNTER.search(c.before(40)) else PASS
 
 
+def _column_name(c: Candidate) -> Verdict:
+    """A known name in a cell, or any two words that could be one beside a cell with an e-mail address."""
+    if people.known_name(c.value):
+        return PASS
+    row = c.before(200).rpartition("\n")[2] + c.text[c.end : c.end + 200].partition("\n")[0]
+    words = c.value.split()
+    capitals = len(words) > 1 and all(w[0].isupper() for w in words)
+    return PASS if capitals and re.search(r"\w@\w", row) and people.labelled_name(c.value) else FAIL
+
+
 _PART = re.compile(
     r"(?i)\b(?:part|sku|model|item|serial|lot|batch|order|invoice|ticket|case|ref(?:erence)?|catalog(?:ue)?|product|article"
     r"|tracking|docket|policy)(?:[ _-]?(?:no|number|nr|id|code)\b)?[\s:#.=]{0,3}$"
@@ -186,11 +197,13 @@ def _not_listed(c: Candidate) -> Verdict:
 
 _GLUED = re.compile(r"[^\W\d_][^\W\d_'’.]{0,24}(?:-[^\W\d_][^\W\d_'’.]{0,24}){0,4}-?$")
 _APART = re.compile(r"(?:[A-ZÄÖÜ][^\W\d_'’]{1,24}[ -]){1,3}$")
-_ARTICLE = re.compile(r"(?i)(?:^|[ -])(?:de[mnrs]|die|das|ein(?:e[mnrs]?)?|am|im|auf|zum|zur|vom|von|kein(?:e[mn])?|the|an?|on|by)[ -]$")
+_ARTICLE = re.compile(
+    r"(?i)(?:^|[ -])(?:de[mnrs]|die|das|ein(?:e[mnrs]?)?|am|im|auf|zum|zur|vom|von|kein(?:e[mn])?|the|an?|on|by)[ -]$"
+)
 
 
 def _street_name(c: Candidate) -> Verdict:
-    """The name before `straße 5` belongs to it: a capitalised word, glued to it or joined by hyphens, or words before."""
+    """The name before `straße 5` belongs to it: a capitalised word glued to it, or words before."""
     before = c.before(60).rpartition("\n")[2]
     apart = before.endswith(" ")
     head = (_APART if apart else _GLUED).search(before)
@@ -604,6 +617,7 @@ _PLAIN: dict[str, Validator] = {
     "labelled_name": _simple(people.labelled_name),
     "announced_name": _simple(people.announced_name),
     "known_name": _simple(people.known_name),
+    "column_name": _column_name,
     "person_name": lambda c: PASS if people.full_name(c.value, c.text[c.end : c.end + 24]) else FAIL,
 }
 

@@ -59,7 +59,7 @@ TOLD = (
     "I can't log in with password {password}, it says invalid",
     "login: admin / password: {password}",
     "user=svc_backup;password={password};",
-    "Please store this: username jdoe, password \"{password}\"",
+    'Please store this: username jdoe, password "{password}"',
     "I set the db password to {password} yesterday, does the dump still work?",
     "mysql -u root -p{plain} orders < dump.sql",
     "here's the wifi pw: {password}",
