@@ -345,6 +345,8 @@ class Detector:
     match: tuple[str, ...] = field(default=(), repr=False)
     reject: tuple[str, ...] = field(default=(), repr=False)
     case_insensitive: bool = False
+    allow: tuple[str, ...] = ()
+    """Expressions of a site's overlay: a value that one of them matches whole is no finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _show(settings: Settings, detector_id: str, as_json: bool) -> int:
         "keyword_use": detector.keyword_use,
         "within": detector.within,
         "overlaps": list(detector.overlaps),
+        "allow": list(detector.allow),
         "references": list(detector.references),
         "match": list(detector.match),
         "reject": list(detector.reject),

@@ -33,7 +33,8 @@ from sluice.model import Detector, Part, PartKind, Provenance, Role
 
 LOCK = "revisions.toml"
 """Beside the directory of packs: id -> revision and digest of the content that was reviewed."""
-_NOT_CONTENT = frozenset({"title", "why", "references", "match", "reject", "family", "rev"})
+_NOT_CONTENT = frozenset({"title", "why", "references", "match", "reject", "family", "rev", "allow"})
+"""What a revision does not stand for. `allow` is a site's word about a detector, not a change of it."""
 _FILLER = benign.prose(6_000, "lint")
 
 

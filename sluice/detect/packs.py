@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +51,15 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"da
 class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: str
     detector: tuple[dict[str, object], ...] = ()
+    overlay: tuple[dict[str, object], ...] = ()
+
+
+class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[overlay]]`: values that the site says a detector is not to find. `allow` matches a value whole."""
+
+    detector: str
+    allow: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=100)]
+    reason: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +110,7 @@ def read(
         return (), {}, e.problems
     problems: list[Problem] = []
     found: dict[str, Detector] = {}
+    overlays: list[tuple[Overlay, Source]] = []
     sources: dict[str, Source] = {}
     lists = vocabulary.parent / "lists"
     for file in _files(directories, problems):
@@ -132,6 +142,16 @@ def read(
             if not wrong:
                 found[entry.id] = _detector(entry, pack.family, lists)
                 sources[entry.id] = Source(file, where)
+        for i, raw in enumerate(pack.overlay):
+            where = f"$.overlay[{i}]"
+            try:
+                overlays.append(
+                    (tomlfile.convert(raw, Overlay, file=file, text=text, under=where), Source(file, where))
+                )
+            except Misconfigured as e:
+                problems.extend(e.problems)
+    for overlay, source in overlays:
+        _lay_over(overlay, source, found, problems)
     for detector in found.values():
         for other_id in detector.overlaps:
             if other_id != "*" and other_id not in found:
@@ -139,6 +159,25 @@ def read(
                 what = f"{detector.id}: overlaps: there is no detector `{other_id}`"
                 problems.append(Problem(str(source.file), source.line, what))
     return tuple(found[i] for i in sorted(found)), sources, problems
+
+
+def _lay_over(overlay: Overlay, source: Source, found: dict[str, Detector], problems: list[Problem]) -> None:
+    """Add the allow list of a site to the detector that it names."""
+    wrong: list[str] = []
+    if overlay.detector not in found:
+        wrong.append(f"there is no detector `{overlay.detector}` (`sluice packs list`)")
+    for pattern in overlay.allow:
+        try:
+            shape = shapes.analyse(pattern)
+        except shapes.Unusable as e:
+            wrong.append(f"allow: `{pattern}` {e}")
+            continue
+        if shape.least < 3:
+            wrong.append(f"allow: `{pattern}` begins with fewer than 3 required characters: it would allow nearly all")
+    problems.extend(Problem(str(source.file), source.line, f"overlay: {what}") for what in wrong)
+    if not wrong:
+        detector = found[overlay.detector]
+        found[overlay.detector] = replace(detector, allow=(*detector.allow, *overlay.allow))
 
 
 def load_vocabulary(file: Path) -> Vocabulary:

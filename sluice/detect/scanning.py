@@ -5,6 +5,7 @@ The engine behind it says where to look (`Finder`); what a match is, is decided 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -89,7 +90,15 @@ class Compiled:
     weight: int
     proves: bool
     most: int
+    allow: re.Pattern[str] | None = None
 
+    def allows(self, value: str) -> bool:
+        """True when the site says of this detector that such a value is none."""
+        return self.allow is not None and len(value) <= ALLOWED and self.allow.fullmatch(value) is not None
+
+
+ALLOWED = 1024
+"""Longest value that a site's `allow` is asked about: what is longer is found."""
 
 LINES = 64
 """Lines of source code of one language that are reported as one finding; how many more there are says nothing new."""
@@ -407,6 +416,8 @@ class Scanning:
                     end = start + verdict.keep
                     value = value[: verdict.keep]
                     candidate = validators.Candidate(value, text.text, start, end)
+        if c.allow is not None and c.allows(value):
+            return end
         first, last = text.original(start, end)
         key = (text.part, index, first, last)
         if key in self.seen:
@@ -455,6 +466,7 @@ def compile_detector(detector: Detector) -> Compiled:
         weight=16 if "phone" in kinds else 2,
         proves=bool(kinds - validators.SCREENS),
         most=LINES if detector.data_class.startswith("source_code.") else 1 << 30,
+        allow=re.compile("|".join(f"(?:{a})" for a in detector.allow)) if detector.allow else None,
     )
 
 

@@ -83,8 +83,10 @@ class Tracing(Scanning):
         if (self.only is None or c.detector.id == self.only) and len(self.notes) < MOST:
             new = self.sightings[-1] if len(self.sightings) > before else None
             self.judged.add((id(text), index, start, end))
-            if new is not None or not done:
-                self._note(c, text, start, end, new)
+            allowed = new is None and c.allows(text.text[start : done or end])
+            if new is not None or not done or allowed:
+                why = "on the allow list of this site" if allowed else ""
+                self._note(c, text, start, end, new, why)
         return done
 
     def _note(self, c: Compiled, text: Text, start: int, end: int, new: Sighting | None, why: str = "") -> None:
