@@ -7,6 +7,7 @@ nothing itself. One request's way:
     handler.GateHandler  sockets and hooks of that connection
     http_layer, http1, http2
                          HTTP from the client; `headcheck` and `chunks` judge it before a flow exists
+    login                who holds the connection, where clients log in
     tunnel               CONNECT: decrypt, pass unread (`tunnel_layers`), or refuse
     tls                  TLS with the client (a certificate of the site's CA) and with the upstream (strict)
     guard                refused from its first byte on, until the gate gave a clearance; `flows` and `answers`

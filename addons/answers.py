@@ -7,9 +7,9 @@ import time
 from mitmproxy import http
 from mitmproxy.net.http import status_codes
 
-from addons.state import Passage
+from addons.state import Objection, Passage
 from sluice import refusals
-from sluice.model import Answer, Exchange, Refusal
+from sluice.model import Action, Answer, Decision, Exchange, Refusal
 
 
 def response(answer: Answer) -> http.Response:
@@ -39,6 +39,16 @@ def give(flow: http.HTTPFlow, passage: Passage, refusal: Refusal) -> None:
     assert passage.exchange is not None
     passage.answer = refusals.answer(refusal, passage.exchange)
     flow.response = response(passage.answer)
+
+
+def unrecorded(flow: http.HTTPFlow, passage: Passage, objection: Objection) -> None:
+    """Refuse a flow of which there is to be no record: no decision, and so no outcome either."""
+    assert passage.exchange is not None
+    decision = Decision(
+        action=Action.REFUSE, reason=objection.reason, rule="gate", cause=objection.cause, detail=objection.detail
+    )
+    give(flow, passage, Refusal(exchange_id=passage.exchange.id, decision=decision, target=None, receipt=None))
+    passage.exchange = None
 
 
 def to(refusal: Refusal, exchange: Exchange) -> tuple[Answer, http.Response]:

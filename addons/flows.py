@@ -80,7 +80,28 @@ def exchange(flow: http.HTTPFlow, passage: Passage, line: Line) -> Exchange:
         connect_host=line.connect_host,
         sni=line.sni,
         host_header=named_host(flow, passage),
+        subject=line.subject,
     )
+
+
+def asking(flow: http.HTTPFlow, passage: Passage, line: Line) -> Exchange:
+    """Of a plain request whose body is not here yet what says who sends it."""
+    return Exchange(
+        id="",
+        at=passage.received_at * 1000,
+        client=client(line.client),
+        method=flow.request.data.method.decode("ascii"),
+        scheme="http",
+        host="",
+        port=0,
+        path="",
+        headers=_fields(flow.request.data.headers),
+    )
+
+
+def named(flow: http.HTTPFlow, claims: Strip) -> tuple[tuple[str, str], ...]:
+    """Of the headers of a CONNECT those that name a person."""
+    return tuple(claims(_fields(flow.request.data.headers)))
 
 
 def named_host(flow: http.HTTPFlow, passage: Passage) -> str | None:
@@ -103,6 +124,7 @@ def connect_exchange(line: Line, host: str, port: int, at: int) -> Exchange:
         path="",
         connect_host=line.connect_host,
         sni=line.sni,
+        subject=line.subject,
     )
 
 
@@ -121,6 +143,7 @@ def bad_exchange(line: Line, http_version: str) -> Exchange:
         http_version=http_version,
         connect_host=line.connect_host,
         sni=line.sni,
+        subject=line.subject,
     )
 
 

@@ -18,6 +18,7 @@ from mitmproxy.proxy import server_hooks
 from addons import answers, egress, flows
 from addons.dispatch import refused
 from addons.http1 import BadRequest
+from addons.login import Door, take
 from addons.outcome import Outcomes, now
 from addons.state import Core, Line, Objection, Passage, Tunnel, passage_of
 from addons.streams import BODY_TOO_LARGE, OVERLOAD
@@ -25,6 +26,7 @@ from sluice import metrics
 from sluice.deadline import Deadline
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
+from sluice.identity.login import WAIT_SECONDS
 from sluice.model import Action, Clearance, Decision, Exchange, Refusal
 from sluice.targets import agreement
 
@@ -48,6 +50,7 @@ class GuardAddon:
         self._gate = gate
         self._core = core
         self._outcomes = outcomes
+        self._door = Door(gate, core)
         limits = core.limits
         self._seconds = limits.scan_seconds + limits.commit_seconds + MARGIN_SECONDS
         self._deadline = Deadline(self._seconds)
@@ -57,7 +60,7 @@ class GuardAddon:
     @property
     def longest(self) -> float:
         """The longest that any hook here may take (seconds); beyond it the dispatcher cuts it off."""
-        return self._seconds + self._late + MARGIN_SECONDS
+        return WAIT_SECONDS + self._seconds + self._late + MARGIN_SECONDS
 
     # ------------------------------------------------------------------------------------------------- one connection
 
@@ -100,10 +103,15 @@ class GuardAddon:
         passage = passage_of(flow)
         line = passage.line = self._core.lines.of(flow.client_conn)
         line.passages.add(passage)
+        passage.credential = take(flow, passage)
         if flow.is_replay or line.broken or line.tunnel not in (Tunnel.NONE, Tunnel.DECRYPTED):
             passage.objection = BROKEN
         else:
-            passage.objection = self._disagreement(flow, passage, line) or self._overload(passage)
+            passage.objection = (
+                self._door.early(flow, passage, line)
+                or self._disagreement(flow, passage, line)
+                or self._overload(passage)
+            )
 
     async def objected(self, flow: http.HTTPFlow) -> None:
         """The head was objected to: record it, and answer in the provider's own shape."""
@@ -111,6 +119,7 @@ class GuardAddon:
         line = passage.line
         if passage.objection is None or line is None:
             raise AssertionError("there is no objection")
+        passage.credential = None
         passage.complete_at = now()
         passage.exchange = exchange = flows.exchange(flow, passage, line)
         answers.give(flow, passage, await self._ask(self._refuse(exchange, passage.objection), passage))
@@ -123,7 +132,16 @@ class GuardAddon:
             raise AssertionError("this request is not waiting for a decision")
         passage.complete_at = now()
         passage.exchange = exchange = flows.exchange(flow, passage, line)
-        verdict = await self._ask(self._decide(exchange, self._late_objection(flow, passage, line), line), passage)
+        objection = self._late_objection(flow, passage, line)
+        if passage.credential is not None:
+            exchange, proven = await self._door.plain(exchange, passage)
+            passage.exchange, objection = exchange, proven or objection
+            if objection is not None and not objection.recorded:
+                self._core.inflight.release(passage)
+                passage.decided_at = now()
+                answers.unrecorded(flow, passage, objection)
+                return
+        verdict = await self._ask(self._decide(exchange, objection, line), passage)
         if (
             isinstance(verdict, Clearance)
             and verdict.exchange_id == exchange.id
@@ -138,7 +156,7 @@ class GuardAddon:
             passage.clearance = verdict
             flow.response = None
         elif isinstance(verdict, Refusal):
-            answers.give(flow, passage, verdict)
+            answers.give(flow, passage, self._door.challenging(verdict, exchange))
         else:
             answers.give(flow, passage, _unrecorded(exchange, Cause.INTERNAL, Reason.INTERNAL))
 

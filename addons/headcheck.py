@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice.config import Limits
 from sluice.errors import Reason
@@ -32,11 +32,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The few fields of a sound head that the proxy itself acts on, values as they came."""
+    """**P** (credential) The few fields of a sound head that the proxy itself acts on, values as they came."""
 
     host: str | None = None
     length: int | None = None
     upgrade: str | None = None
+    credential: bytes | None = field(default=None, repr=False)
+    """`Proxy-Authorization`, until `addons.login` takes it out."""
 
 
 NON_HTTP = Fault("non_http", "the bytes are not an HTTP request", Reason.NON_HTTP)
@@ -68,7 +70,12 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 _SOUND = bytes(b for b in range(256) if b >= 0x20 and b != 0x7F) + b"\t"
 _TWICE = {b"host": HOST_COUNT, b"content-length": FRAMING, b"transfer-encoding": FRAMING}
-_NOTABLE = frozenset((b"host", b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"))
+_NOTABLE = frozenset(
+    (
+        *(b"host", b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"),
+        b"proxy-authorization",
+    )
+)
 
 
 def beginning(data: bytes, limits: Limits) -> Fault | None:
@@ -190,4 +197,5 @@ def _head(seen: dict[bytes, bytes], *, http2: bool, method: bytes) -> Head | Fau
         host=None if host is None else host.decode("ascii"),
         length=None if declared is None else int(declared),
         upgrade=None if upgrade is None else upgrade.decode("latin-1").strip().lower(),
+        credential=seen.get(b"proxy-authorization"),
     )

@@ -23,6 +23,7 @@ from addons.state import Core, Line
 from addons.tls import GateTls
 from sluice.config import Settings
 from sluice.gate import Gate
+from sluice.identity import Logins
 
 log = logging.getLogger("sluice.proxy")
 
@@ -34,13 +35,21 @@ QUIET_SECONDS = 2.0
 class GateMaster(master.Master):
     """The options and the chain of one worker. Made inside the running event loop."""
 
-    def __init__(self, settings: Settings, gate: Gate, tls: GateTls, opts: options.Options | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate,
+        tls: GateTls,
+        opts: options.Options | None = None,
+        *,
+        logins: Logins | None = None,
+    ) -> None:
         super().__init__(opts, event_loop=asyncio.get_running_loop(), with_termlog=False)
         # Its handler formats every log record of the process, with content, for addons that do not exist here.
         self._legacy_log_events.uninstall()
         patches.install()
         declare(self)
-        self.core = Core(settings)
+        self.core = Core(settings, logins=logins)
         self.outcomes = Outcomes(gate, self.core)
         addons = chain(gate, self.core, self.outcomes, tls)
         self.addons.add(*addons)

@@ -121,6 +121,7 @@ class Outcomes:
                 answer=passage.reader.end(aborted=aborted) if passage.reader is not None else None,
                 classes=verdict.decision.classes if verdict is not None else (),
                 receipt=verdict.receipt if verdict is not None else None,
+                key=passage.clearance.key if passage.clearance is not None else None,
             )
         )
 

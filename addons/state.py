@@ -22,7 +22,9 @@ from addons.headcheck import Head
 from sluice.answers import Reader
 from sluice.config import Limits, Settings
 from sluice.errors import Cause, Reason
-from sluice.model import Answer, Clearance, Exchange, Refusal, Target
+from sluice.identity import Logins
+from sluice.identity.users import User
+from sluice.model import Answer, Clearance, Exchange, Refusal, Subject, Target
 
 _KEY = "sluice"
 
@@ -51,16 +53,20 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why the proxy itself refuses a request, before the gate is asked. `detail` never quotes the request."""
+    """Why the proxy itself refuses a request, before the gate is asked. `detail` never quotes the request.
+
+    `recorded`: False for what a flood repeats (further logins while locked out): it is counted, and its lock recorded.
+    """
 
     reason: Reason
     cause: Cause | None = None
     detail: str = ""
+    recorded: bool = True
 
 
 @dataclass(slots=True, eq=False)
 class Passage:
-    """**P** (exchange) The way of one request through the proxy. Times are microseconds since the epoch."""
+    """**P** (exchange, credential) The way of one request through the proxy. Times are microseconds since the epoch."""
 
     head: Head
     received_at: int
@@ -69,6 +75,8 @@ class Passage:
     clearance: Clearance | None = None
     refusal: Refusal | None = None
     answer: Answer | None = field(default=None, repr=False)
+    credential: str | None = field(default=None, repr=False)
+    """What a plain request brought to log in with, from its head to its judgement."""
     objection: Objection | None = None
     """Set while the head is judged: the answer is given at once, and the body is dropped as it arrives."""
     overflow: Objection | None = None
@@ -146,6 +154,10 @@ class Line:
     permits: set[Address] = field(default_factory=set)
     passages: set[Passage] = field(default_factory=set)
     opaque: Opaque | None = None
+    subject: Subject | None = None
+    """Who was proven, or named by a trusted proxy, on CONNECT."""
+    login: User | None = None
+    """The line of the user file by which that was proven."""
     deadline: asyncio.TimerHandle | None = None
     broken: bool = False
     gone: bool = False
@@ -219,6 +231,7 @@ class Core:
     settings: Settings
     lines: Lines = field(default_factory=Lines)
     inflight: Inflight = field(default_factory=Inflight)
+    logins: Logins | None = None
     run_hook: Callable[[commands.StartHook], bool] = lambda _: False
 
     @property

@@ -18,7 +18,7 @@ the whole table. Decided once, on the ClientHello, before a connection to anywhe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mitmproxy import http, tls
 from mitmproxy.net.tls import starts_like_tls_record
@@ -31,14 +31,15 @@ from mitmproxy.tls import ClientHello
 
 from addons import answers, egress, flows
 from addons.http_layer import GateHttpLayer
+from addons.login import Door
 from addons.outcome import Outcomes
-from addons.state import Core, Line, Opaque, Tunnel, passage_of
+from addons.state import Core, Line, Objection, Opaque, Passage, Tunnel, passage_of
 from addons.tunnel_layers import OpaqueTunnel, Refused
 from sluice import metrics
 from sluice.config import Tunnels
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
-from sluice.model import Clearance, Exchange
+from sluice.model import Clearance, Exchange, Refusal
 from sluice.targets import normalise_host
 
 HELLO_BYTES = 64 * 1024
@@ -98,6 +99,7 @@ class TunnelAddon:
         self._gate = gate
         self._core = core
         self._outcomes = outcomes
+        self._door = Door(gate, core)
         self._rules = core.settings.tunnels
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
@@ -120,9 +122,24 @@ class TunnelAddon:
             answers.give(flow, passage, refusal)
             metrics.TUNNELS.labels(Tunnel.REFUSED).inc()
             return
+        exchange = flows.connect_exchange(line, host, port, passage.received_at)
+        if (objection := await self._door.connect(flow, passage, line, exchange)) is not None:
+            await self._turn_away(flow, passage, replace(exchange, subject=line.subject), objection)
+            line.subject = line.login = None
+            return
         flow.request.data.host = host
         line.connect_host, line.connect_port, line.tunnel = host, port, Tunnel.ASKED
         line.expect(self._core.limits.head_seconds)
+
+    async def _turn_away(self, flow: http.HTTPFlow, passage: Passage, exchange: Exchange, objection: Objection) -> None:
+        """No tunnel for whoever did not say who he is."""
+        passage.exchange = exchange
+        metrics.TUNNELS.labels(Tunnel.REFUSED).inc()
+        if objection.recorded:
+            refusal = await self._gate.refuse(exchange, objection.reason, objection.cause, objection.detail)
+            answers.give(flow, passage, refusal)
+        else:
+            answers.unrecorded(flow, passage, objection)
 
     async def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """The first bytes inside a tunnel are here, or some of them."""
@@ -165,6 +182,8 @@ class TunnelAddon:
         verdict = await self._gate.bypass(exchange, fate.detail)
         if not isinstance(verdict, Clearance) or verdict.exchange_id != exchange.id:
             nextlayer.layer = Refused(nextlayer.context, tls=tls)
+            if isinstance(verdict, Refusal) and verdict.receipt is not None:
+                self._outcomes.refused(exchange, verdict)
             return Fate(Tunnel.REFUSED)
         line.opaque = Opaque(exchange=exchange, clearance=verdict, last_at=time.monotonic())
         line.permits.add((exchange.host, exchange.port))

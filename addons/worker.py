@@ -30,13 +30,16 @@ from addons.egress import GuardedLoop
 from addons.master import GateMaster, Listener
 from addons.options import refuse_key_logs
 from addons.outcome import now
+from addons.state import Lines
 from addons.tls import GateTls
 from sluice import config, inforce, logs, metrics, rulebook
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
-from sluice.identity import Resolver
+from sluice.identity import Known, Logins, Watch
+from sluice.keyuse import KnownKeys
 from sluice.ledger.writer import Writer, open_stream
+from sluice.subjects import Subjects
 
 log = logging.getLogger("sluice.worker")
 
@@ -126,7 +129,9 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     """Load everything, then serve until told to stop. Raises `Misconfigured` or `Unavailable` before it serves."""
     refuse_key_logs()
     rules = rulebook.load(settings)
-    resolver = Resolver.load(settings)
+    known = Known.load(settings)
+    subjects = Subjects(settings, slot)
+    keys = KnownKeys()
     authority = Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node)
     tls = GateTls(settings, authority)
     memory = settings.run_dir / f"in-force-w{slot}.json"
@@ -149,25 +154,82 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
             "mitmproxy": metadata.version("mitmproxy"),
             "rules": rules.digest,
         },
-        events=inforce.events(current, inforce.remembered(memory), rules),
+        events=[
+            *inforce.events(current, inforce.remembered(memory), rules),
+            *([("identity_load", known.facts)] if known.facts else ()),
+        ],
     )
     inforce.remember(memory, current)
-    gate = Gate(settings, rules, ledger, resolver)
+    gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects)
     metrics.hold()
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
-            return runner.run(Worker(settings, gate, tls, status, ledger).serve(listening, failures))
+            identity = Identity(settings, known, subjects, keys)
+            return runner.run(Worker(settings, gate, tls, status, ledger, identity).serve(listening, failures))
     finally:
         gate.close()
+        subjects.keep()
         ledger.close()
         metrics.flush()
+
+
+class Identity:
+    """What a worker knows of senders, kept up to date once a second."""
+
+    def __init__(self, settings: config.Settings, known: Known, subjects: Subjects, keys: KnownKeys) -> None:
+        of = settings.identity
+        self._watch = Watch(settings)
+        self._subjects = subjects
+        self._keys = keys
+        self._directory = settings.paths.var / "identity"
+        self.logins: Logins | None = None
+        if known.users is not None:
+            self.logins = Logins(
+                known.users,
+                failures=of.login_failures,
+                lock_seconds=of.login_lock_seconds,
+                cache_seconds=of.login_cache_seconds,
+            )
+
+    def keep(self) -> None:
+        """Write and read the small files beside the records. Runs in a thread: a disk may be slow."""
+        self._subjects.keep()
+        try:
+            self._keys.exchange(self._directory)
+        except OSError as e:
+            log.error("keys seen working could not be shared", extra={"facts": {"why": e.strerror or ""}})
+
+    async def refresh(self, gate: Gate, lines: Lines) -> inforce.Event | None:
+        """Put changed files in force, whole; the control record of that."""
+        change = await self._watch.look()
+        if change is None:
+            return None
+        if change.known is None:
+            gate.know(gate.resolver.outdated())
+            return "identity_stale", change.facts
+        gate.know(change.known.resolver)
+        if self.logins is not None and change.known.users is not None:
+            self.logins.replace(change.known.users)
+            for line in lines:  # what is decrypted is asked again with its next request, what is opaque never is
+                if line.opaque is not None and line.login and not self.logins.holds(line.login, time.time_ns()):
+                    line.close()
+        return "identity_load", change.facts
 
 
 class Worker:
     """The event loop's side of the process."""
 
-    def __init__(self, settings: config.Settings, gate: Gate, tls: GateTls, status: Status, ledger: Writer) -> None:
+    def __init__(
+        self,
+        settings: config.Settings,
+        gate: Gate,
+        tls: GateTls,
+        status: Status,
+        ledger: Writer,
+        identity: Identity,
+    ) -> None:
+        self._identity = identity
         self._ledger = ledger
         self._settings = settings
         self._gate = gate
@@ -184,17 +246,21 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         failures.append(lambda: loop.call_soon_threadsafe(self._ledger_failed))
-        master = GateMaster(self._settings, self._gate, self._tls)
+        master = GateMaster(self._settings, self._gate, self._tls, logins=self._identity.logins)
         listener = Listener(master)
         settle_memory()
         sys.setswitchinterval(SWITCH_SECONDS)
         await listener.start(listening)
         self._status.say("ready")
         beating = loop.create_task(self._beat(master, listener))
+        knowing = loop.create_task(self._know(master))
         await self._stop.wait()
         seconds = self._settings.limits.drain_seconds if self._code == OK else LEDGER_DRAIN_SECONDS
         await listener.drain(seconds)
         beating.cancel()
+        knowing.cancel()
+        if self._identity.logins is not None:
+            self._identity.logins.close()
         if self._code == LEDGER_FAILED:
             self._status.say("failed", reason="the ledger failed")
         return self._code
@@ -209,6 +275,19 @@ class Worker:
     def _ledger_failed(self) -> None:
         self._code = LEDGER_FAILED
         self._stop.set()
+
+    async def _know(self, master: GateMaster) -> None:
+        """Once a second: changed identity files, names of new subjects, keys seen working. Beside the heartbeat, which
+        must not wait for a large file."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                await loop.run_in_executor(None, self._identity.keep)
+                if event := await self._identity.refresh(self._gate, master.core.lines):
+                    await self._note(event)
+            except Exception as e:
+                log.error("identity could not be refreshed", exc_info=e)
 
     async def _beat(self, master: GateMaster, listener: Listener) -> None:
         """Once a second: the metrics, and a sign of life. How late this runs is the loop's lag."""

@@ -94,7 +94,10 @@ class _Supposed(Resolver):
     """Takes the sender to be who the operator says, as if a trusted proxy had said so."""
 
     def __init__(self, real: Resolver, name: str | None, groups: Sequence[str]) -> None:
-        super().__init__([ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")], {}, "user", "groups")
+        everywhere = [ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")]
+        super().__init__(
+            everywhere, None, "user", "groups", owners=real.owners, in_tunnels=True, required=real.required
+        )
         self._real = real
         self._said = (("user", "anyone" if name is None else name), ("groups", ";".join(groups)))
         self._named = name is not None

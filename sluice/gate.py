@@ -17,15 +17,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from sluice import authentication, decode, dialects, metrics, recording
 from sluice.config import Limits, Settings
 from sluice.deadline import Deadline
 from sluice.errors import Cause, Opacity, Reason, Unavailable
 from sluice.identity import Resolver
+from sluice.keyuse import NO_KEYS, KnownKeys
 from sluice.model import (
     Action,
+    Assurance,
     Clearance,
     Completeness,
     Coverage,
@@ -36,16 +38,19 @@ from sluice.model import (
     Ledger,
     Mode,
     Outcome,
+    Ownership,
     Payload,
     Prompt,
     RecordType,
     Refusal,
     Rulebook,
     Scan,
+    Subject,
     Target,
 )
 from sluice.policy import cause_of
 from sluice.recording import Inspection, Timings
+from sluice.subjects import Subjects
 
 log = logging.getLogger("sluice.gate")
 
@@ -68,9 +73,17 @@ _CAUSE_OF = {
     Reason.DESTINATION_FORBIDDEN: Cause.DESTINATION,
     Reason.TRAILERS: Cause.BAD_REQUEST,
     Reason.UPGRADE: Cause.BAD_REQUEST,
+    Reason.IDENTITY_MISSING: Cause.BAD_REQUEST,
+    Reason.IDENTITY_EXPIRED: Cause.BAD_REQUEST,
     Reason.UPSTREAM_TLS: Cause.UPSTREAM_TLS_ERROR,
 }
 """What a client did wrong is never counted as a fault of ours. Every other reason has the cause of its own name."""
+
+
+REQUIRE = "identity.require"
+"""Stands as the rule where that setting has decided."""
+STALE = "identity_files"
+"""Stands among the missing dependencies while a changed identity file cannot be read."""
 
 
 def inspect(
@@ -80,6 +93,7 @@ def inspect(
     resolver: Resolver,
     clock: Callable[[], int] = time.time_ns,
     tick: Callable[[], int] = time.perf_counter_ns,
+    keys: KnownKeys = NO_KEYS,
 ) -> Inspection:
     """Everything up to the decision, without side effects. `clock` gives nanoseconds since the epoch, `tick` those of
     a clock that nobody sets.
@@ -93,6 +107,7 @@ def inspect(
     if target is None:
         return Inspection(target=None, decision=Decision(action=Action.ALLOW, reason=Reason.NOT_AI, rule="not-ai"))
     subject = resolver.resolve(exchange)
+    ownership: Ownership | None = None
     t0 = tick()
     payload = decode.open_body(exchange.body, exchange.headers, limits, time.thread_time)
     t1 = tick()
@@ -107,6 +122,11 @@ def inspect(
             findings = rulebook.suppressions.mark(findings, target, subject, prompt.route, exchange.at)
         scan = replace(scan, findings=findings)
     credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
+    if credential is not None:
+        subject = resolver.by_key(subject, credential, target.provider, exchange.at)
+        ownership = keys.ownership(resolver.owners, credential, target.provider, exchange.at)
+    if scan.findings and (marked := keys.marked(scan.findings)) is not scan.findings:
+        scan = replace(scan, findings=marked)
     t3 = tick()
     coverage = measure(payload, prompt, scan)
     facts = Facts(
@@ -122,9 +142,10 @@ def inspect(
         findings=counting(scan.findings),
         coverage=coverage,
         credential=credential,
+        ownership=ownership,
         at=exchange.at,
     )
-    decision = decide(rulebook, facts, payload, prompt, scan)
+    decision = known_sender(decide(rulebook, facts, payload, prompt, scan), subject, resolver)
     t4 = tick()
     timings = Timings(
         identity_done=(wall + t0) // 1000,
@@ -136,7 +157,21 @@ def inspect(
         scan_us=(t3 - t2) // 1000,
         decide_us=(t4 - t3) // 1000,
     )
-    return Inspection(target, decision, subject, payload, prompt, scan, coverage, credential, timings, withhold)
+    return Inspection(
+        target, decision, subject, payload, prompt, scan, coverage, credential, timings, withhold, ownership
+    )
+
+
+def known_sender(decision: Decision, subject: Subject, resolver: Resolver) -> Decision:
+    """What `identity.require` makes of a decision, and a note where the identity files are not the newest."""
+    if resolver.stale:
+        decision = replace(decision, degraded=(*decision.degraded, STALE))
+    if not resolver.required or subject.assurance is not Assurance.NONE or decision.action is not Action.ALLOW:
+        return decision
+    reason = Reason.IDENTITY_EXPIRED if subject.expired else Reason.IDENTITY_MISSING
+    return replace(
+        decision, action=Action.BLOCK, reason=reason, rule=REQUIRE, mode=Mode.ENFORCE, would=None, cause=None
+    )
 
 
 def counting(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -212,6 +247,8 @@ class Gate:
         resolver: Resolver,
         *,
         clock: Callable[[], int] = time.time_ns,
+        keys: KnownKeys | None = None,
+        subjects: Subjects | None = None,
     ) -> None:
         self._limits = settings.limits
         self._commit_deadline = Deadline(settings.limits.commit_seconds)
@@ -221,6 +258,9 @@ class Gate:
         self._resolver = resolver
         self._clock = clock
         self._names = recording.Names()
+        self._keys = keys or KnownKeys()
+        self._subjects = subjects
+        self._organisations = frozenset(settings.identity.organisations)
         self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
         metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
 
@@ -236,6 +276,10 @@ class Gate:
         """Put a new rulebook in force, whole. Requests in inspection finish with the one they started with."""
         self._rulebook = rulebook
         metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
+
+    def know(self, resolver: Resolver) -> None:
+        """Put new identity files in force, whole."""
+        self._resolver = resolver
 
     def close(self) -> None:
         """Let the scanning threads end."""
@@ -268,7 +312,7 @@ class Gate:
             target = rulebook.targets.match(exchange.host, exchange.port, exchange.path)
         except Exception:  # noqa: BLE001 - the host may be nonsense: that is why it is refused
             target = None
-        seen = Inspection(target=target, decision=decision)
+        seen = Inspection(target=target, decision=decision, subject=self._resolver.resolve(exchange))
         result = await self._commit(exchange, seen, rulebook, RecordType.DECISION, detail)
         if isinstance(result, Refusal):
             return result
@@ -277,8 +321,10 @@ class Gate:
     async def bypass(self, exchange: Exchange, detail: str) -> Clearance | Refusal:
         """Record an opaque tunnel or a plain request to a non-AI host, durably, before its first byte."""
         decision = Decision(action=Action.ALLOW, reason=Reason.NOT_AI, rule="not-ai", mode=Mode.PASS)
+        subject = self._resolver.resolve(exchange)
+        decision = known_sender(decision, subject, self._resolver)
         coverage = Coverage(Completeness.NONE, len(exchange.body), 0, 0, len(exchange.body), ())
-        seen = Inspection(target=None, decision=decision, coverage=coverage)
+        seen = Inspection(target=None, decision=decision, subject=subject, coverage=coverage)
         return await self._commit(exchange, seen, self._rulebook, RecordType.BYPASS, detail)
 
     async def outcome(self, outcome: Outcome) -> None:
@@ -288,7 +334,8 @@ class Gate:
         rulebook = self._rulebook
         try:
             withhold = self._names.withheld(outcome, rulebook.detectors)
-            record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=withhold)
+            ownership = self._keys.answered(outcome, self._organisations)
+            record = recording.outcome_record(outcome, rulebook, self._evidence, withhold=withhold, ownership=ownership)
             await self._ledger.note(record)
         except Unavailable:
             log.error("outcome not recorded", extra={"facts": {"decision_id": outcome.exchange_id}})
@@ -296,9 +343,10 @@ class Gate:
     async def _inspect(self, exchange: Exchange, rulebook: Rulebook) -> Inspection:
         """Small bodies here and now; large ones in a thread, with a deadline that the event loop keeps."""
         if len(exchange.body) <= self._limits.offload_bytes:
-            return inspect(exchange, rulebook, self._limits, self._resolver, self._clock)
+            return inspect(exchange, rulebook, self._limits, self._resolver, self._clock, keys=self._keys)
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, inspect, exchange, rulebook, self._limits, self._resolver, self._clock
+            self._pool,
+            partial(inspect, exchange, rulebook, self._limits, self._resolver, self._clock, keys=self._keys),
         )
         async with asyncio.timeout(self._limits.scan_seconds):
             return await work
@@ -313,7 +361,9 @@ class Gate:
             decision = Decision(action=Action.REFUSE, reason=Reason.INTERNAL, rule="gate", cause=Cause.INTERNAL)
         size = len(exchange.body)
         coverage = Coverage(Completeness.NONE, size, 0, 0, size, (str(cause),))
-        return Inspection(target=target, decision=decision, coverage=coverage)
+        subject = self._resolver.resolve(exchange)
+        decision = known_sender(decision, subject, self._resolver)
+        return Inspection(target=target, decision=decision, subject=subject, coverage=coverage)
 
     async def _commit(
         self, exchange: Exchange, seen: Inspection, rulebook: Rulebook, kind: RecordType, detail: str = ""
@@ -326,6 +376,8 @@ class Gate:
             record = recording.decision_record(
                 exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
             )
+            if self._subjects is not None and seen.subject is not None:
+                self._subjects.saw(record.subject_id, seen.subject)
             with self._commit_deadline():
                 receipt = await self._ledger.commit(record)
         except (Unavailable, TimeoutError):
@@ -335,7 +387,8 @@ class Gate:
             decision = _refused(Cause.INTERNAL, Reason.INTERNAL)
         _count(seen, decision)
         if decision.action is Action.ALLOW and receipt is not None:
-            return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt)
+            key = seen.credential.fingerprint if seen.credential else None
+            return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt, key=key)
         return Refusal(exchange_id=exchange.id, decision=decision, target=seen.target, receipt=receipt)
 
 

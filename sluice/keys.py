@@ -21,6 +21,7 @@ from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 
 KEY_BYTES = 32
+SUBJECTS = "subjects.key"
 _NAME = re.compile(r"fingerprint-k(\d{1,6})\.key")
 
 
@@ -40,6 +41,15 @@ def fingerprint_key(settings: Settings) -> tuple[bytes, str]:
     with _locked(settings.keys_dir):
         number, path = _newest(settings.keys_dir)
         return _read(path), f"k{number}"
+
+
+def subject_key(settings: Settings) -> bytes:
+    """The key that seals the names behind pseudonyms; made when there is none. Raises `Misconfigured`."""
+    with _locked(settings.keys_dir):
+        path = settings.keys_dir / SUBJECTS
+        if not path.exists():
+            _create(path)
+        return _read(path)
 
 
 def versions(settings: Settings) -> list[Key]:

@@ -110,6 +110,14 @@ UNINSPECTED_BYTES = Counter("sluice_uninspected_bytes", "Bytes that left unread,
 UPSTREAM_RESPONSES = Counter("sluice_upstream_responses", "Answers of upstreams, by status class.", ["status_class"])
 UPSTREAM_ERRORS = Counter("sluice_upstream_errors", "Upstream connections that failed, by reason.", ["reason"])
 
+LOGINS = Counter("sluice_logins", "Logins at the proxy, by what came of them.", ["result"])
+LOCKOUTS = Counter("sluice_lockouts", "Locks after too many wrong passwords, by what was locked.", ["locked"])
+IDENTITY_STALE = Gauge(
+    "sluice_identity_stale",
+    "1 while a changed identity file cannot be read and the one before stays in force.",
+    multiprocess_mode="livemax",
+)
+
 TUNNELS = Counter("sluice_tunnels", "CONNECT tunnels, by what became of them.", ["outcome"])
 TUNNEL_BYTES = Counter("sluice_tunnel_bytes", "Bytes through opaque tunnels.", ["direction"])
 TLS_CLIENT_REJECT = Counter("sluice_tls_client_reject", "Clients that gave up the handshake with our certificate.")

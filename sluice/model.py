@@ -49,6 +49,14 @@ class Assurance(StrEnum):
     NONE = "none"
 
 
+class Ownership(StrEnum):
+    """Whose an API key is."""
+
+    CORPORATE = "corporate"
+    PERSONAL = "personal"
+    UNKNOWN = "unknown"
+
+
 class Severity(StrEnum):
     INFO = "info"
     LOW = "low"
@@ -115,12 +123,14 @@ class Provenance(StrEnum):
 
 
 class RecordType(StrEnum):
-    """The kinds of record in the ledger (`bypass`: an opaque tunnel or pass-through request)."""
+    """The kinds of record in the ledger (`bypass`: an opaque tunnel or pass-through request; `access`: somebody looked
+    something up)."""
 
     DECISION = "decision"
     OUTCOME = "outcome"
     BYPASS = "bypass"
     CONTROL = "control"
+    ACCESS = "access"
 
 
 class Completeness(StrEnum):
@@ -151,6 +161,7 @@ class Exchange:
     `id` is the decision id (UUIDv7, text), `at` nanoseconds since the epoch. `host` is where the bytes would go: the
     CONNECT or absolute-form authority, never the `Host` header. `connect_host`, `sni` and `host_header` are what the
     three places said, for `targets.agreement`. `path` is without its query, `query` without the question mark.
+    `subject` is who has proven on this connection, or with this request, who he is; no header of that is here.
     """
 
     id: str
@@ -169,6 +180,7 @@ class Exchange:
     connect_host: str | None = None
     sni: str | None = None
     host_header: str | None = None
+    subject: Subject | None = None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, name compared without case; None when absent."""
@@ -202,13 +214,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asking. `id` is a keyed pseudonym where the method yields a person, else the address."""
+    """Who is asking. `id` is the real name (`user:alice`) or the address: records hold its fingerprint instead.
+
+    `expired`: it was known who this is, until a map's or register's row ran out.
+    """
 
     id: str
     kind: str
     method: str
     assurance: Assurance
     groups: tuple[str, ...] = ()
+    role: str | None = None
+    department: str | None = None
+    expired: bool = False
 
 
 # ------------------------------------------------------------------------------------------- the request as understood
@@ -366,6 +384,7 @@ class Finding:
     `start`/`end` are code points in the text at `pointer`; `validated` is None where the detector has no validator;
     `fingerprint` is a keyed HMAC-SHA-256 (16 bytes, hex) of the normalised value; `mask` a hint only where the class
     allows one (the last four digits of a card; nothing for a secret). `example`: a documented sample or placeholder.
+    `live`: this very key was seen working, as the credential of a request that was answered.
     """
 
     detector: str
@@ -386,6 +405,7 @@ class Finding:
     regulations: tuple[str, ...] = ()
     suppressed: str | None = None
     """Id of the site's suppression that takes it out of the account: policy does not see it, the record does."""
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +450,7 @@ class Facts:
     coverage: Coverage
     credential: Credential | None = None
     at: int = 0
+    ownership: Ownership | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +496,8 @@ class Clearance:
     exchange_id: str
     decision: Decision
     receipt: Receipt
+    key: str | None = None
+    """Fingerprint of the credential that the exchange goes out with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,7 +543,8 @@ class Outcome:
     """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
 
     `forwarded` is True once a connection to the upstream stood for this exchange; a failed connect forwards nothing.
-    `receipt` and `classes` are the decision record's, which this one is kept as long as.
+    `receipt` and `classes` are the decision record's, which this one is kept as long as; `key` is the fingerprint of
+    the credential that went out.
     """
 
     exchange_id: str
@@ -554,6 +578,7 @@ class Outcome:
     answer: Answered | None = None
     classes: tuple[str, ...] = ()
     receipt: Receipt | None = None
+    key: str | None = None
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence
@@ -576,6 +601,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     novelty: str = "new"
     example: bool = False
     suppressed: str | None = None
+    live: bool = False
 
 
 class PartFact(msgspec.Struct, frozen=True, kw_only=True):

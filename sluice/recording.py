@@ -25,6 +25,7 @@ from sluice.model import (
     Finding,
     Match,
     Outcome,
+    Ownership,
     Part,
     PartFact,
     PartKind,
@@ -143,6 +144,8 @@ class Inspection:
     timings: Timings = Timings()
     withhold: bool = False
     """The client's own texts (model, tools, user agent, host ...) hold something that no record may keep."""
+    ownership: Ownership | None = None
+    """Whose the credential is, as far as was known."""
 
 
 def decision_record(
@@ -180,6 +183,8 @@ def decision_record(
         groups_hash=sealed.fingerprint("groups", "\n".join(sorted(subject.groups)))
         if subject and subject.groups
         else None,
+        role=subject.role if subject else None,
+        department=subject.department if subject else None,
         session_id=sealed.fingerprint("session", prompt.session) if prompt and prompt.session else None,
         src_ip=address(exchange.client.address, evidence.address),
         src_port=exchange.client.port or None,
@@ -188,6 +193,7 @@ def decision_record(
         key_fp=credential.fingerprint if credential else None,
         key_hint=credential.hint if credential else None,
         key_kind=credential.kind if credential else None,
+        key_ownership_at_decision=seen.ownership,
         provider_id=target.provider if target else None,
         provider_status=str(target.status) if target else None,
         product=target.product if target else None,
@@ -295,7 +301,14 @@ class Names:
         return told
 
 
-def outcome_record(outcome: Outcome, rulebook: Rulebook, evidence: Evidence, *, withhold: bool) -> Record:
+def outcome_record(
+    outcome: Outcome,
+    rulebook: Rulebook,
+    evidence: Evidence,
+    *,
+    withhold: bool,
+    ownership: Ownership | None = None,
+) -> Record:
     """The O record: how the exchange with that decision id ended."""
     target, answer, receipt, sealed = outcome.target, outcome.answer, outcome.receipt, rulebook.detectors
     identity = answer.id if answer else None
@@ -343,6 +356,7 @@ def outcome_record(outcome: Outcome, rulebook: Rulebook, evidence: Evidence, *, 
         upstream_cert_verified=outcome.upstream_cert_verified,
         org_id_seen=name(outcome.org_id_seen, withhold),
         project_id_seen=name(outcome.project_id_seen, withhold),
+        key_ownership_after=ownership,
         tunnel_bytes_up=outcome.tunnel_bytes_up,
         tunnel_bytes_down=outcome.tunnel_bytes_down,
     )
@@ -382,6 +396,7 @@ def matches(findings: Iterable[Finding]) -> tuple[Match, ...]:
             novelty=f.novelty,
             example=f.example,
             suppressed=f.suppressed,
+            live=f.live,
         )
         for group in groups.values()
         for f in group[:1]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sluice import config, tomlfile
 from sluice.errors import Misconfigured, Problem
-from sluice.identity import Resolver
+from sluice.identity import Known
 from sluice.ship.http.credentials import USER, password_file
 from sluice.targets import normalise_host
 
@@ -93,7 +93,7 @@ def unfit_settings(settings: config.Settings, file: Path | None = None) -> list[
         line = tomlfile.line_of(text, f"$.{key}") if text else None
         problems.append(Problem(str(file), line, f"{key}: {what}") if line else Problem(key, None, what))
     try:
-        Resolver.load(settings)
+        Known.load(settings)
     except Misconfigured as e:
         problems += e.problems
     return problems

@@ -27,6 +27,7 @@ FOUND, USAGE, NOT_RUNNING, OUR_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
 _COMMANDS = {
     "check": "sluice.cli.check",
     "ca": "sluice.cli.ca",
+    "users": "sluice.cli.users",
     "keys": "sluice.cli.keys",
     "packs": "sluice.cli.packs",
     "edm": "sluice.cli.edm",
@@ -39,6 +40,7 @@ _COMMANDS = {
     "schema": "sluice.cli.schema",
     "ship": "sluice.cli.ship",
     "hold": "sluice.cli.hold",
+    "subjects": "sluice.cli.subjects",
     "verify": "sluice.cli.verify",
     "prove": "sluice.cli.prove",
     "evidence": "sluice.cli.evidence",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "secret": "key_fp, and matches.fingerprint of every secret.* class",
+    "credential": "key_fp (the register of keys)",
     "subject": "subject_id",
     "groups": "groups_hash",
     "session": "session_id",
@@ -84,8 +85,8 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
     """Print the fingerprint of a value under every key: what to look for in the events, for a data subject's request
     or after a leak. The value is read from stdin, without echo from a terminal, and is not kept.
 
-    Kinds: secret, subject, groups, session, conversation, trace, response, body (a file's bytes), and the data classes
-    of `sluice scan`.
+    Kinds: secret, credential (the same fingerprint), subject, groups, session, conversation, trace, response, body (a
+    file's bytes), and the data classes of `sluice scan`.
     """
     from sluice import keys
     from sluice.config import signatures_dir
@@ -99,8 +100,8 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
     if not value:
         raise click.UsageError("no value on stdin")
     domain = kind
-    if isinstance(value, str) and (kind == "secret" or kind in classes):
-        data_class = "secret." if kind == "secret" else kind
+    if isinstance(value, str) and (kind in ("secret", "credential") or kind in classes):
+        data_class = "secret." if kind in ("secret", "credential") else kind
         domain, value = purpose(data_class), normalised(data_class, value)
     found = [
         {"hmac_key_id": k.id, "fingerprint": Fingerprinter(k.secret, k.id).fingerprint(domain, value)}

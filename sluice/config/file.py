@@ -267,7 +267,13 @@ def _absolute(s: Settings, base: Path) -> Settings:
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
         own=_own_at(s.own, base),
-        identity=msgspec.structs.replace(s.identity, address_map=at(s.identity.address_map)),
+        identity=msgspec.structs.replace(
+            s.identity,
+            address_map=at(s.identity.address_map),
+            users=at(s.identity.users),
+            people=at(s.identity.people),
+            keys=at(s.identity.keys),
+        ),
         seal=msgspec.structs.replace(
             s.seal,
             keys=at(s.seal.keys),

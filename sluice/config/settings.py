@@ -157,7 +157,27 @@ class Identity(Section, frozen=True):
     user_header: str = "x-authenticated-user"
     groups_header: str = "x-authenticated-groups"
     address_map: Path | None = None
-    """CSV `network,subject,groups` (groups split by `;`): who sits behind an address."""
+    """CSV `network,subject,groups,valid_from,valid_to` (groups split by `;`): who sits behind an address, and when."""
+    trusted_in_tunnels: bool = False
+    """The trusted proxies open TLS themselves, so that inside a tunnel too the headers are theirs and no client's."""
+    users: Path | None = None
+    """Who may log in at the proxy (`sluice users add`). A wrong password is always refused."""
+    login_failures: int = 10
+    """Wrong passwords for one name before it is locked out, per worker; five times as many for one address."""
+    login_lock_seconds: float = 300.0
+    """How long it stays locked out, and within what time the failures count."""
+    login_cache_seconds: float = 3600.0
+    """How long a right password is remembered (as an HMAC) before its hash is checked again."""
+    people: Path | None = None
+    """CSV `subject,groups,role,department`: what the organisation says of a subject."""
+    keys: Path | None = None
+    """TOML register of API keys by fingerprint: owner, corporate or personal, until when."""
+    organisations: tuple[str, ...] = ()
+    """Our organisations as the providers name them in answers (`openai-organization` ...): whose keys are corporate."""
+    reveal_approved: bool = False
+    """`sluice subjects reveal` needs the password of a second person."""
+    require: bool = False
+    """Refuse whoever cannot be told from an address: 407 where `users` is set, otherwise a block."""
 
 
 class Ca(Section, frozen=True):

@@ -12,8 +12,11 @@ model, no agent) equals no value.
 | method, operation, path, model, agent | of the request; path without query, operation as `chat`, `embeddings` ... |
 | tool | any of the tools that the request declares |
 | subject | of the sender: `user:alice`, `service:ci`, an address; `alice` alone fits alice of any kind |
-| group, assurance, network | of the sender; `network` holds addresses or networks |
+| group, role, department | of the sender, as header, map or register say |
+| assurance, identity | how far the sender can be believed, and by what he is known: closed lists |
+| network | addresses or networks of the sender |
 | credential | kind of the API key, `none` without one |
+| ownership | whose API key it is: corporate, personal or unknown |
 | inspection | `full`, `partial` or `none`: how much of the request the detectors saw |
 
 | finding condition | values |
@@ -36,7 +39,8 @@ from functools import lru_cache
 from operator import attrgetter
 
 from sluice.identity import KINDS as SUBJECT_KINDS
-from sluice.model import Assurance, Completeness, Facts, Finding, Provenance, Severity, Status, Target
+from sluice.identity import METHODS
+from sluice.model import Assurance, Completeness, Facts, Finding, Ownership, Provenance, Severity, Status, Target
 from sluice.targets.columns import DIALECTS, KINDS
 
 type Ask[T] = Callable[[T], bool]
@@ -46,7 +50,8 @@ DESTINATION = ("provider", "product", "host", "target", "kind", "dialect", "stat
 REQUEST = (
     *DESTINATION,
     *("method", "operation", "path", "model", "agent", "tool"),
-    *("subject", "group", "assurance", "network", "credential", "inspection"),
+    *("subject", "group", "role", "department", "assurance", "identity", "network"),
+    *("credential", "ownership", "inspection"),
 )
 FINDING = ("class", "detector", "regulation", "severity", "confidence", "validated", "provenance", "novelty")
 OF_FINDINGS = (*FINDING, "count", "examples", "test_detectors")
@@ -56,6 +61,8 @@ CLOSED: dict[str, tuple[str, ...]] = {
     "dialect": DIALECTS,
     "status": tuple(Status),
     "assurance": tuple(Assurance),
+    "identity": METHODS,
+    "ownership": tuple(Ownership),
     "inspection": tuple(Completeness),
     "provenance": tuple(Provenance),
     "severity": tuple(Severity),
@@ -65,6 +72,10 @@ _ATTRIBUTE = {
     "target": "target.row",
     "agent": "agent",
     "assurance": "subject.assurance",
+    "identity": "subject.method",
+    "ownership": "ownership",
+    "role": "subject.role",
+    "department": "subject.department",
     "inspection": "coverage.completeness",
     "class": "data_class",
 }
@@ -110,7 +121,7 @@ def request(name: str, values: Sequence[str]) -> Ask[Facts]:
     if name == "credential":
         fits = matcher(values)
         return lambda facts: fits(facts.credential.kind if facts.credential else "none")
-    if name in ("assurance", "inspection"):
+    if name in ("assurance", "identity", "ownership", "inspection"):
         return _member(attrgetter(_ATTRIBUTE[name]), values)
     if name in DESTINATION:
         return _place(attrgetter(_ATTRIBUTE.get(name, f"target.{name}")), values)
@@ -143,7 +154,7 @@ def _place[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:
     return _member(get, folded)
 
 
-def _member[T](get: Callable[[T], str], values: Sequence[str]) -> Ask[T]:
+def _member[T](get: Callable[[T], str | None], values: Sequence[str]) -> Ask[T]:
     allowed = frozenset(values)
     return lambda thing: get(thing) in allowed
 

@@ -172,15 +172,22 @@ def _reason(when: Table, unless: Table) -> Reason | None:
     status = when.values.get("status")
     if status == "prohibited" or (isinstance(status, list) and "prohibited" in status):
         return Reason.PROVIDER_PROHIBITED
+    if "personal" in (when.values.get("ownership"), *_listed(when.values.get("ownership"))):
+        return Reason.KEY_PERSONAL
     asked = when.values.keys() | unless.values.keys()
     for name, reason in (
         ("tool", Reason.TOOL_NOT_ALLOWED),
         ("model", Reason.MODEL_NOT_APPROVED),
         ("assurance", Reason.IDENTITY_MISSING),
+        ("identity", Reason.IDENTITY_MISSING),
     ):
         if name in asked:
             return reason
     return Reason.POLICY_RULE
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _conditions(r: Reading, asked: Table) -> tuple[tuple[conditions.Ask[Facts], ...], FindingTest | None]:

@@ -5,7 +5,8 @@ clients (November 2026): 400 is the only status that no SDK and no coding agent 
 it stands. 403 goes out six times from Codex and reads as a failed login in Claude Code; 429 and 5xx are repeated, up
 to thirty times, with the prompt in them, just when there is no capacity to look at it. The exceptions: 422 for
 Copilot in an editor (403 drops its token, and 422 shows the text), 200 for gRPC (its status is a header), 426 for a
-WebSocket upgrade (Codex falls back to POST at once), and 502 when it was the upstream that failed.
+WebSocket upgrade (Codex falls back to POST at once), 407 with a challenge for a client that has to log in at this
+proxy (503 when no password can be checked now), and 502 when it was the upstream that failed.
 
 `words` says it to a person, `shapes` says it to a client, `page` says it to a browser. Nothing that the client chose
 is ever repeated: an answer is made of fixed words, data classes, the policy's message and the decision id. The one
@@ -13,6 +14,6 @@ exception is the id of a JSON-RPC call, without which its client cannot read the
 number or a UUID.
 """
 
-from sluice.refusals.shapes import answer
+from sluice.refusals.shapes import CHALLENGE, answer
 
-__all__ = ["answer"]
+__all__ = ["CHALLENGE", "answer"]

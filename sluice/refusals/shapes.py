@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from sluice.errors import Reason
-from sluice.model import Action, Answer, Exchange, Refusal
+from sluice.errors import Cause, Reason
+from sluice.model import Action, Answer, Decision, Exchange, Refusal
 from sluice.refusals import page
 from sluice.refusals.words import known_id, message
 
@@ -25,6 +25,14 @@ REFUSED = 400
 UNPROCESSABLE = 422
 UPGRADE_REQUIRED = 426
 BAD_GATEWAY = 502
+
+CHALLENGE = "proxy login: "
+"""A refusal whose `Decision.detail` begins so is about the login at this proxy; behind it stands what came of it."""
+PROXY_AUTHENTICATION_REQUIRED = 407
+SERVICE_UNAVAILABLE = 503
+_REALM = (("proxy-authenticate", 'Basic realm="Sluice", charset="UTF-8"'),)
+"""RFC 7617 section 2.1: the charset tells clients to send names and passwords as UTF-8."""
+_LATER = (("retry-after", "1"),)
 
 GRPC_PERMISSION_DENIED = "7"
 """gRPC repeats 14 (unavailable), and reads HTTP 429 and 503 as 14; 7 is final."""
@@ -60,6 +68,8 @@ def answer(refusal: Refusal, exchange: Exchange) -> Answer:
     marks: Headers = (("x-sluice-decision", said.id), ("x-sluice-reason", str(decision.reason)))
     if decision.reason != Reason.UPSTREAM_UNREACHABLE:
         marks = (("x-should-retry", "false"), *marks)
+    if decision.detail.startswith(CHALLENGE):
+        return _login(exchange, said, decision, marks)
     if _upgrades(exchange):
         upgrade = (("upgrade", "HTTP/1.1"), ("connection", "upgrade"))  # RFC 9110 15.5.22: which protocol does work
         return _send(exchange, UPGRADE_REQUIRED, _openai(said), (*upgrade, *marks))
@@ -90,6 +100,14 @@ def answer(refusal: Refusal, exchange: Exchange) -> Answer:
         kind = "text/plain; charset=utf-8"
         return _answer(exchange, UNPROCESSABLE, kind, said.text.encode(), headers, "blocked")
     return _send(exchange, status, _shape(refusal, exchange)(said), marks)
+
+
+def _login(exchange: Exchange, said: Said, decision: Decision, marks: Headers) -> Answer:
+    """Any client of a proxy knows this one; none repeats its prompt for it without a credential."""
+    failed = decision.cause in (Cause.OVERLOAD, Cause.AUTH_BACKEND_DOWN)
+    status, headers = (SERVICE_UNAVAILABLE, _LATER) if failed else (PROXY_AUTHENTICATION_REQUIRED, _REALM)
+    body = (said.text + "\n").encode()
+    return _answer(exchange, status, "text/plain; charset=utf-8", body, (*headers, *marks), "proxy_authentication")
 
 
 def _shape(refusal: Refusal, exchange: Exchange) -> Shape:

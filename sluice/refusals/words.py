@@ -78,6 +78,7 @@ _UNDECIDED = {
     Reason.AUDIT_UNAVAILABLE: "no record of it could be made; an operator must look at this",
     Reason.OVERLOAD: "too many requests are being checked; try again in a moment",
     Reason.IDENTITY_MISSING: "it could not be found out who sends it",
+    Reason.IDENTITY_EXPIRED: "the identity of its sender has expired",
     Reason.POLICY_EXPIRED: "the policy is out of date; an operator must look at this",
 }
 

@@ -268,7 +268,8 @@ COLUMNS: tuple[Column, ...] = (
         "matches",
         "Findings by detector and value: revision, class, severity, how often, validator result, confidence 0 to 1, "
         "place in its part in kilobytes, keyed fingerprint, hint where the class allows one, where the text came from, "
-        "new or seen before, a documented sample, the suppression that took it out of the account",
+        "new or seen before, a documented sample, the suppression that took it out of the account, a key that was seen "
+        "working",
         detector="LowCardinality(String)",
         rev="Int64",
         data_class="LowCardinality(String)",
@@ -283,6 +284,7 @@ COLUMNS: tuple[Column, ...] = (
         novelty="LowCardinality(String)",
         example="Bool",
         suppressed="Nullable(String)",
+        live="Bool",
     ),
     choice("max_severity", SEVERITIES, "Gravest severity found"),
     choice("inspection_status", COMPLETENESS, "How much of the request the detectors saw"),

@@ -23,6 +23,9 @@ UNSET = {
     ("paths", "suppressions"),
     ("upstream", "trusted_ca"),
     ("identity", "address_map"),
+    ("identity", "users"),
+    ("identity", "people"),
+    ("identity", "keys"),
     ("seal", "keys"),
 }
 """Settings without a default value, which the file shows by an example."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice import config
-from sluice.identity import Resolver, read_map
+from sluice.identity import AddressMap, Lease, Resolver, read_map
 from sluice.model import Assurance, Client, Exchange, Subject
 
 MAP = Path(__file__).parents[1] / "config" / "good" / "map.csv"
@@ -100,7 +100,7 @@ def test_the_map_agrees_with_a_plain_search(address: str, starts: list[str]) -> 
         )
         for n, start in enumerate(starts)
     }
-    resolver = Resolver((), mapped)
+    resolver = Resolver((), AddressMap(Lease(network, subject) for network, subject in mapped.items()))
     for probe in [address, *starts]:
         inside = [n for n in mapped if ipaddress.ip_address(probe) in n]
         expected = mapped[max(inside, key=lambda n: n.prefixlen)].id if inside else probe
@@ -135,7 +135,7 @@ def test_the_header_names_are_the_sites() -> None:
 @given(st.text(max_size=40), st.lists(st.tuples(st.text(max_size=24), st.text(max_size=40)), max_size=4))
 def test_no_sender_breaks_it(address: str, headers: list[tuple[str, str]]) -> None:
     """Resolving never raises, and without a trusted address or a map nobody gains assurance."""
-    subject = Resolver((), {}).resolve(exchange(address, *headers))
+    subject = Resolver().resolve(exchange(address, *headers))
     assert (subject.assurance, subject.groups) == (Assurance.NONE, ())
 
 
@@ -143,4 +143,5 @@ def test_a_map_made_with_a_spreadsheet(tmp_path: Path) -> None:
     """A byte-order mark, blanks, blank lines, a missing groups column and Windows line ends are all read."""
     file = tmp_path / "map.csv"
     file.write_bytes(b"\xef\xbb\xbfnetwork,subject\r\n\r\n 10.0.0.0/8 , Bob \r\n192.0.2.1,service:x\r\n")
-    assert {str(n): s.id for n, s in read_map(file).items()} == {"10.0.0.0/8": "user:bob", "192.0.2.1/32": "service:x"}
+    found = {str(lease.network): lease.subject.id for lease in read_map(file)}
+    assert found == {"10.0.0.0/8": "user:bob", "192.0.2.1/32": "service:x"}

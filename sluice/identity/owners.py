@@ -1,0 +1,131 @@
+"""Whose API key this is: the site's register of keys, by fingerprint. A key itself never stands in it.
+
+    [[key]]
+    fingerprint = ["9f86d081884c7d659a2feaa0c55ad015"]   # `sluice keys fingerprint --kind credential`
+    ownership = "corporate"                               # or "personal"
+    owner = "service:ci"                                  # who asks, where nothing better says so
+    groups = ["build"]
+    provider = "openai"                                   # counts there alone
+    expires = 2027-01-01
+
+After a rotation of the fingerprint key the new fingerprint is added beside the old one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from sluice import tomlfile
+from sluice.errors import Misconfigured, Problem
+from sluice.identity.names import NAME_FAULT, group_names, subject_id
+from sluice.model import Assurance, Credential, Ownership, Subject
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    fingerprint: str | list[str]
+    ownership: Ownership = Ownership.CORPORATE
+    owner: str = ""
+    groups: list[str] = []
+    provider: str = ""
+    kind: str = ""
+    expires: dt.datetime | dt.date | None = None
+    note: str = ""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    key: list[_Row] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One row. `expires`: nanoseconds since the epoch, 0 = never. `subject` None: it is known whose, and not who's."""
+
+    ownership: Ownership
+    subject: Subject | None = None
+    provider: str = ""
+    kind: str = ""
+    expires: int = 0
+
+
+class Owners:
+    """The register, by fingerprint. Immutable. `listed` is False where a site keeps none."""
+
+    def __init__(self, rows: Iterable[tuple[str, Owner]] = (), *, listed: bool = False) -> None:
+        self._rows = dict(rows)
+        self.listed = listed
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def ownership(self, credential: Credential, provider: str, at: int) -> Ownership:
+        """Corporate or personal, as far as the register says."""
+        row = self._row(credential, provider)
+        return Ownership.UNKNOWN if row is None or _over(row, at) else row.ownership
+
+    def subject(self, credential: Credential, provider: str, at: int) -> Subject | None:
+        """Who asks with this key; with assurance none, and expired, when the row has run out. None: not known."""
+        row = self._row(credential, provider)
+        if row is None or row.subject is None:
+            return None
+        return _expired(row.subject) if _over(row, at) else row.subject
+
+    def _row(self, credential: Credential, provider: str) -> Owner | None:
+        row = self._rows.get(credential.fingerprint)
+        if row is None or row.provider not in ("", provider) or row.kind not in ("", credential.kind):
+            return None
+        return row
+
+
+def read_owners(path: Path) -> Owners:
+    """Read the register. Raises `Misconfigured` with every bad row."""
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    data = tomlfile.convert(tomlfile.read(path), _File, file=path, text=text)
+    problems: list[Problem] = []
+    found: dict[str, Owner] = {}
+    for n, row in enumerate(data.key):
+        prints = [row.fingerprint] if isinstance(row.fingerprint, str) else row.fingerprint
+        name = subject_id(row.owner) if row.owner else None
+        what = ""
+        if not prints or not all(map(_FINGERPRINT.fullmatch, prints)):
+            what = "`fingerprint` must be 32 hexadecimal digits, as `sluice keys fingerprint --kind credential` prints"
+        elif row.owner and name is None:
+            what = f"`owner` {NAME_FAULT}"
+        elif any(p in found for p in prints):
+            what = "this fingerprint is listed already"
+        elif row.ownership is Ownership.UNKNOWN:
+            what = "`ownership` must be corporate or personal"
+        if what:
+            problems.append(Problem(str(path), tomlfile.line_of(text, f"$.key[{n}].fingerprint"), what))
+            continue
+        who = None
+        if name is not None:
+            who = Subject(name, name.partition(":")[0], "key_map", Assurance.MAPPED, group_names(row.groups))
+        owner = Owner(row.ownership, who, row.provider, row.kind, _nanoseconds(row.expires))
+        found.update(dict.fromkeys(prints, owner))
+    if problems:
+        raise Misconfigured(problems)
+    return Owners(found.items(), listed=True)
+
+
+def _over(row: Owner, at: int) -> bool:
+    return bool(row.expires) and row.expires <= at
+
+
+def _expired(subject: Subject) -> Subject:
+    return Subject(subject.id, subject.kind, subject.method, Assurance.NONE, expired=True)
+
+
+def _nanoseconds(moment: dt.datetime | dt.date | None) -> int:
+    if moment is None:
+        return 0
+    if not isinstance(moment, dt.datetime):
+        moment = dt.datetime(moment.year, moment.month, moment.day, tzinfo=dt.UTC)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()) * 1_000_000_000
