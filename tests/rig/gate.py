@@ -132,7 +132,9 @@ class ObedientGate:
             target = self.rulebook.targets.match(exchange.host, exchange.port, exchange.path)
         except ValueError:
             target = None
-        decision = Decision(action=Action.REFUSE, reason=reason, rule="gate", cause=cause or Cause.INTERNAL)
+        decision = Decision(
+            action=Action.REFUSE, reason=reason, rule="gate", cause=cause or Cause.INTERNAL, detail=detail
+        )
         return Refusal(exchange_id=exchange.id, decision=decision, target=target, receipt=self.receipt())
 
     async def bypass(self, exchange: Exchange, detail: str) -> Verdict:
