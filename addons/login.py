@@ -16,7 +16,7 @@ from addons import flows
 from addons.state import Core, Line, Objection, Passage, Tunnel
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
-from sluice.identity import Login, Result
+from sluice.identity.login import Login, Result
 from sluice.model import Assurance, Exchange, Refusal, Subject
 from sluice.refusals import CHALLENGE
 

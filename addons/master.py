@@ -23,7 +23,7 @@ from addons.state import Core, Line
 from addons.tls import GateTls
 from sluice.config import Settings
 from sluice.gate import Gate
-from sluice.identity import Logins
+from sluice.identity.login import Logins
 
 log = logging.getLogger("sluice.proxy")
 

@@ -22,7 +22,7 @@ from addons.headcheck import Head
 from sluice.answers import Reader
 from sluice.config import Limits, Settings
 from sluice.errors import Cause, Reason
-from sluice.identity import Logins
+from sluice.identity.login import Logins
 from sluice.identity.users import User
 from sluice.model import Answer, Clearance, Exchange, Refusal, Subject, Target
 

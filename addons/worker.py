@@ -36,7 +36,9 @@ from sluice import config, inforce, logs, metrics, rulebook
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
-from sluice.identity import Known, Logins, Watch
+from sluice.identity import Known
+from sluice.identity.login import Logins
+from sluice.identity.watch import Watch
 from sluice.keyuse import KnownKeys
 from sluice.ledger.writer import Writer, open_stream
 from sluice.subjects import Subjects

@@ -26,25 +26,12 @@ and `group` are written with real names. It must not reach a record as it is: th
 under the purpose `subject`), so that the records alone name nobody; `sluice.subjects` keeps the names, sealed.
 
 `resolver` the table above; `addresses`, `people`, `owners`, `users` the files; `login` and `lockout` the passwords;
-`watch` reads changed files while the appliance runs.
+`known` all files together; `watch` reads changed ones while the appliance runs.
 """
 
 from sluice.identity.addresses import AddressMap, Lease, read_map
-from sluice.identity.login import Login, Logins, Result
+from sluice.identity.known import Known
 from sluice.identity.names import KINDS, METHODS
 from sluice.identity.resolver import Resolver
-from sluice.identity.watch import Known, Watch
 
-__all__ = [
-    "KINDS",
-    "METHODS",
-    "AddressMap",
-    "Known",
-    "Lease",
-    "Login",
-    "Logins",
-    "Resolver",
-    "Result",
-    "Watch",
-    "read_map",
-]
+__all__ = ["KINDS", "METHODS", "AddressMap", "Known", "Lease", "Resolver", "read_map"]

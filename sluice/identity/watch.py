@@ -7,7 +7,6 @@ a control record and a note on every decision until the file is whole again.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,35 +14,11 @@ from pathlib import Path
 from sluice import metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured
-from sluice.identity.resolver import Resolver
-from sluice.identity.users import Users, read_users
+from sluice.identity.known import Facts, Known, files
 
 log = logging.getLogger("sluice.identity")
 
-type Facts = dict[str, str | int | float | bool | None]
 type _Marks = tuple[tuple[int, int, int] | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Everything that the files say, at one time. `users` None: nobody logs in here."""
-
-    resolver: Resolver
-    users: Users | None
-    facts: Facts
-    """For the control record: digest and size of each file."""
-
-    @classmethod
-    def load(cls, settings: Settings) -> Known:
-        """Raises `Misconfigured` with every bad line."""
-        path = settings.identity.users
-        facts: Facts = {}
-        for name, file in files(settings).items():
-            try:
-                facts[name] = hashlib.sha256(file.read_bytes()).hexdigest()
-            except OSError:  # said better by whoever reads it next
-                facts[name] = None
-        return cls(Resolver.load(settings), read_users(path) if path else None, facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +27,6 @@ class Change:
 
     known: Known | None
     facts: Facts
-
-
-def files(settings: Settings) -> dict[str, Path]:
-    """The files that are watched, by setting."""
-    identity = settings.identity
-    named = {k: getattr(identity, k) for k in ("users", "address_map", "people", "keys")}
-    return {name: path for name, path in named.items() if path is not None}
 
 
 class Watch:

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sluice.identity import Logins, Resolver
+from sluice.identity import Resolver
+from sluice.identity.login import Logins
 from sluice.identity.users import User, hashed
 from tests.rig import ObedientGate, Proxy
 from tests.upstream import Upstream
 
-PASSWORD = "correct: horse battery"  # noqa: S105 - a colon, so that only the first one may divide
-CI_PASSWORD = "staple-\N{LATIN SMALL LETTER U WITH DIAERESIS}ber-all"  # noqa: S105
+PASSWORD = "correct: horse battery"
+"""With a colon: only the first one may divide."""
+CI_PASSWORD = "staple-\N{LATIN SMALL LETTER U WITH DIAERESIS}ber-all"
 USERS = {
     "alice": User("alice", hashed(PASSWORD)),
     "ci": User("ci", hashed(CI_PASSWORD), kind="service"),

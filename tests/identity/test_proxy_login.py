@@ -11,7 +11,8 @@ import pytest
 
 from addons.state import Core
 from sluice.errors import Cause, Reason
-from sluice.identity import Logins, Resolver
+from sluice.identity import Resolver
+from sluice.identity.login import Logins
 from sluice.model import Assurance, Subject
 from tests.identity.doors import CI_PASSWORD, PASSWORD, USERS, basic, door, field
 from tests.rig import Client, Http2Client, ObedientGate, Proxy
