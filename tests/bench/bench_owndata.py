@@ -40,9 +40,9 @@ def word(r: random.Random, least: int = 4, most: int = 11) -> str:
 
 
 def timed[T](what: str, step: Callable[[], T]) -> T:
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     made = step()
-    print(f"  {what:42}{time.perf_counter() - start:>8.2f} s")
+    print(f"  {what:46}{time.process_time() - cpu:>8.2f} s CPU {time.perf_counter() - start:>8.2f} s", flush=True)
     return made
 
 

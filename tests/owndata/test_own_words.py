@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from sluice.config import Own, OwnDictionary, OwnFile
 from sluice.detect import benign
 from sluice.detect.engine import Engine
+from sluice.detect.evidence import Fingerprinter
+from sluice.detect.novelty import Novelty
 from sluice.detect.own import site
 from sluice.detect.own.words import Absent, Words, fold, words_of
 from sluice.errors import Misconfigured
 from sluice.model import Severity
-from tests.owndata.owndata_rig import Deployment, found, part, scan
+from tests.owndata.owndata_rig import EMAIL, Deployment, found, part, scan
 
 LIST = "# projects\nProject Bluebird\nBluebird\nZanzibar\n  Überraschung  \n\nalpha beta gamma delta\nC3PO unit\n"
 
@@ -211,3 +213,14 @@ def test_a_canary_cannot_hide_behind_a_budget(deployment: Deployment) -> None:
     engine = deployment.engine(Own(dictionary=(OwnDictionary(file=words, name="n"),), canaries=(OwnFile(file=tokens),)))
     text = "needle needles " * 60_000 + "Kq7-canary-0001"
     assert "canary.token" in {f.data_class for f in scan(engine, text).findings}
+
+
+def test_a_part_that_was_read_before_gives_the_same(deployment: Deployment) -> None:
+    """The memory of parts keeps findings of the site's data too, and a changed list begins with an empty one."""
+    table = OwnDictionary(file=deployment.file("words.txt", "quokka\n"), name="projects")
+    own = deployment.load(Own(dictionary=(table,)))
+    engine = Engine((EMAIL,), Fingerprinter(b"k" * 32, "t"), own=own, novelty=Novelty(b"n" * 32))
+    first, again = (scan(engine, "a quokka") for _ in range(2))
+    assert [f.data_class for f in first.findings] == ["own.projects"]
+    assert first == again
+    assert engine.digest != Engine((EMAIL,), Fingerprinter(b"k" * 32, "t")).digest

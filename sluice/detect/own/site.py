@@ -171,14 +171,14 @@ class _Loading:
 
     def phrases(self, table: OwnDictionary) -> phrases.Phrases:
         """Compiled, or as it was compiled before: kept in the cache under a keyed digest of the word list."""
-        content = _read(table.file)
-        digest = self._keyed_digest(content + (b"\1" if table.case else b"\0"))
-        kept = self.cache / f"{digest}.words"
+        digest = self._list_digest(table)
         opened = None
         with suppress(Misconfigured):  # of another key or version, or damaged: compiled anew
-            opened = index.load(kept, phrases.KIND, self.keys)
+            opened = index.load(self._kept(digest), phrases.KIND, self.keys)
         if opened is None:
-            opened = self._compile(table, content, kept)
+            content = _read(table.file)
+            digest = self._keyed_digest(content, case=table.case)  # of what is compiled, should the file change now
+            opened = self._compile(table, content, self._kept(digest))
         made = _of(table)
         self._note(digest, made)
         return phrases.Phrases(opened, made, case=table.case, remember=REMEMBER)
@@ -204,10 +204,30 @@ class _Loading:
             raise Misconfigured(Problem(str(kept), None, f"cannot be written: {e.strerror}")) from e
         return index.load(kept, phrases.KIND, self.keys)
 
-    def _keyed_digest(self, content: bytes) -> str:
+    def _kept(self, digest: str) -> Path:
+        return self.cache / f"{digest}.words"
+
+    def _list_digest(self, table: OwnDictionary) -> str:
+        """`_keyed_digest` of a word list without holding all of it: every worker asks, at every start."""
+        hashed = self._hashing(case=table.case)
+        try:
+            with table.file.open("rb") as stream:
+                while chunk := stream.read(1 << 18):
+                    hashed.update(chunk)
+        except OSError as e:
+            raise Misconfigured(Problem(str(table.file), None, f"cannot be read: {e.strerror}")) from e
+        return hashed.hexdigest()
+
+    def _keyed_digest(self, content: bytes, *, case: bool = False) -> str:
         """Of a file in the clear: a plain digest of a short list could be guessed."""
-        secret = list(self.keys.values())[-1]
-        return blake2b(content, digest_size=20, key=secret, person=b"sluice list").hexdigest()
+        hashed = self._hashing(case=case)
+        hashed.update(content)
+        return hashed.hexdigest()
+
+    def _hashing(self, *, case: bool) -> blake2b:
+        return blake2b(
+            digest_size=20, key=list(self.keys.values())[-1], person=b"sluice list", salt=b"case" if case else b""
+        )
 
 
 def _of(table: OwnDictionary) -> Detector:
