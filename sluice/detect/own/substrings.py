@@ -12,7 +12,7 @@ from sluice.detect.own.words import Words
 from sluice.model import Detector
 
 MOST = 200_000
-"""Entries of one such list: each takes half a kilobyte in every worker (one of whole words: 13 bytes for all)."""
+"""Entries of one such list: each takes 350 bytes in every worker (one of whole words: 13 bytes for all)."""
 FEW = 8
 """So many tokens are looked for one by one: a search of memory for each is faster than the automaton."""
 
