@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, override
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem, SluiceError
-from sluice.ship import schema, sqlgate
+from sluice.ship import native, schema, sqlgate
 from sluice.ship.admission import Admission
 from sluice.ship.admission import code_of as _code
 from sluice.ship.admission import words_of as _message
@@ -93,9 +93,13 @@ class Store(Asked, Protocol):
         """Apply the migrations that were not applied yet; their names. Raises `StoreError`, `Misconfigured`."""
         ...
 
-    def insert(self, payload: bytes, token: str, table: str = TABLE) -> None:
-        """Insert rows of one partition, given as JSONEachRow. Repeating it with the same token and rows changes
-        nothing. Raises `StoreError`."""
+    def insert(self, bodies: Sequence[bytes], token: str) -> None:
+        """Insert events of one partition, given as the canonical bytes of their records. Repeating it with the same
+        token and records changes nothing. Raises `StoreError`; what `native.block` raises when one has no row."""
+        ...
+
+    def add(self, table: str, lines: bytes, token: str) -> None:
+        """Insert rows of another table, given as JSONEachRow; otherwise as `insert`."""
         ...
 
     def drop_partition(self, table: str, partition: str) -> None:
@@ -138,7 +142,7 @@ class _Writing(ABC):
         """Make the database, if it is not there, and use it."""
 
     @abstractmethod
-    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None: ...
+    def _put(self, table: str, payload: bytes, form: str, settings: Mapping[str, str | int]) -> None: ...
 
     def migrate(self) -> list[str]:
         self._prepare()
@@ -151,13 +155,19 @@ class _Writing(ABC):
             for statement in migration.statements(self._cluster):
                 self.command(statement)
             line = msgspec.json.encode({"name": migration.name, "sha256": migration.sha256})
-            self.insert(line, f"{migration.name} {migration.sha256}", "migrations")
+            self.add("migrations", line, f"{migration.name} {migration.sha256}")
             done.append(migration.name)
         return done
 
-    def insert(self, payload: bytes, token: str, table: str = TABLE) -> None:
+    def insert(self, bodies: Sequence[bytes], token: str) -> None:
+        self._insert(TABLE, native.block(bodies), native.FORMAT, token)
+
+    def add(self, table: str, lines: bytes, token: str) -> None:
+        self._insert(table, lines, "JSONEachRow", token)
+
+    def _insert(self, table: str, payload: bytes, form: str, token: str) -> None:
         settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
-        self._put(table, payload, settings | ON_CLUSTER if self._cluster else settings)
+        self._put(table, payload, form, settings | ON_CLUSTER if self._cluster else settings)
 
     def drop_partition(self, table: str, partition: str) -> None:
         where = f"{table}{schema.LOCAL} ON CLUSTER '{self._cluster}'" if self._cluster else table
@@ -196,11 +206,12 @@ class Embedded(_Writing):
         self.command(f"USE `{self._database}`")
 
     @override
-    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None:
+    def _put(self, table: str, payload: bytes, form: str, settings: Mapping[str, str | int]) -> None:
         said = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
-        with _errors():
-            head = f"INSERT INTO `{self._database}`.{table} SETTINGS {said} FORMAT JSONEachRow\n"
-            self._writing.query(head.encode() + payload, "Null")
+        with _errors(), _in_memory(payload) as path:  # binary data cannot stand behind the statement itself
+            self._writing.query(
+                f"INSERT INTO `{self._database}`.{table} FROM INFILE '{path}' SETTINGS {said} FORMAT {form}", "Null"
+            )
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
@@ -265,10 +276,10 @@ class Server(_Writing):
             self._client.database = self._database
 
     @override
-    def _put(self, table: str, payload: bytes, settings: Mapping[str, str | int]) -> None:
+    def _put(self, table: str, payload: bytes, form: str, settings: Mapping[str, str | int]) -> None:
         with _errors():
             self._client.database = self._database
-            self._client.raw_insert(table, None, payload, settings={**settings, **OVER_HTTP}, fmt="JSONEachRow")
+            self._client.raw_insert(table, None, payload, settings={**settings, **OVER_HTTP}, fmt=form)
 
     def _open(self) -> Client:
         parts = urlsplit(self._dsn)
@@ -334,6 +345,17 @@ def wanted(database: str) -> Catalogue:
 
 def _json_lines(data: bytes) -> list[Any]:
     return [msgspec.json.decode(line) for line in data.splitlines() if line]
+
+
+@contextlib.contextmanager
+def _in_memory(data: bytes) -> Iterator[str]:
+    """The path of a file without a name on any disk, for as long as the engine reads it."""
+    fd = os.memfd_create("rows", os.MFD_CLOEXEC)
+    with os.fdopen(fd, "wb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+        yield f"/proc/self/fd/{fd}"
 
 
 @contextlib.contextmanager

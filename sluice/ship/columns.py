@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import msgspec
-
 LOW = "LowCardinality(Nullable(String))"
 ACTIONS = (
     "Enum8('allow' = 1, 'block' = 2, 'refuse' = 3, 'redact' = 4, 'tokenise' = 5, 'route_only' = 6, "
@@ -35,8 +33,8 @@ LAST_SECOND = 10_413_791_999
 class Column:
     """One column, which is one field of the record. `items` (name, type) is set where the field is a list of facts.
 
-    `put` turns the record's value into the JSON value that ClickHouse reads, `take` turns back what ClickHouse writes
-    (as JSON, times as `unix_timestamp`). None stands for "as it is".
+    `put` turns the record's value into the column's where they differ, `take` turns back what ClickHouse writes (as
+    JSON, times as `unix_timestamp`). None stands for "as it is".
     """
 
     name: str
@@ -53,15 +51,6 @@ class Column:
         codec = f" CODEC({self.codec})" if self.codec else ""
         comment = self.comment.replace("'", "''")
         return f"{self.name} {self.type}{codec} COMMENT '{comment}'"
-
-
-def seconds(micros: int) -> msgspec.Raw:
-    """Microseconds since the epoch as ClickHouse reads a DateTime64(6): a JSON number of seconds, which a float would
-    not hold exactly. Raises ValueError out of range."""
-    whole, rest = divmod(micros, MICRO)
-    if not 0 <= whole <= LAST_SECOND:
-        raise ValueError("a time outside the years 1970 to 2299")
-    return msgspec.Raw(f"{whole}.{rest:06d}".encode())
 
 
 def micros(text: object) -> int:
@@ -83,7 +72,7 @@ def text(name: str, comment: str) -> Column:
 
 
 def moment(name: str, comment: str) -> Column:
-    return Column(name, "Nullable(DateTime64(6, 'UTC'))", comment, "Delta, ZSTD(1)", put=seconds, take=micros)
+    return Column(name, "Nullable(DateTime64(6, 'UTC'))", comment, "Delta, ZSTD(1)", take=micros)
 
 
 def number(name: str, comment: str) -> Column:
@@ -150,7 +139,6 @@ COLUMNS: tuple[Column, ...] = (
         "DateTime64(6, 'UTC')",
         "When the request was complete, or the event happened",
         "Delta, ZSTD(1)",
-        put=seconds,
         take=micros,
     ),
     moment("ts_identity_done", "When the subject was known"),

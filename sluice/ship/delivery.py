@@ -27,7 +27,7 @@ from sluice import metrics
 from sluice.ledger import segment
 from sluice.ledger.reader import Entry
 from sluice.ledger.segment import Damage
-from sluice.ship import batches, retries, rows, stored
+from sluice.ship import batches, native, retries, stored
 from sluice.ship.batches import Batch, Outbox
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.deadletters import DeadLetters
@@ -215,15 +215,11 @@ class Delivery:
     def _insert(self, store: Store, entries: Sequence[Entry], token: str) -> None:
         """Insert rows; where the store refuses one for good, find it by halving. Raises `StoreError` to try later."""
         try:
-            payload = rows.payload([e.body for e in entries])
+            store.insert([e.body for e in entries], token)
         except UNFIT:
             self._without_unfit(store, entries, token)
             return
-        try:
-            store.insert(payload, token)
         except StoreError as e:
-            if "Unknown field" in str(e) and self._without_unfit(store, entries, token):
-                return
             if retries.means(e.code, str(e)) is not Means.ROW:
                 raise
             if len(entries) == 1:
@@ -237,20 +233,19 @@ class Delivery:
         metrics.SHIP_BATCHES.labels(outcome="stored").inc()
         metrics.SHIPPED_ROWS.inc(len(entries))
 
-    def _without_unfit(self, store: Store, entries: Sequence[Entry], token: str) -> bool:
-        """Set aside the records of which no row can be made, insert the others. False when all of them are fit."""
+    def _without_unfit(self, store: Store, entries: Sequence[Entry], token: str) -> None:
+        """Set aside the records of which no row can be made, insert the others."""
         fit = []
         for entry in entries:
             try:
-                rows.event(entry.body)
+                native.block([entry.body])
                 fit.append(entry)
             except UNFIT as e:
                 self._bury(entry, 0, str(e))
         if len(fit) == len(entries):
-            return False
+            raise StoreError(0, "records that fit one by one do not fit together")  # waits, and is not sent by halves
         if fit:
             self._insert(store, fit, batches.again(token, fit))
-        return True
 
     def _bury(self, entry: Entry, code: int, error: str) -> None:
         self._dead.put(entry, code, error)

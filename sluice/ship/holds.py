@@ -51,7 +51,7 @@ def place(store: Store, directory: Path) -> int:
             name: msgspec.Raw(f"{getattr(hold, name) // 10**6}.{getattr(hold, name) % 10**6:06}".encode())
             for name in ("at", "ts_from", "ts_until")
         }
-        store.insert(msgspec.json.encode(row), f"hold {path.name}", "holds")
+        store.add("holds", msgspec.json.encode(row), f"hold {path.name}")
         path.unlink()
         placed += 1
     return placed

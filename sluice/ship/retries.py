@@ -97,7 +97,7 @@ class Means(StrEnum):
 def means(code: int, message: str) -> Means:
     """What to do about an error, given ClickHouse's code and words."""
     # Bad data and a table that lacks a column have the same code; only the first is the row's fault.
-    if code in ROW and "Unknown field" not in message:
+    if code in ROW and "Unknown column" not in message:
         return Means.ROW
     return Means.PERSON if code in PERSON or code in ROW else Means.AGAIN
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+import msgspec
 from msgspec.structs import replace
 
 from sluice.ledger import reader, writer
 from sluice.model import Record, RecordType
-from sluice.ship import columns, rows
+from sluice.ship import columns
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.delivery import Delivery
 from tests.bench.bench_ledger import DECISION
@@ -87,11 +88,13 @@ def baseline(root: Path, batch_rows: int) -> float:
     client: Any = clickhouse_connect.get_client(interface="chdb", path=str(path))
     try:
         client.database = "sluice"
-        events = [rows.event(e.body) for e in reader.read(root / "ledger" / "n-w0")]
+        events = [msgspec.json.decode(e.body) for e in reader.read(root / "ledger" / "n-w0")]
         for event in events:
             for column in columns.COLUMNS:
-                if column.name in event and column.put is columns.seconds:
-                    event[column.name] = datetime.fromtimestamp(float(bytes(event[column.name])), UTC)
+                if column.name in event and "DateTime64" in column.type:
+                    event[column.name] = datetime.fromtimestamp(event[column.name] / 1e6, UTC)
+                elif column.put and column.name in event:
+                    event[column.name] = column.put(event[column.name])
                 elif column.items and column.name in event:
                     event[column.name] = [tuple(f.get(n) for n, _ in column.items) for f in event[column.name]]
         names = [c.name for c in columns.COLUMNS]

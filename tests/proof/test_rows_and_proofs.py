@@ -16,7 +16,6 @@ from sluice.ledger.segment import Fault
 from sluice.proof import prove, trust, verify
 from sluice.proof.trust import Unchecked
 from sluice.seal import keyring, keys, store
-from sluice.ship import rows
 from sluice.ship.clickhouse import Embedded
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
@@ -36,7 +35,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         engine.migrate()
         events = [e.body for s in reader.streams(settings.ledger_dir) for e in reader.read(s)]
-        engine.insert(rows.payload(events), "t1")
+        engine.insert(events, "t1")
         (directory / "rows.jsonl").write_bytes(engine.select(EXPORT, "JSONEachRow"))
     finally:
         engine.close()

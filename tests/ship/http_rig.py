@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from sluice.ledger.record import encode
-from sluice.ship import rows
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.http.app import Engine
 from sluice.ship.http.credentials import USER
@@ -87,4 +86,4 @@ def serving(directory: Path) -> Iterator[Served]:
 def fill(engine: Embedded) -> None:
     """Rows in `events`, written the way the shipper writes them."""
     records = [decision(n, seq=2 * n) for n in range(ROWS)] + [outcome(n, seq=2 * n + 1) for n in range(ROWS)]
-    engine.insert(rows.payload([encode(record) for record in records]), "rows")
+    engine.insert([encode(record) for record in records], "rows")

@@ -7,14 +7,18 @@ import json
 import re
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sluice.config import ClickHouse, Evidence, Paths, Settings
 from sluice.ledger import writer
 from sluice.model import Match, Record, RecordType
+from sluice.ship import native
 from sluice.ship.clickhouse import StoreError
-from sluice.ship.rows import Event
+
+type Event = dict[str, Any]
+"""A record as it was sent: field to value."""
 
 NOVEMBER = 1_795_000_000_000_000
 """2026-11-18, in microseconds."""
@@ -99,9 +103,9 @@ class Memory:
     def migrate(self) -> list[str]:
         return []
 
-    def insert(self, payload: bytes, token: str, table: str = "events") -> None:
-        assert table == "events"
-        events = [json.loads(line) for line in payload.splitlines()]
+    def insert(self, bodies: Sequence[bytes], token: str) -> None:
+        native.block(bodies)  # raises for what no table can hold
+        events = [json.loads(body) for body in bodies]
         self.attempts.append((token, tuple(e["seq"] for e in events)))
         if error := self.fail(events):
             raise error
@@ -111,6 +115,9 @@ class Memory:
         if self.answer_lost:
             self.answer_lost = False
             raise StoreError(0, "connection reset")
+
+    def add(self, table: str, lines: bytes, token: str) -> None:
+        raise AssertionError(table)
 
     def select(self, sql: str, form: str) -> bytes:
         """Answers the questions that a delivery asks of a stream."""
@@ -122,7 +129,7 @@ class Memory:
             rows = [r for r in rows if int(between[1]) <= r["seq"] <= int(between[2])]
         if least := re.search(r"seq >= (\d+)", sql):
             rows = [r for r in rows if r["seq"] >= int(least[1])]
-        keys = [(r["epoch"], r["seq"], round(r["ts_received"] * 1_000_000)) for r in rows]
+        keys = [(r["epoch"], r["seq"], r["ts_received"]) for r in rows]
         if sql.startswith("SELECT count(), max(seq)"):
             return f"{len(rows)}\t{max((r['seq'] for r in rows), default=0)}\n".encode()
         if sql.startswith("SELECT epoch, seq"):

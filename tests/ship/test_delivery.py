@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,12 @@ import pytest
 from sluice.errors import Misconfigured
 from sluice.ledger import segment
 from sluice.ledger.record import decode
-from sluice.ship import batches, retries, rows
+from sluice.ship import batches, native, retries
 from sluice.ship.clickhouse import Embedded, StoreError
 from sluice.ship.deadletters import DeadLetters
 from sluice.ship.delivery import Delivery
-from sluice.ship.rows import Event, event
 from sluice.ship.sqlgate import SqlError
-from tests.ship.ship_rig import MONTH, NOVEMBER, Memory, decision, write
+from tests.ship.ship_rig import MONTH, NOVEMBER, Event, Memory, decision, write
 
 
 class Rig:
@@ -185,7 +185,7 @@ def test_an_error_of_the_store_is_never_taken_for_one_of_a_row(rig: Rig) -> None
     """Read-only, out of memory, no such table, an unknown column: the batch waits, nothing is set aside."""
     write(rig.ledger, [decision(n) for n in range(10)])
     errors = [StoreError(c, "x") for c in (0, 16, 60, 159, 164, 210, 241, 242, 243, 252, 319, 425, 516)]
-    errors.append(StoreError(117, "Unknown field found while parsing JSONEachRow format: novel"))
+    errors.append(StoreError(117, "Unknown column with name novel found while reading data in Native format"))
     for error in errors:
         assert retries.means(error.code, str(error)) is not retries.Means.ROW
         rig.store.fail = lambda _, error=error: error  # type: ignore[misc]
@@ -310,11 +310,11 @@ def test_a_lost_state_doubles_and_loses_nothing(rig: Rig, store: Embedded, batch
     fail_once = {"left": 3}
     real = store.insert
 
-    def insert(payload: bytes, token: str, table: str = "events") -> None:
+    def insert(bodies: Sequence[bytes], token: str) -> None:
         fail_once["left"] -= 1
         if fail_once["left"] == 0:
             raise Killed  # one of two partitions of a batch is in, the other is not
-        real(payload, token, table)
+        real(bodies, token)
 
     store.insert = insert  # type: ignore[assignment, method-assign]
     with pytest.raises(Killed):
@@ -392,10 +392,10 @@ def test_lost_answers_across_months_and_a_tiny_window(rig: Rig, window: int) -> 
         write(rig.ledger, shifted, slot=slot)
     real, calls = rig.store.insert, 0
 
-    def insert(payload: bytes, token: str, table: str = "events") -> None:
+    def insert(bodies: Sequence[bytes], token: str) -> None:
         nonlocal calls
         calls += 1
-        real(payload, token, table)
+        real(bodies, token)
         if calls % 3 == 0:
             raise StoreError(209, "timeout exceeded")
 
@@ -436,14 +436,13 @@ def test_a_record_of_a_later_version_holds_up_nothing(rig: Rig, store: Embedded)
     """A field that this program has no column for: the record is set aside, its neighbours are rows."""
     rig.store = store  # type: ignore[assignment]
     write(rig.ledger, [decision(n) for n in range(6)])
-    real = rows.payload
+    real = native.block
 
-    def later(bodies: list[bytes]) -> bytes:
+    def later(bodies: Sequence[bytes]) -> bytes:
         return real([b.replace(b'"host"', b'"ghost"') if b'"seq":3,' in b else b for b in bodies])
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(rows, "payload", later)
-        patched.setattr(rows, "event", lambda b: event(b.replace(b'"host"', b'"ghost"') if b'"seq":3,' in b else b))
+        patched.setattr(native, "block", later)
         rig.drain()
     assert [n for (n,) in numbers(store, "SELECT seq FROM events ORDER BY seq")] == [0, 1, 2, 4, 5, 6, 7]
     assert [x.seq for x in DeadLetters(rig.directory).read("n-w0")] == [3]

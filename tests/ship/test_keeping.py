@@ -12,7 +12,7 @@ import pytest
 from sluice.ledger import pruned, reader, segment
 from sluice.ledger.record import encode
 from sluice.model import Record
-from sluice.ship import holds, reconcile, retention, rows
+from sluice.ship import holds, reconcile, retention
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.deadletters import DeadLetters
 from sluice.ship.delivery import Delivery
@@ -27,7 +27,7 @@ def at(year: int, month: int, day: int = 15) -> int:
 
 
 def insert(store: Embedded, records: list[Record], token: str) -> None:
-    store.insert(rows.payload([encode(r) for r in records]), token)
+    store.insert([encode(r) for r in records], token)
 
 
 def ids(store: Embedded, table: str = "events") -> list[str]:

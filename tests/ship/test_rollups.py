@@ -10,7 +10,6 @@ import pytest
 
 from sluice.ledger.record import encode
 from sluice.model import Record, RecordType
-from sluice.ship import rows
 from sluice.ship.clickhouse import Embedded, StoreError
 from tests.ship.ship_rig import decision, match, outcome
 
@@ -20,7 +19,7 @@ def lines(store: Embedded, sql: str) -> list[dict[str, Any]]:
 
 
 def insert(store: Embedded, records: list[Record], token: str) -> None:
-    store.insert(rows.payload([encode(r) for r in records]), token)
+    store.insert([encode(r) for r in records], token)
 
 
 def traffic() -> list[Record]:

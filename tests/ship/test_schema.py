@@ -82,7 +82,7 @@ def test_migrations_can_be_repeated(store: Embedded) -> None:
 
 def test_a_store_of_a_later_version_is_refused(store: Embedded) -> None:
     """A program that does not know a migration of the store would write what no longer fits."""
-    store.insert(json.dumps({"name": "9999_later.sql", "sha256": "0" * 64}).encode(), "later", "migrations")
+    store.command(f"INSERT INTO migrations (name, sha256) VALUES ('9999_later.sql', '{'0' * 64}')")
     with pytest.raises(Misconfigured, match="9999_later"):
         store.migrate()
 

@@ -34,7 +34,7 @@ def number(store: Embedded, sql: str) -> int:
 
 
 def insert(store: Embedded, records: list[Record], token: str) -> None:
-    store.insert(rows.payload([encode(r) for r in records]), token)
+    store.insert([encode(r) for r in records], token)
 
 
 def test_migrations_are_applied_once(store: Embedded) -> None:
@@ -108,10 +108,10 @@ def test_an_insert_is_whole_or_not_at_all(store: Embedded) -> None:
     """One bad row refuses its batch: nothing of it is stored, so halving it can store nothing twice."""
     good = [encode(decision(n)) for n in range(50)]
     with pytest.raises(StoreError) as e:
-        store.insert(rows.payload([*good, encode(decision(51, decision="perhaps"))]), "a")
+        store.insert([*good, encode(decision(51, decision="perhaps"))], "a")
     assert e.value.code == 691
     assert number(store, "SELECT count() FROM events") == 0
-    store.insert(rows.payload(good), "a")
+    store.insert(good, "a")
     assert number(store, "SELECT count() FROM events") == 50
 
 
@@ -189,7 +189,7 @@ def storable(record: Record) -> Record:
         value = getattr(said, column.name)
         if column.items or value is None:
             continue
-        if column.put is columns.seconds:
+        if "DateTime64" in column.type:
             bent[column.name] = abs(value) % (columns.LAST_SECOND * 10**6)
             if column.name == "ts_received":  # neither beyond its retention nor in a partition of its own
                 bent[column.name] = NOVEMBER + abs(value) % 10**12
