@@ -36,7 +36,8 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     groups: list[str] = []
     provider: str = ""
     kind: str = ""
-    expires: dt.datetime | dt.date | None = None
+    expires: object = None
+    """A TOML date (its beginning, UTC) or time; a union of both is more than msgspec can tell apart."""
     note: str = ""
 
 
@@ -100,6 +101,8 @@ def read_owners(path: Path) -> Owners:
             what = f"`owner` {NAME_FAULT}"
         elif any(p in found for p in prints):
             what = "this fingerprint is listed already"
+        elif not isinstance(row.expires, dt.date | None):
+            what = "`expires` must be a date such as 2027-01-01, without quotes"
         elif row.ownership is Ownership.UNKNOWN:
             what = "`ownership` must be corporate or personal"
         if what:
@@ -123,8 +126,8 @@ def _expired(subject: Subject) -> Subject:
     return Subject(subject.id, subject.kind, subject.method, Assurance.NONE, expired=True)
 
 
-def _nanoseconds(moment: dt.datetime | dt.date | None) -> int:
-    if moment is None:
+def _nanoseconds(moment: object) -> int:
+    if not isinstance(moment, dt.date):  # a datetime is a date as well
         return 0
     if not isinstance(moment, dt.datetime):
         moment = dt.datetime(moment.year, moment.month, moment.day, tzinfo=dt.UTC)
