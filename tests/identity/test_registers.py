@@ -142,6 +142,7 @@ def test_a_key_names_its_owner_where_nothing_better_does(tmp_path: Path) -> None
         f'[[key]]\nfingerprint = "{FP}"\nownership = "unknown"\n',
         f'[[key]]\nfingerprint = "{FP}"\nownership = "mine"\n',
         f'[[key]]\nfingerprint = "{FP}"\nsecret = "x"\n',
+        f'[[key]]\nfingerprint = "{FP}"\nexpires = "2027-01-01"\n',
         f'[[key]]\nfingerprint = "{FP}"\n[[key]]\nfingerprint = "{FP}"\n',
     ],
 )
@@ -149,7 +150,7 @@ def test_a_register_of_keys_holds_fingerprints_alone(tmp_path: Path, text: str) 
     """A key itself, an unknown column or a doubled row is refused, with its place."""
     file = tmp_path / "keys.toml"
     file.write_text(text)
-    with pytest.raises(Misconfigured, match="keys.toml"):
+    with pytest.raises(Misconfigured, match=r"keys\.toml"):
         read_owners(file)
 
 

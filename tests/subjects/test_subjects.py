@@ -26,12 +26,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def accesses(settings: Settings) -> list[dict[str, object]]:
-    found = []
-    for stream in segment.streams(settings.ledger_dir):
-        for entry in reader.read(stream, on_damage=lambda _: None):
-            if entry.record.record_type is RecordType.ACCESS:
-                found.append(json.loads(entry.record.control_detail or "") | {"subject_id": entry.record.subject_id})
-    return found
+    streams = segment.streams(settings.ledger_dir)
+    records = [entry.record for stream in streams for entry in reader.read(stream, on_damage=lambda _: None)]
+    return [
+        json.loads(r.control_detail or "") | {"subject_id": r.subject_id}
+        for r in records
+        if r.record_type is RecordType.ACCESS
+    ]
 
 
 def test_a_name_is_found_again_and_looking_is_recorded(settings: Settings) -> None:
