@@ -26,11 +26,18 @@ from typing import NamedTuple, Protocol
 import hyperscan
 import msgspec
 
-from sluice.detect import gates
+from sluice.detect import encoded, gates, joined
+from sluice.detect.layers import Hints
 
 LITERAL, EXACT, CLASS = "literal", "exact", "class"
 APART = 12
 """Databases of class heads at most; more heads than that share them."""
+
+HINTS = (encoded.CODES_GATE, joined.LIST_GATE, joined.NUMBER_GATE)
+"""What is asked of every text: whether it is there at all."""
+MARKED = "marks"
+MARKS, CROWDED = 2_000, 64
+"""Marks of joined strings and beginnings of keys that are followed: so many, and one more for so many bytes."""
 
 DELIMITERS = (b",", b"\t", b"|", b";")
 WIDEST = 16_384
@@ -60,19 +67,22 @@ class Expression:
 
 
 class Look(NamedTuple):
-    """What hyperscan saw: (end, id) in order of end; where it was stopped when that was too much; whether base64 of
-    something could stand there."""
+    """What hyperscan saw: (end, id) in order of end; where it was stopped when that was too much; what may be in
+    disguise there, and where the marks of that were stopped when they were too many."""
 
     hits: list[tuple[int, int]]
     reached: int | None
-    runs: bool
+    hints: Hints
+    crowded: int | None
 
 
 class Databases:
     """The blocks, compiled or read back. Read-only and used from any thread; scratch space is per thread."""
 
-    def __init__(self, expressions: Iterable[Expression], store: Store | None = None) -> None:
-        """Raises `CompileError`."""
+    def __init__(
+        self, expressions: Iterable[Expression], store: Store | None = None, marks: Iterable[str] = ()
+    ) -> None:
+        """`marks`: what is looked for by its place, for `Hints.marks`. Raises `CompileError`."""
         chosen = list(expressions)
         self._gates = {g.name: _compile([(g.expression, hyperscan.HS_FLAG_MULTILINE, 0)]) for g in gates.ALL}
         self._reach = {g.name: max((e.reach for e in chosen if e.block == g.name), default=0) for g in gates.ALL}
@@ -80,12 +90,18 @@ class Databases:
         for at, e in enumerate(sorted(chosen, key=lambda e: (e.block, e.ident))):
             block = f"{CLASS}/{at % APART}" if e.block == CLASS else e.block
             blocks.setdefault(block, []).append((e.text, e.flags, e.ident))
+        if places := [(text, 0, i) for i, text in enumerate(marks)]:
+            blocks[MARKED] = places
+        self._first = len(places)
         name = sha256(msgspec.json.encode([self.engine, blocks])).hexdigest() + ".hsdb"
         kept = _read(store.load(name), list(blocks)) if store else None
         self.cached = kept is not None
         self._blocks = kept if kept is not None else {name: _compile(block) for name, block in blocks.items()}
         if store and not self.cached:
             store.save(name, _kept(self._blocks))
+        self._marks = self._blocks.pop(MARKED, None)
+        self._hints = _compile([(text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(HINTS)])
+        self._numbers = _compile([(text, 0, i) for i, (text, _, _) in enumerate(joined.NUMBERS)])
         self._local = threading.local()
 
     @cached_property
@@ -126,12 +142,28 @@ class Databases:
         if reached is not None:
             hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
         hits.sort()
-        return Look(hits, reached, runs)
+        hints, crowded = self.hints(data)
+        return Look(hits, reached, hints._replace(runs=runs), crowded)
 
     def has_runs(self, data: bytes) -> bool:
         """True when somewhere in `data` stands a run that could be base64 of something."""
         database = self._gates[gates.RUNS.name]
         return _scan(database, self._scratch("gate/runs", database), data, 0)[1] is not None
+
+    def hints(self, data: bytes) -> tuple[Hints, int | None]:
+        """What may be in disguise in `data`, but for `runs`, and where its marks were stopped when they were too many.
+        """
+        seen = {ident for _, ident in _scan(self._hints, self._scratch("hints", self._hints), data, len(HINTS))[0]}
+        hints = Hints(codes=0 in seen, lists=1 in seen)
+        if self._marks is None:
+            return hints, None
+        most = MARKS + len(data) // CROWDED
+        found, stop = _scan(self._marks, self._scratch(MARKED, self._marks), data, most)
+        if 2 in seen:
+            more, crowded = _scan(self._numbers, self._scratch("numbers", self._numbers), data, most)
+            found += [(end, ident + self._first) for end, ident in more]
+            stop = crowded if stop is None else stop if crowded is None else min(stop, crowded)
+        return hints._replace(marks=tuple(found)), stop
 
     def _places(self, gate: gates.Gate, data: bytes) -> tuple[list[int], int | None]:
         """Where the gate's expression ends, and where the look was stopped because there are too many for windows."""

@@ -30,10 +30,10 @@ from importlib.metadata import version
 import ahocorasick
 import msgspec
 
-from sluice.detect import credentials, databases, gates, judgement, normalise, people, validators
+from sluice.detect import credentials, databases, gates, joined, judgement, normalise, people, validators
 from sluice.detect.databases import CompileError, Databases, Expression, Look, Store, compiles
 from sluice.detect.evidence import Fingerprinter
-from sluice.detect.layers import Text
+from sluice.detect.layers import Hints, Text
 from sluice.detect.novelty import Novelty
 from sluice.detect.own.site import OwnData
 from sluice.detect.resolve import Sighting, most_specific
@@ -78,7 +78,9 @@ class Engine:
         self.yields = {d.id: frozenset(d.overlaps) for d in self.detectors}
         self.yields |= {d.id: frozenset[str]() for d in own.detectors} if own else {}
         chosen, self.roles = expressions(self.compiled)
-        self.databases = Databases(chosen, store)
+        looked_for = joined.marks(t for c in self.compiled if c.strong for t in joined.beginnings(c.detector.pattern))
+        self.marks = tuple((kind, length) for _, kind, length in [*looked_for, *joined.NUMBERS])
+        self.databases = Databases(chosen, store, [text for text, _, _ in looked_for])
         self._words = _automaton({w for c in self.compiled if c.detector.keyword_use == "boost" for w in c.keywords})
         self._digest = _digest(self.detectors, own)
         validators.warm()
@@ -155,6 +157,10 @@ class Engine:
     def look(self, data: bytes, most: int) -> Look:
         """What hyperscan reports of a buffer."""
         return self.databases.look(data, most)
+
+    def hints(self, data: bytes) -> Hints:
+        """What may be in disguise in one text."""
+        return self.databases.hints(data)[0]
 
     def mentions(self, window: str, words: frozenset[str]) -> bool:
         """True when one of the words stands in a lower-case text."""
@@ -281,7 +287,7 @@ def _automaton(words: set[str]) -> ahocorasick.Automaton:
 def _digest(detectors: tuple[Detector, ...], own: OwnData | None) -> str:
     prose = {"title", "why", "references", "match", "reject", "family"}
     content = [{k: v for k, v in asdict(d).items() if k not in prose} for d in detectors]
-    versions = [VERSION, normalise.VERSION, judgement.VERSION, people.digest()]
+    versions = [VERSION, normalise.VERSION, judgement.VERSION, normalise.digest(), people.digest()]
     return sha256(msgspec.json.encode([*versions, content, *([own.digest] if own else [])])).hexdigest()
 
 

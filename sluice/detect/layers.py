@@ -6,22 +6,40 @@ the text that was sent.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from sluice.detect import normalise
+from sluice.detect import joined, normalise
+from sluice.detect.views import Behind, Step, View
 from sluice.model import Part
+
+CONTEXT = 2_000
+"""A longer text is read without the name of its field: it has a context of its own."""
+_NO_CONTEXT = frozenset(
+    """
+    arguments body code completion content contents data description documents function generated_text input inputs
+    instructions message messages name output parameters parts prompt query question reasoning response result role
+    schema stop suffix summary system text texts thinking title type url uri value values
+    """.split()  # noqa: SIM905 - words read better as words
+)
+"""Names of fields that say nothing about what is in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """**P** A text to scan. `way` leads back, innermost first; empty for the text of a part itself."""
+    """**P** A text to scan. `way` leads back, innermost first; empty for the text of a part itself.
+
+    `strict`, `observed`: see `views.View`."""
 
     part: int
     text: str = field(repr=False)
-    way: tuple[normalise.Spans | normalise.Coded, ...] = ()
+    way: tuple[Step, ...] = ()
+    strict: bool = False
+    observed: bool = False
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The span in the part's own text that a span of this text came from."""
+        """The span in the part's own text that a span of this text came from; empty for a name of a field."""
         for step in self.way:
             start, end = step.back(start, end)
         return start, end
@@ -33,6 +51,20 @@ class Allowance:
 
     characters: int
     places: int
+
+
+class Hints(NamedTuple):
+    """What hyperscan says of a buffer: whether runs of base64, codes of characters and lists of short strings can stand
+    in it, and where code joins strings, keys begin and numbers end that may be in pieces: (end in bytes, mark)."""
+
+    runs: bool = False
+    codes: bool = False
+    lists: bool = False
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+type Marks = tuple[tuple[str, int], ...]
+"""For each mark of `Hints` its kind (`joined.CONCATENATION` and so on) and its length."""
 
 
 class Layer:
@@ -58,35 +90,140 @@ class Layer:
             self.stops.append(at + size)
             at += size + 1
 
-    def derive(self, allowance: Allowance, partial: set[int], *, coded: bool) -> list[Text]:
-        """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`. `coded`: there
-        are runs that could be base64."""
+    @property
+    def added(self) -> int:
+        """Bytes of the names of fields that stand before and behind the texts of parts."""
+        fronts = [t.text[: t.way[0].front] for t in self.texts if t.way and isinstance(t.way[0], Behind)]
+        return sum(len(front.encode("utf-8", "replace")) + 1 for front in fronts)
+
+    def derive(
+        self, allowance: Allowance, partial: set[int], hints: Hints, marks: Marks, again: Callable[[bytes], Hints]
+    ) -> list[Text]:
+        """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`. `hints` are of
+        the whole level, `again` asks for those of one text."""
         disguised = normalise.suspicious(self.joined)
-        if not disguised and not coded:
+        if not disguised and not any(hints):
             return []
         out: list[Text] = []
-        for t in self.texts:
-            if disguised and normalise.suspicious(t.text):
-                if len(t.text) > allowance.characters:
-                    partial.add(t.part)
-                    continue
-                view, complete = normalise.unescape(t.text, allowance.places)
-                if view is not None and view.text != t.text:
-                    allowance.characters -= len(view.text)
-                    allowance.places -= len(view.spans.at) if isinstance(view.spans, normalise.Spans) else 0
-                    out.append(Text(t.part, view.text, (view.spans, *t.way)))
-                if not complete:
-                    partial.add(t.part)
-            if coded and len(t.text) >= normalise.RUN:
-                views, complete = normalise.decode_runs(t.text, allowance.characters)
-                for view in views:
-                    allowance.characters -= len(view.text)
-                    out.append(Text(t.part, view.text, (view.spans, *t.way)))
-                if not complete:
+        places = self._places(hints.marks, marks)
+        gated = hints.codes or hints.lists
+        for k, t in enumerate(self.texts):
+            if disguised and normalise.suspicious(t.text) and self._unescaped(t, allowance, out):
+                partial.add(t.part)
+            if len(t.text) < normalise.SHORTEST:
+                continue
+            own = hints
+            if gated and len(self.texts) > 1:
+                own = again(self.data[self.starts[k] : self.stops[k]])
+            if hints.runs and _keep(t, *normalise.decode_runs(t.text, allowance.characters), allowance, out):
+                partial.add(t.part)
+            if own.codes and _keep(t, *normalise.decode_codes(t.text, allowance.characters), allowance, out):
+                partial.add(t.part)
+            if not t.strict and (own.lists or k in places):
+                views, complete = _bounded(_in_pieces(t, own, places.get(k, [])), allowance.characters)
+                if _keep(t, views, complete, allowance, out):
                     partial.add(t.part)
         return out
 
+    def _unescaped(self, t: Text, allowance: Allowance, out: list[Text]) -> bool:
+        """Add the text without escapes; True when it did not fit."""
+        if len(t.text) > allowance.characters:
+            return True
+        view, complete = normalise.unescape(t.text, allowance.places)
+        if view is not None and view.text != t.text:
+            allowance.characters -= len(view.text)
+            allowance.places -= len(view.spans.at) if isinstance(view.spans, normalise.Spans) else 0
+            out.append(Text(t.part, view.text, (view.spans, *t.way), t.strict, t.observed))
+        return not complete
+
+    def _places(self, found: Iterable[tuple[int, int]], marks: Marks) -> dict[int, list[tuple[str, int, int]]]:
+        """(kind, start, end) of the marks in each text, in characters."""
+        out: dict[int, list[tuple[str, int, int]]] = {}
+        k = known_byte = known_char = 0
+        for end, mark in sorted(found):
+            if end > self.stops[k]:
+                while end > self.stops[k]:
+                    k += 1
+                known_byte = known_char = 0
+            offset = end - self.starts[k]
+            kind, length = marks[mark]
+            if offset < length:
+                continue  # it reaches over the newline between two texts
+            if not self.ascii:
+                base = self.starts[k]
+                known_char += len(self.data[base + known_byte : base + offset].decode("utf-8", "ignore"))
+                known_byte = offset
+                offset = known_char
+            out.setdefault(k, []).append((kind, offset - length, offset))
+        return out
+
+
+def _in_pieces(t: Text, hints: Hints, places: list[tuple[str, int, int]]) -> Iterator[View]:
+    """The views of values in pieces, cheap ones first."""
+    by_kind: dict[str, list[tuple[int, int]]] = {}
+    for kind, start, end in places:
+        by_kind.setdefault(kind, []).append((start, end))
+    for kind, join in _JOINS.items():
+        if kind in by_kind:
+            yield from join(t.text, sorted(by_kind[kind]))
+    if not t.way or isinstance(t.way[0], Behind):
+        for kind in (joined.BACKWARDS, joined.ROTATED):
+            if kind in by_kind:
+                yield from joined.turned(t.text, sorted(by_kind[kind]), rotated=kind == joined.ROTATED)
+    if hints.lists:
+        yield from joined.listed(t.text)
+
+
+_JOINS: dict[str, Callable[[str, list[tuple[int, int]]], Iterator[View]]] = {
+    joined.CONCATENATION: joined.concatenated,
+    joined.BEGINNING: joined.broken,
+    joined.SPELLED: joined.spelled,
+    joined.CARD: joined.numbers,
+    joined.ACCOUNT: joined.accounts,
+}
+
+
+def _bounded(views: Iterable[View], limit: int) -> tuple[list[View], bool]:
+    """As many of the views as fit, and whether that is all."""
+    out: list[View] = []
+    for view in views:
+        limit -= len(view.text)
+        if limit < 0:
+            return out, False
+        out.append(view)
+    return out, True
+
+
+def _keep(t: Text, views: list[View], complete: bool, allowance: Allowance, out: list[Text]) -> bool:
+    """Add the views; True when there would have been more."""
+    for view in views:
+        allowance.characters -= len(view.text)
+        out.append(Text(t.part, view.text, (view.spans, *t.way), view.strict, t.observed or view.observed))
+    return not complete
+
 
 def first(parts: tuple[Part, ...]) -> list[Text]:
-    """The texts of the parts themselves, empty ones left out."""
-    return [Text(i, p.text) for i, p in enumerate(parts) if p.text]
+    """The texts of the parts themselves, empty ones left out, each behind the name of its field where that tells
+    something: `{"password": "..."}` comes as a part that holds no word of a password."""
+    out: list[Text] = []
+    for i, p in enumerate(parts):
+        name = context(p)
+        if name:
+            front = f'"{name}": "'
+            out.append(Text(i, f'{front}{p.text}"', (Behind(len(front), len(p.text)),)))
+        elif p.text:
+            out.append(Text(i, p.text))
+    return out
+
+
+def context(part: Part) -> str:
+    """The name of the field that a text is the value of, from the part's pointer; empty when it tells nothing."""
+    if not part.text or len(part.text) > CONTEXT:
+        return ""
+    head, _, name = part.pointer.rpartition("/")
+    if not head and part.pointer.startswith(("form:", "multipart:")):
+        name = part.pointer.partition(":")[2]
+    while name.isdigit() and head:
+        head, _, name = head.rpartition("/")
+    name = name.partition("#")[0].replace("~1", "/").replace("~0", "~")
+    return "" if len(name) > 64 or not name.strip("0123456789") or name.lower() in _NO_CONTEXT else name

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from sluice.detect import layers
 from sluice.model import Finding, Part, Provenance
 
 REPEATED = frozenset({Provenance.HISTORY, Provenance.SYSTEM})
@@ -74,7 +75,9 @@ class Novelty:
     def recall(self, parts: tuple[Part, ...]) -> Recall:
         """What is known of these parts."""
         data = [part.text.encode("utf-8", "surrogatepass") for part in parts]
-        recall = Recall([hmac.digest(self._key, text, sha256)[:20] for text in data], [len(text) for text in data])
+        names = [layers.context(part).encode("utf-8", "surrogatepass") + b"\0" for part in parts]
+        digests = [hmac.digest(self._key, name + text, sha256)[:20] for name, text in zip(names, data, strict=True)]
+        recall = Recall(digests, [len(text) for text in data])
         with self._lock:
             for i, digest in enumerate(recall.digests):
                 findings = self._kept.get(digest)

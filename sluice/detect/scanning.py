@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators
 from sluice.detect.evidence import Fingerprinter, seal
-from sluice.detect.layers import Allowance, Layer, Text
+from sluice.detect.layers import Allowance, Hints, Layer, Text
 from sluice.detect.own.hit import Exhausted, Spending
 from sluice.detect.own.site import OwnData
 from sluice.detect.own.words import Words
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.errors import Opacity
-from sluice.model import Detector, Finding, Part, Provenance, Scan, Unread
+from sluice.model import Detector, Finding, Part, Provenance, Scan, Severity, Unread
 
 JUDGES = frozenset(
     {"password", "token", "url_password", "connection_password", "user_password", "basic_auth", "pem", "aws_secret"}
@@ -90,6 +90,10 @@ class Compiled:
     weight: int
     proves: bool
     most: int
+    strong: bool
+    """It has a form of its own: what it finds in joined or binary text is not there by chance."""
+    quiet: Detector = field(repr=False)
+    """The detector for what is only observed (text turned round)."""
     allow: re.Pattern[str] | None = None
 
     def allows(self, value: str) -> bool:
@@ -132,9 +136,16 @@ class Finder(Protocol):
         """The site's own data."""
         ...
 
-    def look(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None, bool]:
-        """(end, id) in order of end, where it stopped when there were more than `most`, and whether base64 of something
-        could stand in the data."""
+    @property
+    def marks(self) -> layers.Marks: ...
+
+    def look(self, data: bytes, most: int) -> tuple[list[tuple[int, int]], int | None, Hints, int | None]:
+        """(end, id) in order of end, where it stopped when there were more than `most`, what may be in disguise, and
+        where its marks stopped when they were too many."""
+        ...
+
+    def hints(self, data: bytes) -> Hints:
+        """What may be in disguise in the data."""
         ...
 
     def mentions(self, window: str, words: frozenset[str]) -> bool:
@@ -154,6 +165,8 @@ class Scanning:
     counts: dict[tuple[int, Provenance | int, bool], int] = field(default_factory=dict)
     partial: set[int] = field(default_factory=set)
     limit: int = 0
+    covered: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Where something was found on the levels before, by part: stretches in order."""
     lists: bool = True
     """False: what many findings say together is concluded by the caller, who knows more of them."""
     places: list[int] = field(default_factory=list)
@@ -167,7 +180,7 @@ class Scanning:
         """The whole scan, once."""
         budget = self.finder.budget
         layer = Layer(layers.first(self.parts))
-        own = sum(b - a for a, b in zip(layer.starts, layer.stops, strict=True))
+        own = sum(b - a for a, b in zip(layer.starts, layer.stops, strict=True)) - layer.added
         self.limit = min(budget.floor + own // budget.share, budget.ceiling)
         own_limit = min(budget.own_floor + own // budget.share, budget.ceiling)
         self.spendings = [Spending(own_limit) for _ in self.finder.own.matchers] if self.finder.own else []
@@ -175,12 +188,13 @@ class Scanning:
         for level in range(normalise.LEVELS + 1):
             if not layer.texts:
                 break
-            coded = self._pass(layer)
+            self.covered = _stretches(self.sightings) if level else {}
+            hints = self._pass(layer)
             if self.finder.own is not None:
                 self._own(self.finder.own, layer.texts)
             if level == normalise.LEVELS:
                 break
-            texts = layer.derive(allowance, self.partial, coded=coded)
+            texts = layer.derive(allowance, self.partial, hints, self.finder.marks, self.finder.hints)
             if not texts:
                 break
             layer = Layer(texts)
@@ -216,23 +230,27 @@ class Scanning:
 
     # ------------------------------------------------------------------------------------------------ one level
 
-    def _pass(self, layer: Layer) -> bool:
-        """Read one level; True when base64 could stand in it."""
+    def _pass(self, layer: Layer) -> Hints:
+        """Read one level; what may be in disguise in it."""
         self.work.passes += 1
         self.work.bytes += len(layer.data)
-        hits, reached, coded = self.finder.look(layer.data, self.limit - self.work.candidates)
+        hits, reached, hints, crowded = self.finder.look(layer.data, self.limit - self.work.candidates)
+        if crowded is not None:
+            reached = crowded if reached is None else min(reached, crowded)
         if reached is not None:
             self.partial.update(t.part for t, stop in zip(layer.texts, layer.stops, strict=True) if stop >= reached)
-        self.work.candidates += len(hits)
+        self.work.candidates += len(hits) + len(hints.marks)
         if hits:
             self._confirm_all(layer, hits)
-        return coded
+        return hints
 
     def _own(self, own: OwnData, texts: list[Text]) -> None:
         """What of the site's own data stands in the texts of one level."""
         most = self.finder.budget.per_detector
         indices = {d.id: -1 - i for i, d in enumerate(own.detectors)}  # apart from those of the packs
         for text in texts:
+            if text.observed:
+                continue  # what is found in text turned round must never be acted upon
             words = Words(text.text)
             provenance = self.parts[text.part].provenance
             for matcher, spending in zip(own.matchers, self.spendings, strict=True):
@@ -242,7 +260,7 @@ class Scanning:
                         first, last = text.original(hit.start, hit.end)
                         index = indices[hit.detector.id]
                         key = (text.part, index, first, last)
-                        if key in self.seen:
+                        if key in self.seen or first >= last:
                             continue
                         tally = (index, provenance, False)
                         self.counts[tally] = self.counts.get(tally, 0) + 1
@@ -288,6 +306,8 @@ class Scanning:
                     if not whole(layer.texts[k].text, offset - length, offset):
                         continue
                 for index in indices:
+                    if layer.texts[k].strict and not compiled[index].strong:
+                        continue
                     if self.counts and self._saturated(index, layer.texts[k].part):
                         continue
                     if length and compiled[index].detector.keyword_use in {"word", "begin"}:
@@ -420,8 +440,9 @@ class Scanning:
             return end
         first, last = text.original(start, end)
         key = (text.part, index, first, last)
-        if key in self.seen:
+        if key in self.seen or first >= last or (text.strict and self._known(text.part, first, last)):
             return end
+        example = example or text.observed
         tally = (index, self._crowd(c, text.part), example)
         count = self.counts[tally] = self.counts.get(tally, 0) + 1
         if count > min(self.finder.budget.per_detector, c.most):
@@ -431,8 +452,15 @@ class Scanning:
         self.work.sightings += 1
         confidence = SAMPLE if example else self._confidence(c, text.text, start, end)
         validated = None if not c.proves else not example or None
-        self.sightings.append(Sighting(c.detector, text.part, first, last, value, validated, confidence, example))
+        detector = c.quiet if text.observed else c.detector
+        self.sightings.append(Sighting(detector, text.part, first, last, value, validated, confidence, example))
         return end
+
+    def _known(self, part: int, start: int, end: int) -> bool:
+        """True when something was found in this place before it was put together: that is what it is."""
+        stretches = self.covered.get(part, [])
+        at = bisect_left(stretches, (start + 1,)) - 1
+        return any(a < end and start < b for a, b in stretches[max(at, 0) : at + 2])
 
     def _confidence(self, c: Compiled, text: str, start: int, end: int) -> float:
         if not c.keywords:
@@ -465,9 +493,33 @@ def compile_detector(detector: Detector) -> Compiled:
         cost=1 + (shape.tail + shape.most) // 256,
         weight=16 if "phone" in kinds else 2,
         proves=bool(kinds - validators.SCREENS),
+        strong=_is_strong(detector, shape, kinds),
+        quiet=replace(detector, status="test", severity=Severity.INFO),
         most=LINES if detector.data_class.startswith("source_code.") else 1 << 30,
         allow=re.compile("|".join(f"(?:{a})" for a in detector.allow)) if detector.allow else None,
     )
+
+
+def _is_strong(detector: Detector, shape: shapes.Shape, kinds: set[str]) -> bool:
+    if detector.keyword_use != "boost" or detector.status != "stable":
+        return False
+    if {"luhn", "card_issuer"} <= kinds or "iban" in kinds:
+        return True
+    if not detector.data_class.startswith("secret.") or kinds & {"issued", "password", "user_password", "token"}:
+        return False
+    return shape.literal >= 3 or (shape.literal == 2 and shape.least >= 20 and bool(kinds))
+
+
+def _stretches(sightings: list[Sighting]) -> dict[int, list[tuple[int, int]]]:
+    """Where something was found, by part: overlapping stretches joined, in order."""
+    out: dict[int, list[tuple[int, int]]] = {}
+    for s in sorted(sightings, key=lambda s: (s.part, s.start)):
+        own = out.setdefault(s.part, [])
+        if own and s.start <= own[-1][1]:
+            own[-1] = (own[-1][0], max(own[-1][1], s.end))
+        else:
+            own.append((s.start, s.end))
+    return out
 
 
 def whole(text: str, start: int, end: int) -> bool:
