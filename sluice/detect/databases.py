@@ -151,16 +151,17 @@ class Databases:
         return _scan(database, self._scratch("gate/runs", database), data, 0)[1] is not None
 
     def hints(self, data: bytes) -> tuple[Hints, int | None]:
-        """What may be in disguise in `data`, but for `runs`, and where its marks were stopped when they were too many.
-        """
-        seen = {ident for _, ident in _scan(self._hints, self._scratch("hints", self._hints), data, len(HINTS))[0]}
+        """What may be in disguise in `data` (not `runs`), and where its marks were stopped if they were too many."""
+        seen = {
+            ident for _, ident in _scan(self._hints, self._scratch("disguise/hints", self._hints), data, len(HINTS))[0]
+        }
         hints = Hints(codes=0 in seen, lists=1 in seen)
         if self._marks is None:
             return hints, None
         most = MARKS + len(data) // CROWDED
-        found, stop = _scan(self._marks, self._scratch(MARKED, self._marks), data, most)
+        found, stop = _scan(self._marks, self._scratch("disguise/marks", self._marks), data, most)
         if 2 in seen:
-            more, crowded = _scan(self._numbers, self._scratch("numbers", self._numbers), data, most)
+            more, crowded = _scan(self._numbers, self._scratch("disguise/numbers", self._numbers), data, most)
             found += [(end, ident + self._first) for end, ident in more]
             stop = crowded if stop is None else stop if crowded is None else min(stop, crowded)
         return hints._replace(marks=tuple(found)), stop

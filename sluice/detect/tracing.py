@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, override
 
 from sluice.detect import judgement, passwords, validators
-from sluice.detect.layers import Layer, Text
+from sluice.detect.layers import Hints, Layer, Text
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.detect.scanning import Compiled, Scanning
 from sluice.model import Part, Scan
@@ -72,7 +72,7 @@ class Tracing(Scanning):
     judged: set[tuple[int, int, int, int]] = field(default_factory=set, repr=False)
 
     @override
-    def _pass(self, layer: Layer) -> bool:
+    def _pass(self, layer: Layer) -> Hints:
         self.texts += layer.texts
         return Scanning._pass(self, layer)
 
