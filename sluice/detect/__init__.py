@@ -5,6 +5,8 @@ The way a text takes, file by file:
     packs       TOML -> `Detector`s; every problem with its file and line
     shapes      a detector's pattern -> the head that hyperscan looks for, and the `re` that confirms it
     normalise   texts beside the raw one, with the disguise taken off and a map back to the original offsets
+    views       a text made from another one, and the way back; made by `escapes`, `characters` (look-alikes, what
+                nobody sees), `encoded` (base64, hexadecimal, compressed) and `joined` (values in pieces)
     gates       which detectors can only match where something cheap to find stands (six digits, a base64 run)
     databases   all that is asked of hyperscan: blocks compiled, kept, run over a buffer
     engine      detectors compiled; one look at everything says where `re` has to
