@@ -14,8 +14,8 @@ from sluice.detect import joined, normalise
 from sluice.detect.views import Behind, Step, View
 from sluice.model import Part
 
-CONTEXT = 2_000
-"""A longer text is read without the name of its field: it has a context of its own."""
+CONTEXT = 256
+"""A longer text is not read with the name of its field: it has a context of its own."""
 _NO_CONTEXT = frozenset(
     """
     arguments body code completion content contents data description documents function generated_text input inputs
@@ -92,9 +92,9 @@ class Layer:
 
     @property
     def added(self) -> int:
-        """Bytes of the names of fields that stand before and behind the texts of parts."""
-        fronts = [t.text[: t.way[0].front] for t in self.texts if t.way and isinstance(t.way[0], Behind)]
-        return sum(len(front.encode("utf-8", "replace")) + 1 for front in fronts)
+        """Bytes of the texts that stand there a second time, behind the name of their field."""
+        again = (t.way and isinstance(t.way[0], Behind) for t in self.texts)
+        return sum(stop - start for start, stop, is_ in zip(self.starts, self.stops, again, strict=True) if is_)
 
     def derive(
         self, allowance: Allowance, partial: set[int], hints: Hints, marks: Marks, again: Callable[[bytes], Hints]
@@ -166,7 +166,7 @@ def _in_pieces(t: Text, hints: Hints, places: list[tuple[str, int, int]]) -> Ite
     for kind, join in _JOINS.items():
         if kind in by_kind:
             yield from join(t.text, sorted(by_kind[kind]))
-    if not t.way or isinstance(t.way[0], Behind):
+    if not t.way:
         for kind in (joined.BACKWARDS, joined.ROTATED):
             if kind in by_kind:
                 yield from joined.turned(t.text, sorted(by_kind[kind]), rotated=kind == joined.ROTATED)
@@ -203,16 +203,15 @@ def _keep(t: Text, views: list[View], complete: bool, allowance: Allowance, out:
 
 
 def first(parts: tuple[Part, ...]) -> list[Text]:
-    """The texts of the parts themselves, empty ones left out, each behind the name of its field where that tells
-    something: `{"password": "..."}` comes as a part that holds no word of a password."""
+    """The texts of the parts themselves, empty ones left out, and a short one once more behind the name of its field
+    where that tells something: `{"password": "..."}` comes as a part that holds no word of a password."""
     out: list[Text] = []
     for i, p in enumerate(parts):
-        name = context(p)
-        if name:
+        if p.text:
+            out.append(Text(i, p.text))
+        if name := context(p):
             front = f'"{name}": "'
             out.append(Text(i, f'{front}{p.text}"', (Behind(len(front), len(p.text)),)))
-        elif p.text:
-            out.append(Text(i, p.text))
     return out
 
 
@@ -221,8 +220,10 @@ def context(part: Part) -> str:
     if not part.text or len(part.text) > CONTEXT:
         return ""
     head, _, name = part.pointer.rpartition("/")
-    if not head and part.pointer.startswith(("form:", "multipart:")):
-        name = part.pointer.partition(":")[2]
+    if "/" not in part.pointer:
+        kind, _, name = part.pointer.partition(":")
+        if kind not in {"form", "multipart"}:
+            return ""  # a name of our own, not one of a field
     while name.isdigit() and head:
         head, _, name = head.rpartition("/")
     name = name.partition("#")[0].replace("~1", "/").replace("~0", "~")
