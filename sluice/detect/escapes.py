@@ -62,6 +62,13 @@ def replacements(text: str) -> list[Replacement]:
     return [r for r in found if text[r[0] : r[1]] != r[2]]
 
 
+def soft_breaks(text: str) -> list[Replacement]:
+    """What to undo of quoted-printable alone, where its soft line breaks may stand inside other escapes."""
+    if not _quoted(text) or not _SOFT.search(text):
+        return []
+    return [r for m in _QUOTED.finditer(text) for r in _printable(m)]
+
+
 def _quoted(text: str) -> bool:
     """True when the text is quoted-printable in some part."""
     if "=" not in text:

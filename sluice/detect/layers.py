@@ -127,14 +127,17 @@ class Layer:
 
     def _unescaped(self, t: Text, allowance: Allowance, out: list[Text]) -> bool:
         """Add the text without escapes; True when it did not fit."""
-        if len(t.text) > allowance.characters:
-            return True
-        view, complete = normalise.unescape(t.text, allowance.places)
-        if view is not None and view.text != t.text:
-            allowance.characters -= len(view.text)
-            allowance.places -= len(view.spans.at) if isinstance(view.spans, normalise.Spans) else 0
-            out.append(Text(t.part, view.text, (view.spans, *t.way), t.strict, t.observed))
-        return not complete
+        whole = True
+        for undo in (normalise.unescape, normalise.unquote):
+            if len(t.text) > allowance.characters:
+                return True
+            view, complete = undo(t.text, allowance.places)
+            whole = whole and complete
+            if view is not None and view.text != t.text:
+                allowance.characters -= len(view.text)
+                allowance.places -= len(view.spans.at) if isinstance(view.spans, normalise.Spans) else 0
+                out.append(Text(t.part, view.text, (view.spans, *t.way), t.strict, t.observed))
+        return not whole
 
     def _places(self, found: Iterable[tuple[int, int]], marks: Marks) -> dict[int, list[tuple[str, int, int]]]:
         """(kind, start, end) of the marks in each text, in characters."""

@@ -31,6 +31,7 @@ __all__ = [
     "digest",
     "suspicious",
     "unescape",
+    "unquote",
 ]
 
 VERSION = 2
@@ -69,3 +70,9 @@ def unescape(text: str, limit: int) -> tuple[View | None, bool]:
     if not chosen:
         return None, True
     return replaced(text, chosen[:limit]), len(chosen) <= limit
+
+
+def unquote(text: str, limit: int) -> tuple[View | None, bool]:
+    """As `unescape`, with quoted-printable alone undone: a soft line break may have cut another escape in two."""
+    found = escapes.soft_breaks(text)
+    return (replaced(text, found[:limit]), len(found) <= limit) if found else (None, True)
