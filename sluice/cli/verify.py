@@ -83,10 +83,11 @@ def command(
             return _proof(settings, proof, seal, pinned, as_json=as_json)
         where = source or settings.ledger_dir
         if seal is None and settings.ledger_dir in (where.resolve(), where.resolve().parent):
-            from sluice.seal import keyring, store
+            from sluice.seal import SLOT, keyring, store
 
-            # Once there is a key there are checkpoints: a directory without them is told, not passed over.
-            made = store.streams(settings.seal_dir) or (settings.seal_dir / keyring.FILE).exists()
+            # Once there is a key, or a sealer wrote here, there are checkpoints: none left is told, not passed over.
+            own = list(settings.ledger_dir.glob(f"*-w{SLOT}"))
+            made = own or store.streams(settings.seal_dir) or (settings.seal_dir / keyring.FILE).exists()
             seal = settings.seal_dir if made else None
         verdict, trust = _check(where, seal, witnesses, pinned, expired=expired)
     except (Unchecked, BadNote, Misconfigured) as e:
@@ -125,6 +126,8 @@ def _check(
         for place in (*([seal] if seal else []), *witnesses):
             if not store.streams(place):  # a wrong path must not pass for a witness that saw nothing wrong
                 raise trust.Unchecked(f"{place}: there are no checkpoints here")
+        if pinned and not believed.streams:
+            raise trust.Unchecked("a key was given and no checkpoint to check with it: --checkpoints, --witness")
         if where.is_file():
             return verify.table(where, believed, expired=expired, progress=tell), believed
         return verify.ledger(where, believed, progress=tell), believed

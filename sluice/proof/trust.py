@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from sluice.errors import SluiceError
+from sluice.ledger import reader, segment
 from sluice.ledger.checkpoint import Checkpoint
-from sluice.ledger.note import BadNote, Verifier
+from sluice.ledger.note import BadNote, Verifier, unb64
+from sluice.ledger.record import BadRecord, decode
 from sluice.ledger.segment import Damage, Fault
-from sluice.seal import keyring, store
+from sluice.seal import SLOT, STANDING, keyring, store
 from sluice.seal.keyring import Keyring
 
 
@@ -41,6 +45,8 @@ class Trust:
     leaves: dict[str, Path] = field(default_factory=dict)
     """Where the leaf hashes of a stream lie (a directory of `seal.store`)."""
     faults: dict[str, list[Damage]] = field(default_factory=dict)
+    told: dict[str, list[Point]] = field(default_factory=dict)
+    """What the sealer's own stream, in the ledger that is checked, says of the others (`standings`)."""
 
     @property
     def streams(self) -> list[str]:
@@ -72,6 +78,36 @@ def load(seal: Path | None, witnesses: Sequence[Path] = (), pinned: Sequence[Ver
     for points in trust.points.values():
         points.sort(key=lambda p: (p.size, not p.local))
     return trust
+
+
+def standings(ledger: Path) -> dict[str, list[Point]]:
+    """How far streams were sealed by the records of the sealer's own stream, which is chained and sealed like theirs.
+
+    This is what is left of their seals where somebody took those away, with the ledger's stream or without. Raises
+    OSError.
+    """
+    found: dict[str, list[Point]] = {}
+    for stream in segment.streams(ledger):
+        if not stream.name.endswith(f"-w{SLOT}"):
+            continue
+        for entry in reader.read(stream, on_damage=lambda _: None):
+            if _STANDING not in entry.body:
+                continue
+            try:
+                said = _told.decode(decode(entry.body).control_detail or "")
+                for name, (size, root) in said.streams.items():
+                    found.setdefault(name, []).append(Point(size, unb64(root), local=True))
+            except (BadRecord, msgspec.MsgspecError, ValueError):
+                continue  # not one of ours; the check of that stream says what it is
+    return found
+
+
+class _Told(msgspec.Struct):
+    streams: dict[str, tuple[int, str]]
+
+
+_told = msgspec.json.Decoder(_Told)
+_STANDING = f'"control_kind":"{STANDING}"'.encode()
 
 
 def ring(places: Sequence[Path], pinned: Sequence[Verifier]) -> Keyring | None:

@@ -16,7 +16,7 @@ from sluice.ledger.sequence import Sequence as Records
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
 from sluice.proof.judge import Judge
-from sluice.proof.trust import Trust, Unchecked
+from sluice.proof.trust import Trust, Unchecked, standings
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
 from sluice.ship.columns import COLUMNS, micros
@@ -30,8 +30,10 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
     """
     streams = {stream.name: stream for stream in audit.streams(directory)}
     alone = list(streams.values()) == [directory]
+    if not alone:
+        trust.told = standings(directory)
     found = []
-    for name in sorted(streams.keys() | (set() if alone else set(trust.streams))):
+    for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told})):
         judge = _judge(trust, name)
         if stream := streams.get(name):
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
@@ -101,7 +103,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _judge(trust: Trust, stream: str) -> Judge:
-    return Judge(trust.points.get(stream, []), trust.leaves.get(stream), sealing=bool(trust.streams))
+    points = [*trust.points.get(stream, []), *trust.told.get(stream, [])]
+    points.sort(key=lambda p: (p.size, not p.local))
+    return Judge(points, trust.leaves.get(stream), sealing=bool(trust.streams))
 
 
 def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool = False) -> None:

@@ -11,3 +11,8 @@
 A checkpoint is never inconsistent with an earlier one. What cannot be sealed on top of the last checkpoint (an edit, a
 gap, a shorter ledger, a second history) ends the sealing of that stream; the last good checkpoint stays.
 """
+
+SLOT = 1000
+"""The slot of the sealer's own stream; workers have 0 to 255."""
+STANDING = "seal_standing"
+"""The kind of the sealer's records that say how far each stream was sealed, and with which root."""

@@ -143,6 +143,11 @@ class Chain:
 
     # ------------------------------------------------------------------------------------------------------ sealing
 
+    @property
+    def root(self) -> bytes:
+        """The root over the `size` sealed records."""
+        return self._range.root()
+
     def waiting(self) -> int:
         """How many records the writer counted beyond the sealed ones. Cheap; 0 when no count is kept."""
         return max(0, (segment.acknowledged(self._stream) or 0) - self.size)

@@ -1,7 +1,7 @@
 """The sealer's process: follows the ledgers, signs checkpoints, sends copies. `python -m sluice.seal.sealer`.
 
 It alone opens the sealing key, and it writes a ledger stream of its own (slot 1000): its start and stop, keys made and
-replaced, what retention took, and every stream that it gave up, with the reason. Those records are sealed and shipped
+replaced, what retention took, how far streams are sealed, and those that it gave up, with the reason. Those records are sealed and shipped
 like all others. Traffic never waits for it: without it records wait unsealed, which is shown and alerted on.
 SIGTERM: one last round, witnesses get a moment, exit 0. 75: its own stream cannot be written. When the supervisor goes
 away, so does this process.
@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from itertools import batched
 from pathlib import Path
 
 import msgspec
@@ -27,19 +28,17 @@ from sluice.config import Settings
 from sluice.errors import Misconfigured, Unavailable
 from sluice.ledger import pruned, segment
 from sluice.ledger.checkpoint import Checkpoint
-from sluice.ledger.note import Signer
+from sluice.ledger.note import Signer, b64
 from sluice.ledger.segment import Fault
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType
-from sluice.seal import keyring, keys, store
+from sluice.seal import SLOT, STANDING, keyring, keys, store
 from sluice.seal.chain import Chain, Stopped
 from sluice.seal.keyring import Keyring
 from sluice.seal.witness import Copies, Directory, make
 
 log = logging.getLogger("sluice.seal")
 
-SLOT = 1000
-"""The slot of the sealer's own stream; workers have 0 to 255."""
 POLL_SECONDS = 0.1
 BEAT_SECONDS = 1.0
 STUCK_SECONDS = 60.0
@@ -49,6 +48,10 @@ KEY_SECONDS = 5.0
 WITNESS_SECONDS = 3.0
 """How long a witness may take to say what it holds, at start; and all of them to take the last copies, at the end."""
 LEDGER_FAILED, MISCONFIGURED = 75, 78
+STANDING_SECONDS = 600.0
+"""Between two records of how far every stream is sealed."""
+STANDING_STREAMS = 12
+"""So many streams are told in one record, whatever the node's name (`record.OPERATOR_TEXT`)."""
 ANNOUNCED = "announced.json"
 
 
@@ -70,10 +73,12 @@ class Status:
 
 
 class Announced(msgspec.Struct, forbid_unknown_fields=True):
-    """What was already recorded, so that a restart does not say it again: the key in force, what was pruned below."""
+    """What was already recorded, so that a restart does not say it again: the key in force, what was pruned below, how
+    far each stream was sealed."""
 
     key: str = ""
     pruned: dict[str, int] = {}
+    sizes: dict[str, int] = {}
 
 
 class Sealer:
@@ -93,6 +98,7 @@ class Sealer:
         self._chains: dict[str, Chain] = {}
         self._stopped: dict[str, Stopped] = {}
         self._due: dict[str, float] = {}
+        self._stand_at = 0.0
         self._moved = time.monotonic()
         self._trouble = ""
         self._copies = Copies([make(w) for w in settings.seal.witnesses])
@@ -142,6 +148,7 @@ class Sealer:
                 gone = {s.name: self._settings.ledger_dir / s.name for s in store.streams(self._settings.seal_dir)}
                 for name, stream in (gone | found).items():
                     self._stream(name, stream, self._ring, self._signer)
+        self._stand()
         self._tell()
 
     def _stream(self, name: str, stream: Path, ring: Keyring, signer: Signer) -> None:
@@ -173,6 +180,9 @@ class Sealer:
 
     def _open(self, name: str, stream: Path, ring: Keyring) -> Chain:
         chain = Chain(stream, self._settings.seal_dir / name, ring)
+        if chain.size < (told := self._announced.sizes.get(name, 0)):
+            what = f"{told} records were sealed by the sealer's own record, and {chain.size} are sealed here"
+            raise Stopped(Fault.ROLLBACK, chain.size, what)
         for witness in self._copies.witnesses:
             if isinstance(witness, Directory) and (seen := _asked(witness, name, ring)):
                 chain.agree(seen)
@@ -208,6 +218,21 @@ class Sealer:
         }
         self._events.append(("pruned", detail))
         self._announced.pruned[name] = note.below_seq
+
+    def _stand(self) -> None:
+        """Record in our own stream how far the others are sealed, and with which roots: at once for a stream that is
+        new, then from time to time. Where the seals of a stream are taken away, or begun anew over another history,
+        this says so without a witness.
+        """
+        chains = {n: c for n, c in sorted(self._chains.items()) if c.size and not n.endswith(f"-w{SLOT}")}
+        fresh = chains.keys() - self._announced.sizes.keys()
+        moved = {n: c for n, c in chains.items() if c.size != self._announced.sizes.get(n)}
+        if not moved or not (fresh or time.monotonic() >= self._stand_at):
+            return
+        for some in batched(moved.items(), STANDING_STREAMS, strict=False):
+            self._events.append((STANDING, {"streams": {n: [c.size, b64(c.root)] for n, c in some}}))
+        self._announced.sizes |= {n: c.size for n, c in moved.items()}
+        self._stand_at = time.monotonic() + STANDING_SECONDS
 
     # ----------------------------------------------------------------------------------------------------------- keys
 

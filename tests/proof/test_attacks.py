@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sluice import config
 from sluice.config import Settings
 from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
@@ -16,7 +19,7 @@ from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
 from sluice.proof import trust, verify
 from sluice.proof.trust import Unchecked
-from sluice.seal import keys, store
+from sluice.seal import SLOT, keys, store
 from sluice.seal.chain import Stopped
 from sluice.seal.witness import Directory
 from tests.proof import attacks
@@ -278,3 +281,78 @@ def test_a_replaced_key_signs_nothing_new(case: Case) -> None:
     forged = chain.seal(stolen)
     assert forged
     assert case.first() == (Fault.SEAL, 0)
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployment whose seals were made by the sealer's process, which keeps a stream of its own."""
+    directory = tmp_path_factory.mktemp("lived")
+    settings = rig.deployment(directory)
+    rig.write(settings, 60)
+    rig.write(settings, 60, slot=1)
+    own = f"n-w{SLOT}"
+    with rig.sealing(directory):
+        rig.until(lambda: len(trust.standings(settings.ledger_dir)) == 2)
+        size = rig.sealed_size(settings, own)
+        rig.until(lambda: rig.sealed_size(settings, own) > size)
+    return directory
+
+
+def without_seals(settings: Settings) -> None:
+    shutil.rmtree(settings.seal_dir / "n-w0")
+
+
+def without_stream(settings: Settings) -> None:
+    shutil.rmtree(settings.ledger_dir / "n-w0")
+    shutil.rmtree(settings.seal_dir / "n-w0")
+
+
+def rewritten(settings: Settings) -> None:
+    without_seals(settings)
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 20), 20))
+
+
+def rewritten_and_sealed(settings: Settings) -> None:
+    rewritten(settings)
+    rig.seal(settings)
+
+
+def cut(settings: Settings) -> None:
+    without_seals(settings)
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.bodies(stream)[:-10])
+
+
+@pytest.mark.parametrize(
+    ("attack", "fault"),
+    [
+        (without_stream, Fault.GAP),
+        (rewritten, Fault.REWRITE),
+        (rewritten_and_sealed, Fault.FORK),
+        (cut, Fault.TRUNCATION),
+    ],
+)
+def test_seals_of_one_stream_taken_away(
+    lived: Path, tmp_path: Path, attack: Callable[[Settings], None], fault: Fault
+) -> None:
+    """What the sealer's own stream says of another is held against it where its seals are gone or made anew."""
+    shutil.copytree(lived, tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    assert verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir)).sound
+    attack(settings)
+    verdict = verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir))
+    assert [f.fault for f in verdict.faults if f.stream == "n-w0"][:1] == [fault]
+
+
+@pytest.mark.parametrize("options", [(), ("--key",)])
+def test_all_seals_taken_away_is_not_sound(lived: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Where a sealer wrote, or a key was given, and no checkpoint is left, the answer is "could not check"."""
+    shutil.copytree(lived, tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    key = str(rig.ring(settings).current.verifier)
+    shutil.rmtree(settings.seal_dir)
+    arguments = [*options, *([key] if options else [])]
+    source = [] if not options else [str(shutil.copytree(settings.ledger_dir, tmp_path / "copy"))]
+    command = [sys.executable, "-m", "sluice.cli", "verify", "--config", str(tmp_path / "d" / "sluice.toml")]
+    assert subprocess.run([*command, *source, *arguments], capture_output=True, check=False).returncode == 2

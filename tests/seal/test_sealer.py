@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,9 +16,10 @@ import pytest
 
 from sluice.ledger import checkpoint, reader
 from sluice.ledger.merkle import Tree
+from sluice.ledger.note import b64
 from sluice.ledger.record import leaf_hash
-from sluice.seal import keys, store
-from sluice.seal.sealer import SLOT
+from sluice.seal import SLOT, STANDING, keys, store
+from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
 OWN = f"n-w{SLOT}"
@@ -220,3 +222,37 @@ def test_killed_at_any_moment_it_goes_on_consistently(tmp_path: Path, seed: int)
     past = [ring.checkpoint(s.note) for s in store.history(settings.seal_dir / "n-w0")]
     assert all(c.root == tree.root(c.size) for c in past)
     assert list(store.leaves(settings.seal_dir / "n-w0", written + 2)) == leaves
+
+
+def told(directory: Path) -> dict[str, list[object]]:
+    """What the sealer's own stream says of how far others are sealed."""
+    found: dict[str, list[object]] = {}
+    for kind, detail in control(directory):
+        if kind == STANDING:
+            found |= detail["streams"]
+    return found
+
+
+def test_it_records_how_far_each_stream_is_sealed(tmp_path: Path) -> None:
+    """A stream that is sealed for the first time is told in the sealer's own stream, with the root that was signed."""
+    settings = rig.deployment(tmp_path)
+    rig.write(settings, 50)
+    with rig.sealing(tmp_path):
+        rig.until(lambda: "n-w0" in told(tmp_path))
+    root = checkpoint.unverified((settings.seal_dir / "n-w0" / "checkpoint").read_text()).root
+    assert told(tmp_path) == {"n-w0": [52, b64(root)]}
+
+
+def test_seals_that_were_taken_away_are_not_begun_anew(tmp_path: Path) -> None:
+    """With its seals gone a stream is not sealed again from the beginning over another, shorter history."""
+    settings = rig.deployment(tmp_path)
+    rig.write(settings, 50)
+    with rig.sealing(tmp_path):
+        rig.until(lambda: "n-w0" in told(tmp_path))
+    shutil.rmtree(settings.seal_dir / "n-w0")
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.rechained(attacks.delete(attacks.bodies(stream), 20), 20))
+    with rig.sealing(tmp_path):
+        rig.until(lambda: "seal_stopped" in kinds(tmp_path))
+    assert dict(control(tmp_path))["seal_stopped"]["fault"] == "rollback"
+    assert rig.sealed_size(settings) == 0
