@@ -1,8 +1,9 @@
 """The sealer's process: follows the ledgers, signs checkpoints, sends copies. `python -m sluice.seal.sealer`.
 
 It alone opens the sealing key, and it writes a ledger stream of its own (slot 1000): its start and stop, keys made and
-replaced, what retention took, how far streams are sealed, and those that it gave up, with the reason. Those records are sealed and shipped
-like all others. Traffic never waits for it: without it records wait unsealed, which is shown and alerted on.
+replaced, what retention took, how far streams are sealed, and those that it gave up, with the reason. Those records are
+sealed and shipped like all others. Traffic never waits for it: without it records wait unsealed, which is shown and
+alerted on.
 SIGTERM: one last round, witnesses get a moment, exit 0. 75: its own stream cannot be written. When the supervisor goes
 away, so does this process.
 """
