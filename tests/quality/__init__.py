@@ -5,6 +5,7 @@
     records     personal, financial and medical values, with check digits computed here
     people      three hundred names of many origins; Faker adds those of its locales
     carriers    the text around a value: mails, tickets, logs, dumps, code, notes
+    syntaxes    assignments as languages and tools write them
     sayings     whole sentences of twelve languages with values in them
     clean       text with nothing in it that tempts all the same
     measure     documents scanned, findings held against what was planted

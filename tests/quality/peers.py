@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 HOME = HERE.parent.parent / "var" / "quality"
 ROUNDS, CLEAN = 6, 2_000
 
-SECRET_FAMILIES = frozenset({"prefixed", "checked", "named", "generic", "told"})
+SECRET_FAMILIES = frozenset({"prefixed", "checked", "named", "generic", "generic assigned", "named assigned", "told"})
 PERSONAL_FAMILIES = frozenset({"identity", "structured", "address", "name", "said", "prose name"})
 CLASSES = {
     "EMAIL_ADDRESS": "contact.email", "PHONE_NUMBER": "contact.phone", "CREDIT_CARD": "financial.card",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from tests.quality import carriers, keys, records, sayings
+from tests.quality import carriers, keys, records, sayings, syntaxes
 from tests.quality.corpus import Document, Value, draw, finish, mark
 
 KEYED = ("openai project", "aws key id", "github token", "stripe live", "slack bot", "google api", "database url")
@@ -23,6 +23,20 @@ def secrets(rounds: int) -> Iterator[Document]:
             if value.kind in KEYED:
                 text = carriers.kubernetes(rng, value.label, mark(value.text))
                 yield finish(f"coded/{i}/{value.kind}", "kubernetes", text, (value,))
+
+
+def assigned(rounds: int) -> Iterator[Document]:
+    """Passwords, tokens and keys without a form, in every syntax."""
+    for i in range(rounds):
+        rng = random.Random(f"planted/assigned/{i}")
+        values = [v for v in keys.secrets(rng) if v.family in {"generic", "named"}]
+        for name in syntaxes.FORMS:
+            for value in rng.sample(values, 3):
+                text = syntaxes.write(rng, name, value.label, mark(value.text))
+                own = Value(
+                    f"{value.family} in {name}", f"{value.family} assigned", value.text, value.label, value.classes
+                )
+                yield finish(f"assigned/{i}/{name}", f"syntax: {name}", text, (own,))
 
 
 def _fitting(value: Value) -> list[str]:
@@ -108,5 +122,6 @@ def _prose(rng: random.Random) -> tuple[str, str, tuple[Value, ...]]:
 def documents(rounds: int) -> Iterator[Document]:
     """All of them."""
     yield from secrets(rounds)
+    yield from assigned(rounds)
     yield from personal(rounds)
     yield from whole(rounds)
