@@ -27,7 +27,8 @@ _PLACEHOLDER = re.compile(
 
 _REFERENCE = re.compile(
     r"""(?x)
-    ^<[^<>]*>?$ | ^\$ | ^%[A-Za-z_({] | \$\{ | \{\{ | <%= | \#\{ | ^\{[A-Za-z_][\w.]*\}?$ | ^[@&][A-Za-z_][\w.:-]*$ | ^!\w+$
+    ^<[^<>]*>?$ | ^\$ | ^%[A-Za-z_({] | \$\{ | \{\{ | <%= | \#\{ | ^\{[A-Za-z_][\w.]*\}?$
+    | ^[@&][A-Za-z_][\w.:-]*$ | ^!\w+$
     | ^(?:os|process|env|ENV|environ|config|settings|self|this|args|opts|options|params|request|req|ctx|data|secrets
         |vars?|local|module|vault|System|std|http|https|ftp|file|ssm|kv|op)[.:\[(/]
     | getenv | environ\b | ^\w+\( | ^(?:new|await|return|lambda|function|async|const|let|def)\b

@@ -108,7 +108,10 @@ def mrz(value: str) -> bool:
     """A machine-readable line of a travel document (ICAO Doc 9303): number, birth, expiry, each with its digit."""
     n = value.replace(" ", "")
     return (
-        len(n) in {36, 44} and _mrz_check(n[:9], n[9]) and _mrz_check(n[13:19], n[19]) and _mrz_check(n[21:27], n[27])
+        re.fullmatch(r"[A-Z0-9<]{36}(?:[A-Z0-9<]{8})?", n) is not None
+        and _mrz_check(n[:9], n[9])
+        and _mrz_check(n[13:19], n[19])
+        and _mrz_check(n[21:27], n[27])
     )
 
 
