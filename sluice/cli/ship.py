@@ -53,21 +53,22 @@ def status(settings: Settings, as_json: bool) -> int:
     if as_json:
         print_json([_plain(c) for c in found])
     else:
-        columns = ("stream", "numbers", "records", "rows", "set aside", "waiting", "difference")
+        columns = ("stream", "numbers", "records", "rows", "set aside", "waiting", "missing", "doubled")
         table(columns, [_row(c) for c in found])
-    return DIFFER if any(c.difference for c in found) else AGREE
+    return DIFFER if any(c.wrong for c in found) else AGREE
 
 
 def _plain(c: Count) -> dict[str, object]:
     return {
         "stream": c.stream, "first": c.first, "upto": c.upto, "records": c.records, "rows": c.rows, "dead": c.dead,
-        "pending": c.pending, "difference": c.difference,
+        "pending": c.pending, "missing": c.missing, "doubled": c.doubled, "difference": c.difference,
     }  # fmt: skip
 
 
 def _row(c: Count) -> tuple[object, ...]:
-    wrong = text(c.difference, "bold red") if c.difference else text(0, "green")
-    return (c.stream, f"{c.first} to {c.upto - 1}" if c.records else "-", c.records, c.rows, c.dead, c.pending, wrong)
+    numbers = f"{c.first} to {c.upto - 1}" if c.records else "-"
+    wrong = [text(n, "bold red") if n else text(0, "green") for n in (c.missing, c.doubled)]
+    return (c.stream, numbers, c.records, c.rows, c.dead, c.pending, *wrong)
 
 
 @command.command("again")

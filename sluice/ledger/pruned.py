@@ -65,7 +65,9 @@ def write(stream: Path, note: Pruned) -> None:
     draft = stream / f"{FILE}.new"
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, msgspec.json.encode(note, order="sorted") + b"\n")
+        view = memoryview(msgspec.json.encode(note, order="sorted") + b"\n")
+        while view:
+            view = view[os.write(fd, view) :]
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -8,7 +8,7 @@ with a known token once, so a batch may be sent any number of times: after a los
 from __future__ import annotations
 
 import hashlib
-import os
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,6 +22,7 @@ from sluice.errors import Misconfigured, Problem
 from sluice.ledger import reader
 from sluice.ledger.reader import Entry, Position
 from sluice.ledger.segment import Damage
+from sluice.seal import store
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,13 +39,15 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the state file holds. `cursor` is the position behind everything acknowledged by ClickHouse.
 
     `held` is set where the file was gone and ClickHouse had rows of the stream all the same: records below that number
-    may be among them.
+    may be among them. `run` was drawn when the file was begun, and goes into its tokens: a store remembers tokens of
+    rows that it has lost since, and would take nothing under them.
     """
 
     version: int = 1
     cursor: Position | None = None
     batch: Batch | None = None
     held: int = 0
+    run: str = ""
 
 
 class Outbox:
@@ -72,7 +75,7 @@ class Outbox:
 
     def begin(self, held: int) -> None:
         """The store may hold records of this stream below number `held`: nothing below it is sent without asking."""
-        self._save(structs.replace(self.state, held=held))
+        self._save(structs.replace(self.state, held=held, run=uuid.uuid4().hex))
         self.is_new = False
 
     def settle(self) -> None:
@@ -98,7 +101,7 @@ class Outbox:
         entries = list(takewhile(lambda e: e.epoch == epoch, self.waiting[:limit]))
         first, last = entries[0].seq, entries[-1].seq
         partitions = dict.fromkeys(map(partition, entries))
-        tokens = {p: token(self.stream.name, epoch, first, last, p) for p in partitions}
+        tokens = {p: token(self.stream.name, epoch, first, last, p, self.state.run) for p in partitions}
         batch = Batch(epoch, first, last, entries[-1].after, tokens)
         self._save(structs.replace(self.state, batch=batch))
         return batch
@@ -170,9 +173,9 @@ def _order(place: Position) -> tuple[str, int]:
     return place.segment, place.offset
 
 
-def token(stream: str, epoch: int, first: int, last: int, part: str) -> str:
-    """Names an insert: the same records always give the same token, and no others do."""
-    return hashlib.sha256(f"{stream}\n{epoch}\n{first}\n{last}\n{part}".encode()).hexdigest()
+def token(stream: str, epoch: int, first: int, last: int, part: str, run: str = "") -> str:
+    """Names an insert: the same records of one run of delivery always give the same token, and no others do."""
+    return hashlib.sha256(f"{stream}\n{epoch}\n{first}\n{last}\n{part}\n{run}".encode()).hexdigest()
 
 
 def again(token: str, entries: Sequence[Entry]) -> str:
@@ -188,17 +191,5 @@ def halves(entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file: afterwards, and after any crash, it holds either the old content or the new."""
-    temporary = path.with_suffix(".tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.rename(path)
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    """Replace a file: afterwards, and after any crash, it holds either the old content or the new. Raises OSError."""
+    store.replace(path, data)

@@ -48,7 +48,9 @@ class DeadLetters:
         try:
             size = os.fstat(fd).st_size
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            os.write(fd, (b"\n" if torn else b"") + msgspec.json.encode(letter) + b"\n")
+            view = memoryview((b"\n" if torn else b"") + msgspec.json.encode(letter) + b"\n")
+            while view:  # a disk that fills takes a part first, and says so only when asked again
+                view = view[os.write(fd, view) :]
             os.fsync(fd)
         finally:
             os.close(fd)

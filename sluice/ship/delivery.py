@@ -210,7 +210,7 @@ class Delivery:
 
     def _token(self, outbox: Outbox, batch: Batch, part: str) -> str:
         frozen = batch.tokens.get(part)
-        return frozen or batches.token(outbox.stream.name, batch.epoch, batch.first, batch.last, part)
+        return frozen or batches.token(outbox.stream.name, batch.epoch, batch.first, batch.last, part, outbox.state.run)
 
     def _insert(self, store: Store, entries: Sequence[Entry], token: str) -> None:
         """Insert rows; where the store refuses one for good, find it by halving. Raises `StoreError` to try later."""

@@ -1,9 +1,11 @@
 """Is what the ledgers hold what ClickHouse holds? Counted by stream, and by segment before a segment is deleted.
 
     records    numbers of a stream from the oldest segment that is there up to the cursor: gap-free, so a difference
-    rows       what the store has of them
+    rows       what the store has of them; `distinct`: each number once
     dead       what was set aside in the dead-letter file
-    difference records - rows - dead: 0 is the only good answer; above 0 rows are missing, below 0 some are doubled
+    missing    records - distinct - dead
+    doubled    rows - distinct
+    wrong      both together: 0 is the only good answer
 
 A segment is deleted when it is old enough, sealed by a signed checkpoint, delivered, and when the store holds each of
 its records exactly once. The note of what was taken is written first (`ledger.pruned`); the last segment always stays,
@@ -38,6 +40,7 @@ class Count:
     first: int
     upto: int
     rows: int
+    distinct: int
     dead: int
     pending: int
 
@@ -46,26 +49,52 @@ class Count:
         return self.upto - self.first
 
     @property
+    def missing(self) -> int:
+        return self.records - self.distinct - self.dead
+
+    @property
+    def doubled(self) -> int:
+        return self.rows - self.distinct
+
+    @property
     def difference(self) -> int:
-        return self.records - self.rows - self.dead
+        return self.missing - self.doubled
+
+    @property
+    def wrong(self) -> int:
+        """What is missing and what is doubled, which never hide each other."""
+        return abs(self.missing) + self.doubled
 
 
 def count(store: Asked, stream: Path, delivered: int, pending: int, dead: DeadLetters) -> Count:
     """Compare one stream below number `delivered`. Raises `StoreError`."""
     names = segment.segments(stream)
     first = min(segment.named(names[0])[1], delivered) if names else delivered
-    rows = stored.rows(store, stream.name, first, delivered - 1) if delivered > first else 0
-    letters = sum(1 for letter in dead.read(stream.name) if first <= letter.seq < delivered)
-    return Count(stream.name, first, delivered, rows, letters, pending)
+    letters = {letter.seq for letter in dead.read(stream.name) if first <= letter.seq < delivered}
+    rows, total = stored.rows(store, stream.name, first, delivered - 1) if delivered > first else (0, 0)
+    due = (first + delivered - 1) * (delivered - first) // 2 - sum(letters)
+    distinct = rows
+    if rows and (rows != delivered - first - len(letters) or total != due % 2**64):
+        distinct = stored.distinct(store, stream.name, first, delivered - 1)
+    return Count(stream.name, first, delivered, rows, distinct, len(letters), pending)
 
 
 def publish(counts: list[Count]) -> None:
     """Set the gauge: the sum of what is missing and what is doubled, which never hide each other."""
-    metrics.RECONCILE_DIFFERENCE.set(sum(abs(c.difference) for c in counts))
-    for wrong in (c for c in counts if c.difference):
+    metrics.RECONCILE_DIFFERENCE.set(sum(c.wrong for c in counts))
+    for wrong in (c for c in counts if c.wrong):
         log.error(
             "ledger and event store differ",
-            extra={"facts": {"stream": wrong.stream, "records": wrong.records, "rows": wrong.rows, "dead": wrong.dead}},
+            extra={
+                "facts": {
+                    "stream": wrong.stream,
+                    "records": wrong.records,
+                    "rows": wrong.rows,
+                    "dead": wrong.dead,
+                    "missing": wrong.missing,
+                    "doubled": wrong.doubled,
+                }
+            },
         )
 
 

@@ -8,6 +8,9 @@ from sluice.ledger.reader import Entry
 from sluice.ship.clickhouse import TABLE, Asked, StoreError
 from sluice.ship.sqlgate import SqlError
 
+PIECE = 4_000_000
+"""Numbers of which the different ones are counted at once."""
+
 
 def below(store: Asked, stream: str) -> int:
     """The number behind the last record of a stream that the store holds; 0 when it holds none. Raises `StoreError`."""
@@ -23,10 +26,22 @@ def count(store: Asked, stream: str, first: int, last: int | None = None, *, epo
     return number
 
 
-def rows(store: Asked, stream: str, first: int, last: int) -> int:
-    """How many rows the store holds of these numbers, doubled ones counted twice. Raises `StoreError`."""
-    (number, *_), *_ = _ask(store, "count()", stream, f"AND seq BETWEEN {first} AND {last}")
-    return number
+def rows(store: Asked, stream: str, first: int, last: int) -> tuple[int, int]:
+    """How many rows the store holds of these numbers, doubled ones counted twice, and the sum of their numbers modulo
+    2^64. Raises `StoreError`."""
+    between = f"AND seq BETWEEN {first} AND {last}"
+    (number, total), *_ = _ask(store, "count(), sum(seq)", stream, between)
+    return number, total
+
+
+def distinct(store: Asked, stream: str, first: int, last: int) -> int:
+    """How many of these numbers the store holds. Asked piece by piece, for bounded memory. Raises `StoreError`."""
+    found = 0
+    for start in range(first, last + 1, PIECE):
+        between = f"AND seq BETWEEN {start} AND {min(last, start + PIECE - 1)}"
+        (number, *_), *_ = _ask(store, "uniqExact(seq)", stream, between)
+        found += number
+    return found
 
 
 def exactly(store: Asked, stream: str, epoch: int, first: int, last: int) -> tuple[int, int]:

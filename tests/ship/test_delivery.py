@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sluice.errors import Misconfigured
-from sluice.ledger import segment
+from sluice.ledger import pruned, segment
 from sluice.ledger.record import decode
 from sluice.ship import batches, native, retries
 from sluice.ship.clickhouse import Embedded, StoreError
@@ -505,3 +506,18 @@ def test_state_is_readable_by_people(rig: Rig) -> None:
     state = json.loads((rig.directory / "n-w0.json").read_bytes())
     assert state["cursor"]["seq"] == 3
     assert state["batch"] is None
+
+
+def test_a_disk_that_takes_a_part_at_a_time_tears_no_file(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that a filling disk cuts short is gone on with: state, dead letter and note of pruning are whole."""
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:7]))
+    write(rig.ledger, [decision(n) for n in range(3)])
+    rig.store.fail = bad_rows({1})  # type: ignore[assignment]
+    rig.drain()
+    pruned.write(rig.ledger / "n-w0", pruned.Pruned(1, "0" * 64, 1))
+    monkeypatch.undo()
+    assert rig.restarted() and [letter.seq for letter in DeadLetters(rig.directory).read("n-w0")] == [1]
+    rig.drain()
+    assert rig.store.seqs == [0, *range(2, 5)]
+    assert pruned.read(rig.ledger / "n-w0") == pruned.Pruned(1, "0" * 64, 1)

@@ -240,3 +240,26 @@ def test_a_second_store_gets_everything_once(tmp_path: Path, store: Embedded) ->
     ]  # fmt: skip
     doubled = sluice("sql", "--json", "SELECT count() - uniqExact(chain_id, epoch, seq) AS n FROM events")
     assert json.loads(doubled.stdout) == {"n": 0}
+
+
+def test_rows_that_the_store_lost_are_sent_again_although_it_knows_their_tokens(rig: Rig, tmp_path: Path) -> None:
+    """Whole batches deleted in the store, or brought back by a backup without them: shipping again fills exactly these
+    places, every time, whatever the store remembers of earlier inserts."""
+    for _ in range(3):
+        rig.deliver()
+        rig.store.command("DELETE FROM sluice.events WHERE 1")
+        for file in (tmp_path / "ship").glob("*.json"):
+            file.unlink()
+        rig.delivery = Delivery(rig.ledger, tmp_path / "ship", batch_rows=100, batch_seconds=0)
+        delivered = rig.deliver()
+        assert reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead).difference == 0
+
+
+def test_a_row_missing_and_another_doubled_do_not_hide_each_other(rig: Rig) -> None:
+    """Within one stream, too, what is missing and what is there twice are both counted."""
+    delivered = rig.deliver()
+    rig.store.command("DELETE FROM sluice.events WHERE seq = 5")
+    insert(rig.store, [decision(0, seq=7, epoch=1, chain_id="n-w0", ts_received=NOVEMBER)], "again")
+    count = reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead)
+    assert (count.missing, count.doubled, count.difference) == (1, 1, 0)
+    assert count.wrong == 2
