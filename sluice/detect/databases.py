@@ -101,6 +101,7 @@ class Databases:
             store.save(name, _kept(self._blocks))
         self._marks = self._blocks.pop(MARKED, None)
         self._hints = _compile([(text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(HINTS)])
+        self._rows = [_compile([(text, 0, 0)]) for text in HINTS[:2]]
         self._numbers = _compile([(text, 0, i) for i, (text, _, _) in enumerate(joined.NUMBERS)])
         self._local = threading.local()
 
@@ -164,6 +165,12 @@ class Databases:
             more, crowded = _scan(self._numbers, self._scratch("disguise/numbers", self._numbers), data, most)
             found += [(end, ident + self._first) for end, ident in more]
             stop = crowded if stop is None else stop if crowded is None else min(stop, crowded)
+        for i, name in enumerate(("codes", "lists")):
+            if i in seen:  # so many that they are everywhere: then the text is read from its beginning to its end
+                more, everywhere = _scan(self._rows[i], self._scratch(f"disguise/{name}", self._rows[i]), data, MARKS)
+                if everywhere is None:
+                    hints = hints._replace(codes=False) if name == "codes" else hints._replace(lists=False)
+                    found += [(end, self._first + len(joined.NUMBERS) + i) for end, _ in more]
         return hints._replace(marks=tuple(found)), stop
 
     def _places(self, gate: gates.Gate, data: bytes) -> tuple[list[int], int | None]:

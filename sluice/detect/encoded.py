@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from sluice.detect.views import Chain, Coded, Replacement, Step, View, pieced
+from sluice.detect.views import Chain, Coded, Replacement, Step, View, around, pieced
 
 RUN = 24
 """Shortest base64 run that is decoded: 18 bytes. A shorter one holds no key that a detector knows."""
@@ -30,6 +30,8 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _TABLE = bytes(0x31 if b in _ALPHABET.encode() else 0x30 for b in range(256))
 _ONES = b"1" * RUN
 _HEX = "0123456789abcdefABCDEF"
+_HEX_TEXT = re.compile(r"(?:[2-7][0-9a-fA-F]){6}")
+"""Six letters of ASCII side by side: hexadecimal of text has them, a digest hardly ever."""
 _FIRST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
 """What the first of four base64 characters can be when the byte is ASCII."""
 _PDF = "JVBERi0"
@@ -79,8 +81,8 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
             end = len(flags)
         if start and text[start - 1] == "\\" and text[start] in "nrt":
             start += 1
-        run, spans, end = _unwrapped(text, start, end)
-        if _worth_it(run):
+        if _worth_it(text[start : min(end, start + _SAMPLE)]):
+            run, spans, end = _unwrapped(text, start, end)
             if spent + len(run) > limit:
                 return views, False
             found, complete = _decoded(run, Coded(start, end, wide=False) if spans is None else None, limit - spent)
@@ -95,10 +97,11 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
     return views, True
 
 
-def _worth_it(run: str) -> bool:
-    """False for what is no base64 of text at the first look: words, constants, numbers and identifiers of one case."""
-    head = run[:_SAMPLE]
-    return not (head.islower() or head.isupper() or head.isdigit()) or not head[2:32].strip(_HEX)
+def _worth_it(head: str) -> bool:
+    """False for what is no text in code at the first look: words, constants, numbers, digests."""
+    if not head[2:32].strip(_HEX) and _HEX_TEXT.search(head) is not None:
+        return True
+    return not (head.islower() or head.isupper() or head.isdigit())
 
 
 def _unwrapped(text: str, start: int, end: int) -> tuple[str, Step | None, int]:
@@ -277,11 +280,13 @@ def expand(raw: bytes, limit: int) -> tuple[bytes, bool]:
     return out, True
 
 
-def decode_codes(text: str, limit: int) -> tuple[list[View], bool]:
-    """A view of each row of character codes in `text`: hexadecimal or decimal, with separators between."""
+def decode_codes(text: str, limit: int, places: list[int] | None = None) -> tuple[list[View], bool]:
+    """A view of each row of character codes in `text`: hexadecimal or decimal, with separators between.
+
+    `places`: where such rows are; anywhere when None."""
     views: list[View] = []
     spent = 0
-    for m in _CODE_ROW.finditer(text):
+    for m in around(_CODE_ROW, text, places):
         if spent + m.end() - m.start() > limit:
             return views, False
         spent += m.end() - m.start()

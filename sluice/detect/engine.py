@@ -80,6 +80,7 @@ class Engine:
         chosen, self.roles = expressions(self.compiled)
         looked_for = joined.marks(t for c in self.compiled if c.strong for t in joined.beginnings(c.detector.pattern))
         self.marks = tuple((kind, length) for _, kind, length in [*looked_for, *joined.NUMBERS])
+        self.marks += ((joined.CODES, 0), (joined.LIST, 0))
         self.databases = Databases(chosen, store, [text for text, _, _ in looked_for])
         self._words = _automaton({w for c in self.compiled if c.detector.keyword_use == "boost" for w in c.keywords})
         self._digest = _digest(self.detectors, own)

@@ -20,8 +20,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from sluice.detect import shapes
-from sluice.detect.views import View, Window, pieced
+from sluice.detect.views import View, Window, around, pieced
 
+CODES, LIST = "codes", "list"
+"""Kinds of marks: a row of codes or a list of short strings is here."""
 CONCATENATION, BEGINNING, SPELLED, BACKWARDS, ROTATED, CARD, ACCOUNT = (
     "concatenation",
     "beginning",
@@ -160,9 +162,9 @@ def _before(text: str, at: int) -> tuple[int, int] | None:
     return None if start < 0 or "\n" in text[start:end] else (start + 1, end)
 
 
-def listed(text: str) -> Iterator[View]:
-    """Lists of short strings, read as one."""
-    for m in _LIST.finditer(text):
+def listed(text: str, places: list[int] | None = None) -> Iterator[View]:
+    """Lists of short strings, read as one; `places` as in `views.around`."""
+    for m in around(_LIST, text, places):
         pieces = [(p.start() + 1, p.end() - 1) for p in _SHORT.finditer(text, m.start(), m.end())]
         yield _glued(text, pieces[:_PIECES])
 

@@ -117,8 +117,11 @@ class Layer:
                 own = again(self.data[self.starts[k] : self.stops[k]])
             if hints.runs and _keep(t, *normalise.decode_runs(t.text, allowance.characters), allowance, out):
                 partial.add(t.part)
-            if own.codes and _keep(t, *normalise.decode_codes(t.text, allowance.characters), allowance, out):
-                partial.add(t.part)
+            at = [end for kind, _, end in places.get(k, []) if kind == joined.CODES]
+            if own.codes or at:
+                codes = normalise.decode_codes(t.text, allowance.characters, None if own.codes else at)
+                if _keep(t, *codes, allowance, out):
+                    partial.add(t.part)
             if not t.strict and (own.lists or k in places):
                 views, complete = _bounded(_in_pieces(t, own, places.get(k, [])), allowance.characters)
                 if _keep(t, views, complete, allowance, out):
@@ -173,8 +176,9 @@ def _in_pieces(t: Text, hints: Hints, places: list[tuple[str, int, int]]) -> Ite
         for kind in (joined.BACKWARDS, joined.ROTATED):
             if kind in by_kind:
                 yield from joined.turned(t.text, sorted(by_kind[kind]), rotated=kind == joined.ROTATED)
-    if hints.lists:
-        yield from joined.listed(t.text)
+    if hints.lists or joined.LIST in by_kind:
+        at = sorted(end for _, end in by_kind.get(joined.LIST, []))
+        yield from joined.listed(t.text, None if hints.lists else at)
 
 
 _JOINS: dict[str, Callable[[str, list[tuple[int, int]]], Iterator[View]]] = {

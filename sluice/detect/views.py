@@ -5,13 +5,16 @@ Pure data: who makes a view and from what is the business of `escapes`, `charact
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 WHOLE = 65_536
 """A longer text is viewed only around the places that were undone, `AROUND` characters to either side."""
 AROUND = 2_048
+BEFORE = 256
 
 type Replacement = tuple[int, int, str]
 """(start, end, new): what stands for a stretch of the source."""
@@ -115,6 +118,20 @@ class View:
     spans: Step
     strict: bool = False
     observed: bool = False
+
+
+def around(pattern: re.Pattern[str], text: str, places: list[int] | None) -> Iterator[re.Match[str]]:
+    """The matches of a pattern at or around the given places, ascending; all there are when they are None."""
+    if places is None:
+        yield from pattern.finditer(text)
+        return
+    done = 0
+    for place in places:
+        if place <= done:
+            continue
+        for m in pattern.finditer(text, max(place - BEFORE, done), min(place + AROUND, len(text))):
+            done = m.end()
+            yield m
 
 
 def replaced(text: str, found: list[Replacement]) -> View:
