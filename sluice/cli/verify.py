@@ -100,9 +100,11 @@ def command(
         complain(f"{where}: there is no ledger here")
         return UNCHECKED
     if as_json:
-        print_json(_plain(verdict, trust))
+        print_json(_plain(verdict, pinned=bool(pinned)))
     else:
         _print(verdict, trust)
+    if trust is None and not pinned:
+        note("checked with the keys that the bundle brings, as anybody could make them; --key names one that you trust")
     return SOUND if verdict.sound else BROKEN
 
 
@@ -143,6 +145,7 @@ def _size(where: Path) -> int:
 
 
 def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verifier], *, as_json: bool) -> int:
+    from sluice.ledger import segment
     from sluice.ledger.note import BadNote
     from sluice.proof import trust, verify
 
@@ -151,7 +154,7 @@ def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verif
     if ring is None:
         raise trust.Unchecked("no key to check it with: name the public key with --key")
     try:
-        shown = verify.proof(file.read_text("utf-8"), ring)
+        shown = verify.proof(segment.content(file).decode(), ring)
     except (BadNote, UnicodeDecodeError) as e:
         complain(f"{file}: {e}")
         return BROKEN
@@ -200,11 +203,11 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
         note("the keys are taken as they lie there; --key names one that you trust, --witness copies from elsewhere")
 
 
-def _plain(verdict: Verdict, trust: Trust | None) -> dict[str, object]:
+def _plain(verdict: Verdict, *, pinned: bool) -> dict[str, object]:
     return {
         "sound": verdict.sound,
         "records": verdict.records,
-        "key_pinned": trust.pinned if trust else None,
+        "key_pinned": pinned,
         "streams": [
             {
                 "stream": s.stream,

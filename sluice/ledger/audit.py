@@ -110,7 +110,7 @@ class _Audit:
         note: Pruned | None = None
         try:
             note = pruned.read(self._path)
-        except BadNote as e:
+        except (BadNote, NoRegularFile) as e:
             self._found.fault(pruned.FILE, 0, 0, Fault.DAMAGE, str(e))
         while names and note and not (self._path / names[0]).exists():
             del names[0]

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sluice.errors import SluiceError
+from sluice.ledger import segment
 
 FILE = "pruned.json"
 LARGEST_BYTES = 4096
@@ -44,13 +45,12 @@ def read(stream: Path) -> Pruned | None:
     """The note of a stream, None when nothing was pruned. Raises `BadNote`, OSError."""
     path = stream / FILE
     try:
-        with path.open("rb", buffering=0) as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = segment.content(path)[: LARGEST_BYTES + 1]
     except FileNotFoundError:
         return None
     try:
         note = _read.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise BadNote(f"{path}: not a note of what was pruned: {e}") from e
     if not note.sensible:
         raise BadNote(f"{path}: says what no pruning can say")

@@ -122,7 +122,7 @@ def decode(body: bytes) -> Record:
     """The record that canonical bytes say. Raises `BadRecord`."""
     try:
         return _read_record.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:  # the last: nested deeper than JSON is read
         raise BadRecord(f"not a record: {e}") from e
 
 
@@ -130,7 +130,7 @@ def link(body: bytes) -> Link:
     """Only the chain fields of canonical bytes. Raises `BadRecord`."""
     try:
         return _read_link.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:  # the last: nested deeper than JSON is read
         raise BadRecord(f"not a record: {e}") from e
 
 

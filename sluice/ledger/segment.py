@@ -13,6 +13,7 @@ that make no sense and are not were never acknowledged: that is the torn tail of
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import struct
@@ -178,8 +179,11 @@ def acknowledged(stream: Path) -> int | None:
 def content(path: Path) -> bytes:
     """What a file of a stream holds. Raises `NoRegularFile` at once where reading a pipe or a device could hang."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise NoRegularFile(str(path))
-    return path.read_bytes()
+        raise NoRegularFile(errno.EINVAL, "not a regular file", str(path))
+    try:
+        return path.read_bytes()
+    except MemoryError as e:  # a sparse file of any size costs nobody anything
+        raise NoRegularFile(errno.EFBIG, "larger than memory", str(path)) from e
 
 
 @dataclass(frozen=True, slots=True)

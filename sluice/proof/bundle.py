@@ -282,7 +282,7 @@ def _lines(
             except KeyError:
                 yield number, "?", number, body, "has no proof under a checkpoint that is believed"
                 continue
-            except (BadRecord, ValueError, TypeError) as e:
+            except (BadRecord, ValueError, TypeError, OverflowError, RecursionError) as e:
                 yield number, "?", number, body, f"is no record with a proof: {e}"
                 continue
             fits = leads == root and (place.chain_id, place.seq) == (stream, index)

@@ -54,8 +54,41 @@ Without Sluice, with Python 3 alone
     END
 
 3. MANIFEST and each file below checkpoints/ are signed notes (https://c2sp.org/signed-note): the Ed25519 signature in
-   the last line covers the text above the empty line. Python has no Ed25519; `openssl pkeyutl -verify -rawin` does, and
-   so does every tool that reads C2SP notes. keys.json holds the public keys; a change of key is a note signed by both.
+   the last line covers the text above the empty line. keys.json holds the public keys; a change of key is a note signed
+   by both. Python has no Ed25519; OpenSSL 3 has. Put the key that you were given in the place of the one here:
+
+    python3 - <<'END'
+    import base64, hashlib, json, pathlib, subprocess, tempfile
+    GIVEN = "{key}"
+    keys = json.load(open("keys.json"))
+    public = {k["key"]: base64.b64decode(k["key"].split("+", 2)[2])[1:] for k in keys}
+    print("ok " if GIVEN in public else "BAD", "the key that was given is in keys.json")
+    def signers(note):
+        text, signatures = note.rsplit("\\n\\n", 1)
+        found = set()
+        for line in signatures.splitlines():
+            _, name, coded = line.split(" ")
+            raw = base64.b64decode(coded)
+            for vkey, key in public.items():
+                if raw[:4] != hashlib.sha256(name.encode() + b"\\n\\1" + key).digest()[:4]:
+                    continue
+                with tempfile.TemporaryDirectory() as d:
+                    pathlib.Path(d, "k").write_bytes(bytes.fromhex("302a300506032b6570032100") + key)
+                    pathlib.Path(d, "s").write_bytes(raw[4:])
+                    pathlib.Path(d, "t").write_bytes(text.encode() + b"\\n")
+                    check = "openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey k -sigfile s -in t".split()
+                    if subprocess.run(check, cwd=d, capture_output=True).returncode == 0:
+                        found.add(vkey)
+        return found
+    newest = keys[-1]["key"]
+    print("ok " if newest in signers(pathlib.Path("MANIFEST").read_text()) else "BAD", "MANIFEST")
+    for path in sorted(pathlib.Path("checkpoints").iterdir()):
+        origin = path.read_text().splitlines()[0]
+        fits = origin == newest.split("+")[0] + "/" + path.name and signers(path.read_text())
+        print("ok " if fits else "BAD", path)
+    for old, new in zip(keys, keys[1:]):
+        print("ok " if {old["key"], new["key"]} <= signers(new["rotation"]) else "BAD", "rotation to", new["key"])
+    END
 
 What a bundle shows
 -------------------

@@ -78,7 +78,9 @@ def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:
                 progress(len(line))
             try:
                 record = rows.restore(_timed(json.loads(line)))
-            except (ValueError, TypeError, KeyError, AttributeError) as e:
+                if not isinstance(record.chain_id, str | None):
+                    raise ValueError("chain_id is no text")
+            except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as e:
                 what = "not a row of `events` in JSONEachRow, as `sluice sql --json` or FORMAT JSONEachRow writes it"
                 raise Unchecked(f"{file}:{number}: {what}") from e
             yield number, encode(record), record.chain_id or ""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice.ledger import checkpoint
+from sluice.ledger import checkpoint, segment
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import BadNote, Verifier, opened
 
@@ -123,7 +123,7 @@ def _sizes(text: str) -> dict[str, int]:
 def read(directory: Path) -> Keyring | None:
     """The ring of a seal directory; None when there is no list. Raises `BadNote`, OSError."""
     try:
-        data = (directory / FILE).read_bytes()
+        data = segment.content(directory / FILE)
     except FileNotFoundError:
         return None
     return parse(data)
@@ -133,7 +133,7 @@ def parse(data: bytes) -> Keyring:
     """The ring of a list's bytes. Raises `BadNote`."""
     try:
         entries = _read.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise BadNote(f"not a list of keys: {e}") from e
     return build(entries)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice.ledger import merkle
+from sluice.ledger import merkle, segment
 
 LEAVES, HISTORY, LATEST, STATE = "leaves", "checkpoints", "checkpoint", "state.json"
 CHUNK_BYTES = 1 << 20
@@ -50,7 +50,7 @@ _state = msgspec.json.Decoder(State)
 def history(directory: Path) -> list[Sealed]:
     """Every checkpoint of a stream, oldest first, without a last line that was torn. Raises OSError, ValueError."""
     try:
-        data = (directory / HISTORY).read_bytes()
+        data = segment.content(directory / HISTORY)
     except FileNotFoundError:
         return []
     out = []
@@ -72,7 +72,7 @@ def streams(directory: Path) -> list[Path]:
 def newest(directory: Path) -> Sealed | None:
     """The newest checkpoint of a stream. Raises OSError, ValueError."""
     try:
-        with (directory / HISTORY).open("rb") as file:
+        with open(directory / HISTORY, "rb", opener=_regular) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
             lines = file.read().split(b"\n")
@@ -84,6 +84,11 @@ def newest(directory: Path) -> Sealed | None:
         return _sealed.decode(lines[-2])
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise ValueError(f"{directory / HISTORY}: its last line is not a checkpoint") from e
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open a file without waiting: a pipe in its place has no end, which is an error and not a hang."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def state(directory: Path) -> State:

@@ -41,7 +41,7 @@ BUSY_ROWS = 200
 """So many rows waiting are traffic that flows: a fuller batch costs less for each row."""
 
 
-UNFIT = (ValueError, TypeError, AttributeError, msgspec.MsgspecError)
+UNFIT = (ValueError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError)
 """What making a row raises for bytes that are no record of ours."""
 
 

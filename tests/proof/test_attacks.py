@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -356,3 +357,27 @@ def test_all_seals_taken_away_is_not_sound(lived: Path, tmp_path: Path, options:
     source = [] if not options else [str(shutil.copytree(settings.ledger_dir, tmp_path / "copy"))]
     command = [sys.executable, "-m", "sluice.cli", "verify", "--config", str(tmp_path / "d" / "sluice.toml")]
     assert subprocess.run([*command, *source, *arguments], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["keys.json", "n-w0/checkpoints"])
+def test_a_pipe_in_place_of_a_seal_is_no_hang(case: Case, name: str) -> None:
+    """A pipe where keys or checkpoints belong is told at once: the answer is "could not check"."""
+    (case.settings.seal_dir / name).unlink()
+    os.mkfifo(case.settings.seal_dir / name)
+    with pytest.raises(OSError, match="not a regular file"):
+        trust.load(case.settings.seal_dir)
+
+
+def test_a_pipe_in_place_of_the_note_of_pruning_is_a_fault(case: Case) -> None:
+    """Neither the check nor the sealer waits for what will never be written."""
+    os.mkfifo(case.stream / pruned.FILE)
+    assert case.faults()[0].fault is Fault.DAMAGE
+
+
+def test_a_record_nested_without_end_is_damage(case: Case) -> None:
+    """Bytes with a right checksum that no reader of JSON can take are named like any others that are no record."""
+    records = attacks.bodies(case.stream)
+    attacks.relay(case.stream, records[:500])
+    last = case.stream / segment.segments(case.stream)[-1]
+    last.write_bytes(last.read_bytes() + segment.frame(b'{"a":' * 10_000, first=True))
+    assert Fault.DAMAGE in {f.fault for f in case.faults()}

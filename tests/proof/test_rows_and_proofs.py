@@ -165,3 +165,19 @@ def test_the_text_is_the_published_form(settings: Settings) -> None:
     assert lines[1].startswith("extra ")
     assert lines[2] == "index 8"
     assert checkpoint.unverified(note).size == 42
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"record_type":"decision","decision_id":"x","ts_received":"1.0","chain_id":["x"],"seq":0}',
+        b'{"record_type":"decision","decision_id":"x","ts_received":1e999}',
+    ],
+)
+def test_odd_rows_are_not_checked(settings: Settings, tmp_path: Path, line: bytes) -> None:
+    """Whatever stands in a file of rows, the answer is one of the three that are promised."""
+    (tmp_path / "rows.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(Unchecked, match="not a row"):
+        verify.table(tmp_path / "rows.jsonl", trust.load(settings.seal_dir))
