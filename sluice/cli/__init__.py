@@ -139,6 +139,9 @@ def _run(arguments: list[str] | None) -> int:
     except Exception as e:  # the last line of defence: a traceback could print what a file held
         if os.environ.get("SLUICE_TRACEBACK"):
             raise
+        if isinstance(e, OSError) and e.filename and e.strerror:  # a path that was given, or another account's file
+            complain(f"{e.filename}: {e.strerror}")
+            return USAGE
         from sluice.logs import frames
 
         where = (frames(e.__traceback__) or ["?"])[-1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, note, progress
+from sluice.cli.terminal import complain, config_option, counted, note, progress
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -39,7 +39,7 @@ def command() -> None:
     """Evidence for somebody who has neither this machine nor reason to believe it."""
 
 
-@command.command("export")
+@command.command("export", short_help="Write a signed bundle of records with their proofs.")
 @config_option
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="New directory, or a file that ends in .tar.gz."
@@ -69,6 +69,8 @@ def _export(
     from sluice.proof.trust import Unchecked
     from sluice.seal import keys
 
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since is not before --until: no record would fit")
     if out.exists():
         raise click.UsageError(f"{out} exists already: a bundle is written once")
     ring = keys.ring(settings)
@@ -98,7 +100,9 @@ def _export(
     except OSError as e:
         complain(f"{e.filename or out}: {e.strerror}")
         return UNCHECKED
-    note(f"{out}: {written.records} records of {len(written.streams)} streams, signed by {ring.current.verifier}")
+    count, streams = written.records, len(written.streams)
+    said = f"{counted(count, 'record')} of {counted(streams, 'stream')}" if count else "no record fits: an empty bundle"
+    note(f"{out}: {said}, signed by {ring.current.verifier}")
     if written.unsealed:
         note(f"{written.unsealed} records that no checkpoint covers yet were left out; the sealer signs in a moment")
     return 0

@@ -92,8 +92,8 @@ def render(seen: _Entry, out: Console, *, show_text: bool) -> None:
         _line(out, "target", "not an AI destination: passed as an opaque tunnel, recorded by host and bytes")
     else:
         _line(out, "target", f"{target['provider']} / {target['product']} ({target['status']}, row {target['row']})")
-    _line(out, "operation", f"{seen['operation'] or '-'}, {(target or {}).get('dialect', '-')} dialect")
-    _line(out, "model", f"{seen['model'] or '-'}{', streamed' if seen['stream'] else ''}")
+        _line(out, "operation", f"{seen['operation'] or '-'}, {target.get('dialect', '-')} dialect")
+        _line(out, "model", f"{seen['model'] or '-'}{', streamed' if seen['stream'] else ''}")
     _line(out, "agent", seen.get("agent"))
     if key := seen.get("credential"):
         _line(out, "key", f"{key['kind']} {key['hint']} in {key['location']}")

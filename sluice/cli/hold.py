@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -10,17 +11,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, note
+from sluice.cli.terminal import complain, config_option, note, table
 
 if TYPE_CHECKING:
     from sluice.config import Settings
+    from sluice.ship.holds import Hold
 
 WAIT_SECONDS = 5.0
+USAGE = 2
+PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 
 
 @click.group("hold", short_help="Legal holds: what may not be deleted although its time is over.")
 def command() -> None:
-    """Legal holds on rows of the event store. They are never changed: a release is a row of its own."""
+    """Legal holds on rows of the event store. They are never changed: a release is a row of its own, and a NAME that is
+    in force cannot be placed again."""
 
 
 @command.command("place")
@@ -28,15 +33,31 @@ def command() -> None:
 @click.argument("name")
 @click.option("--reason", required=True, help="Matter, case or order.")
 @click.option("--subject", default="", metavar="PSEUDONYM", help="Rows of this subject_id only [default: everybody].")
-@click.option("--since", type=click.DateTime(), help="Rows from this time on (UTC) [default: all].")
-@click.option("--until", type=click.DateTime(), help="Rows before this time (UTC) [default: all].")
+@click.option(
+    "--since", type=click.DateTime(), metavar="TIME", help="Rows from then on (UTC), as in 2026-11-01 [default: all]."
+)
+@click.option("--until", type=click.DateTime(), metavar="TIME", help="Rows before then (UTC) [default: all].")
 def place(
     settings: Settings, name: str, reason: str, subject: str, since: datetime | None, until: datetime | None
 ) -> int:
-    """Keep rows although their time is over, until the hold NAME is released."""
+    """Keep rows although their time is over, until the hold NAME is released.
+
+    Exit code: 2 when a hold of this NAME is in force already, or nothing could be covered.
+    """
     from sluice.ship.holds import FOREVER
 
-    return _leave(settings, name, "place", reason, subject, _micros(since, 0), _micros(until, FOREVER))
+    if subject and not PSEUDONYM.fullmatch(subject):
+        raise click.UsageError("--subject is a subject_id, 32 hex digits: `sluice keys fingerprint --kind subject`")
+    ts_from, ts_until = _micros(since, 0), _micros(until, FOREVER)
+    if ts_from >= ts_until:
+        raise click.UsageError("--since is not before --until: no row would be held")
+    known = _in_force(settings)
+    if known is None:
+        note(f"nobody answers for the store: if a hold `{name}` is in force there, this one takes its place")
+    elif name in known:  # the store knows a hold by its name: the second would narrow the first unseen
+        complain(f"a hold `{name}` is in force already: choose another name", "`sluice hold list` shows what it covers")
+        return USAGE
+    return _leave(settings, name, "place", reason, subject, ts_from, ts_until)
 
 
 @command.command("release")
@@ -44,7 +65,11 @@ def place(
 @click.argument("name")
 @click.option("--reason", required=True, help="Why it ends.")
 def release(settings: Settings, name: str, reason: str) -> int:
-    """End the hold NAME."""
+    """End the hold NAME. Exit code: 2 when no such hold is in force."""
+    known = _in_force(settings)
+    if known is not None and name not in known:
+        complain(f"no hold `{name}` is in force", "`sluice hold list` shows those that are")
+        return USAGE
     return _leave(settings, name, "release", reason, "", 0, 0)
 
 
@@ -53,19 +78,69 @@ def release(settings: Settings, name: str, reason: str) -> int:
 def show(settings: Settings) -> int:
     """The holds in force, and those that wait for the shipper."""
     from sluice.cli import NOT_RUNNING
-    from sluice.ship import query
+    from sluice.ship import holds, query
     from sluice.ship.shipper import directory
     from sluice.ship.sqlgate import SqlError
 
-    for path in sorted((directory(settings) / "holds").glob("*.json")):
-        note(f"waits for the shipper: {path}")
+    for path, hold in holds.waiting(directory(settings)):
+        note(f"waits for the shipper: {hold.action} `{hold.name}` ({path})")
     try:
-        for chunk in query.ask(settings, "SELECT * FROM holds_in_force ORDER BY at", "TabSeparatedWithNames"):
-            click.echo(chunk.decode(), nl=False)
+        rows = _rows(settings)
     except SqlError as e:
+        if e.code == query.NOT_OPEN and not settings.clickhouse_dir.exists() and not settings.clickhouse.dsn:
+            note("no holds are in force: there are no events yet")
+            return 0
         complain(str(e))
         return NOT_RUNNING
+    if not rows:
+        note("no holds are in force")
+        return 0
+    table(
+        ("name", "placed", "by", "reason", "subject", "rows from", "rows before"),
+        [
+            (
+                name,
+                at[:19],
+                by,
+                reason,
+                subject or "everybody",
+                _shown(since, "1970-01-01"),
+                _shown(until, "2299-12-31"),
+            )
+            for name, at, by, reason, subject, since, until in rows
+        ],
+    )
     return 0
+
+
+def _shown(moment: str, open_end: str) -> str:
+    return "-" if moment.startswith(open_end) else moment[:19]
+
+
+def _rows(settings: Settings) -> list[list[str]]:
+    from sluice.ship import query
+
+    sql = "SELECT name, at, by, reason, subject_id, ts_from, ts_until FROM holds_in_force ORDER BY at"
+    answer = b"".join(query.ask(settings, sql, "JSONCompactEachRow"))
+    return [json.loads(line) for line in answer.splitlines()]
+
+
+def _in_force(settings: Settings) -> set[str] | None:
+    """Names of the holds in force, those that wait for the shipper included; None when the store cannot be asked."""
+    from sluice.ship import holds, query
+    from sluice.ship.shipper import directory
+    from sluice.ship.sqlgate import SqlError
+
+    waiting: list[Hold] = [hold for _, hold in holds.waiting(directory(settings))]
+    try:
+        names = {row[0] for row in _rows(settings)}
+    except SqlError as e:
+        if e.code != query.NOT_OPEN or settings.clickhouse.dsn or settings.clickhouse_dir.exists():
+            return None
+        names = set()  # an appliance that never ran holds nothing
+    for hold in waiting:
+        (names.add if hold.action == "place" else names.discard)(hold.name)
+    return names
 
 
 def _leave(settings: Settings, name: str, action: str, reason: str, subject: str, since: int, until: int) -> int:
@@ -82,6 +157,8 @@ def _leave(settings: Settings, name: str, action: str, reason: str, subject: str
         time.sleep(0.1)
     if path.exists():
         note("nothing is deleted from now on; the shipper enters it into the store when it runs")
+    else:
+        note(f"hold `{name}` is {'in force' if action == 'place' else 'released'}")
     return 0
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import config_option, note, print_json, table
+from sluice.cli.terminal import complain, config_option, note, print_json, table
 
 if TYPE_CHECKING:
     from sluice.config import Settings
     from sluice.keys import Key
 
+NONE = 1
 COLUMNS = {
     "secret": "key_fp, and matches.fingerprint of every secret.* class",
     "credential": "key_fp (the register of keys)",
@@ -36,14 +37,17 @@ def command() -> None:
     """
 
 
-@command.command("show")
+@command.command("show", short_help="List the keys, and which one is in force.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def _show(settings: Settings, *, as_json: bool) -> None:
-    """List the keys: name, age, which one is in force. Never prints a key."""
+def _show(settings: Settings, *, as_json: bool) -> int:
+    """List the keys: name, age, which one is in force (for the workers, from their next start). Never prints a key."""
     from sluice import keys
 
+    if not _made(settings):
+        return NONE
     _print(keys.versions(settings), as_json=as_json)
+    return 0
 
 
 @command.command("rotate")
@@ -58,7 +62,7 @@ def _rotate(settings: Settings, *, as_json: bool) -> None:
     _print(keys.versions(settings), as_json=as_json)
 
 
-@command.command("destroy")
+@command.command("destroy", short_help="Destroy an earlier key for good.")
 @config_option
 @click.argument("key_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -77,11 +81,11 @@ def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
     note(f"{key_id} is destroyed")
 
 
-@command.command("fingerprint")
+@command.command("fingerprint", short_help="Print the fingerprint of a value under every key.")
 @config_option
 @click.option("--kind", required=True, metavar="KIND", help="secret, a data class (financial.card ...), or see below.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
+def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> int:
     """Print the fingerprint of a value under every key: what to look for in the events, for a data subject's request
     or after a leak. The value is read from stdin, without echo from a terminal, and is not kept.
 
@@ -96,6 +100,8 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
     classes = packs.load_vocabulary(signatures_dir() / "vocabulary.toml").classes
     if kind not in COLUMNS and kind not in classes:
         raise click.BadParameter(f"`{kind}` is none of {', '.join((*COLUMNS, *classes))}", param_hint="--kind")
+    if not _made(settings):
+        return NONE
     value: str | bytes = _value(raw=kind == "body")
     if not value:
         raise click.UsageError("no value on stdin")
@@ -109,9 +115,18 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> None:
     ]
     if as_json:
         print_json(found)
-        return
+        return 0
     table(("hmac_key_id", "fingerprint"), [(row["hmac_key_id"], row["fingerprint"]) for row in found])
     note(f"in {COLUMNS.get(kind, 'matches.fingerprint')}")
+    return 0
+
+
+def _made(settings: Settings) -> bool:
+    """Whether there is a key. Looking makes none: it would belong to whoever looked, not to the appliance's account."""
+    if any(settings.keys_dir.glob("fingerprint-k*.key")):
+        return True
+    complain(f"there is no key in {settings.keys_dir} yet: sluice-proxy makes one at its first start")
+    return False
 
 
 def _value(*, raw: bool) -> str | bytes:
@@ -140,4 +155,5 @@ def _print(found: list[Key], *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+        shown = [row | {"in_force": "yes" if row["in_force"] else "no"} for row in rows]
+        table(tuple(rows[0]), [tuple(row.values()) for row in shown])

@@ -18,7 +18,14 @@ FOUND, UNCHECKED = 1, 2
 @click.command("prove", short_help="Show one decision with its proof.")
 @config_option
 @click.argument("decision_id")
-@click.option("--record", "kind", default="decision", show_default=True, help="Which record of it: decision, outcome.")
+@click.option(
+    "--record",
+    "kind",
+    type=click.Choice(["decision", "outcome", "bypass", "control", "access"]),
+    default="decision",
+    show_default=True,
+    help="Which record of it.",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not stdout.")
 @click.option("--ledger", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Ledger directory.")
 @click.option("--checkpoints", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Seal directory.")

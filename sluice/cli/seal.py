@@ -41,6 +41,8 @@ def _status(settings: Settings, as_json: bool) -> int:
                 for s in found
             ]
         )
+    elif not found:
+        note("nothing is sealed yet: sluice-proxy makes a ledger and a key at its first start")
     else:
         table(
             ("stream", "sealed", "unsealed", "newest checkpoint", "oldest unsealed"),

@@ -52,6 +52,8 @@ def status(settings: Settings, as_json: bool) -> int:
         return NOT_RUNNING if e.code == query.NOT_OPEN else DIFFER
     if as_json:
         print_json([_plain(c) for c in found])
+    elif not found:
+        note("there is no ledger yet: nothing to deliver")
     else:
         columns = ("stream", "numbers", "records", "rows", "set aside", "waiting", "missing", "doubled")
         table(columns, [_row(c) for c in found])

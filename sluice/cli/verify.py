@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, note, print_json, progress, table, text
+from sluice.cli.terminal import complain, config_option, counted, note, print_json, progress, table, text
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -170,7 +171,11 @@ def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verif
     if as_json:
         print_json(facts)
     else:
-        table(("fact", "value"), list(facts.items()))
+        moment = record.ts_received
+        if moment is not None:
+            at = datetime.fromtimestamp(moment / 1_000_000, UTC)
+            facts["ts_received"] = at.isoformat(sep=" ", timespec="microseconds")
+        table(("fact", "value"), [(name, "yes" if value is True else value) for name, value in facts.items()])
     if not pinned:
         note("checked with the key that lies beside the ledger; --key names one that you trust")
     return SOUND
@@ -188,7 +193,7 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
                 "-" if s.sealed is None else text(s.sealed, "" if s.sealed else "yellow"),
                 s.epochs or "-",
                 s.torn_bytes or "-",
-                text("sound", "green") if s.sound else text(f"{len(s.faults)} faults", "bold red"),
+                text("sound", "green") if s.sound else text(counted(len(s.faults), "fault"), "bold red"),
             )
             for s in verdict.streams
         ],

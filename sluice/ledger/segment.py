@@ -74,7 +74,8 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One fault, and where: the record's `seq` (of the first record concerned), its segment, the byte offset."""
+    """One fault, and where: the record's `seq` (of the first record concerned), its segment, the byte offset.
+    In rows and bundles `segment` is a file, `offset` a line of it from 1; `seq` -1 is the file itself."""
 
     stream: str
     segment: str
@@ -84,7 +85,15 @@ class Damage:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.stream}/{self.segment} byte {self.offset}, record {self.seq}: {self.fault}: {self.detail}"
+        if self.seq < 0:
+            place = ""
+        elif self.segment.endswith(SUFFIX):
+            place = f" byte {self.offset}, record {self.seq}"
+        elif self.offset:
+            place = f" line {self.offset}, record {self.seq}"
+        else:
+            place = f" record {self.seq}"
+        return f"{self.stream}/{self.segment}{place}: {self.fault}: {self.detail}"
 
 
 class Damaged(SluiceError):

@@ -242,17 +242,17 @@ def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> None:
     try:
         text, _ = opened((path / MANIFEST).read_text("utf-8", "replace"), [ring.current.verifier])
     except BadNote as e:
-        whole.fault(MANIFEST, 0, 0, Fault.SEAL, str(e))
+        whole.fault(MANIFEST, 0, -1, Fault.SEAL, str(e))
         return
     said = dict(line.split(" ", 2)[:0:-1] for line in text.splitlines() if line.startswith("sha256 "))
     there = _files(path)
     for name in sorted(said.keys() | set(there)):
         if name not in said:
-            whole.fault(name, 0, 0, Fault.FOREIGN, "is not in the manifest")
+            whole.fault(name, 0, -1, Fault.FOREIGN, "is not in the manifest")
         elif name not in there:
-            whole.fault(name, 0, 0, Fault.GAP, "is missing")
+            whole.fault(name, 0, -1, Fault.GAP, "is missing")
         elif _digest(path / name) != said[name]:
-            whole.fault(name, 0, 0, Fault.EDIT, "is not the file that the manifest names")
+            whole.fault(name, 0, -1, Fault.EDIT, "is not the file that the manifest names")
 
 
 def _lines(

@@ -41,6 +41,17 @@ def leave(directory: Path, hold: Hold) -> Path:
     return path
 
 
+def waiting(directory: Path) -> list[tuple[Path, Hold]]:
+    """What was left and is not in the store yet, oldest first. Raises ValueError for a file that is no hold."""
+    found = []
+    for path in sorted((directory / "holds").glob("*.json")):
+        try:
+            found.append((path, msgspec.json.decode(path.read_bytes(), type=Hold)))
+        except FileNotFoundError:  # the shipper took it meanwhile
+            continue
+    return found
+
+
 def place(store: Store, directory: Path) -> int:
     """Bring what was left into the store; how many. Raises `StoreError`; ValueError for a file that is no hold."""
     placed = 0

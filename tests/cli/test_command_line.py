@@ -138,3 +138,28 @@ def test_what_the_site_lets_through_unread_is_said(tmp_path: Path) -> None:
     done = sluice_command("check", "--config", "s.toml", cwd=tmp_path)
     assert done.returncode == 0
     assert any("warning" in line and "api.openai.com" in line for line in done.stderr.splitlines())
+
+
+def test_a_path_that_cannot_be_written_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that the system refuses is one line of path and reason, exit code 2."""
+    monkeypatch.setenv("SLUICE_PATHS__VAR", str(tmp_path / "var"))
+    for arguments in (["ca", "init"], ["ca", "export", "--output", str(tmp_path / "none" / "ca.pem")]):
+        with pytest.raises(SystemExit) as ended:
+            sluice.cli.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"sluice: {tmp_path}/none/ca.pem: No such file or directory"
+
+
+@pytest.mark.parametrize("command", [["keys", "show"], ["keys", "fingerprint", "--kind", "secret"]])
+def test_looking_at_keys_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """Before the first start there is no key; whoever looks is told so (exit 1) and leaves no file behind."""
+    monkeypatch.setenv("SLUICE_PATHS__VAR", str(tmp_path / "var"))
+    with pytest.raises(SystemExit) as ended:
+        sluice.cli.main(command)
+    assert ended.value.code == 1
+    assert "there is no key" in capsys.readouterr().err
+    assert not (tmp_path / "var").exists()

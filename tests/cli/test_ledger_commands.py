@@ -156,7 +156,7 @@ def test_a_changed_bit_is_1(ledger: Path, capsys: pytest.CaptureFixture[str]) ->
     segment.write_bytes(data)
     assert run("verify") == 1
     told = capsys.readouterr()
-    assert "faults" in told.out
+    assert "1 fault " in told.out
     assert segment.name in told.err
     assert run("verify", "--json") == 1
     assert json.loads(capsys.readouterr().out)["sound"] is False

@@ -144,3 +144,27 @@ def test_no_private_key_is_needed_to_check(settings: Settings, capsys: pytest.Ca
     assert run("prove", DECISION) == 0
     assert run("evidence", "export", "--out", "b") == 2
     assert not os.path.exists("b")  # noqa: PTH110 - relative on purpose
+
+
+def test_a_fault_of_a_bundle_is_named_by_its_line(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bundles are read with an editor: a fault is a line of a file, and of the file itself no record is named."""
+    out = tmp_path / "b"
+    assert run("evidence", "export", "--out", out) == 0
+    lines = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
+    lines[5] = lines[5].replace(b'"allow"', b'"block"')
+    (out / "records.jsonl").write_bytes(b"".join(lines))
+    capsys.readouterr()
+    assert run("verify", out) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("sluice: MANIFEST/records.jsonl: edit: ")
+    assert said[1].startswith("sluice: n-w0/records.jsonl line 6, record 5: edit: ")
+
+
+def test_an_empty_bundle_is_said(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A filter that nothing fits is told; a time span that nothing can fit is refused."""
+    assert run("evidence", "export", "--out", tmp_path / "b", "--provider", "nobody") == 0
+    assert "no record fits" in capsys.readouterr().err
+    assert run("evidence", "export", "--out", tmp_path / "c", "--since", "7d", "--until", "8d") == 2
+    assert not (tmp_path / "c").exists()
