@@ -20,6 +20,8 @@ LONGEST = 1024
 """Bytes of a wanted text; a longer one becomes null."""
 LARGEST = 32 * 1024
 """Bytes that may be left of one document."""
+MOST_DOCUMENTS = 50_000
+"""Documents of one stream: `{}` over and over, compressed, would keep the event loop for seconds from a few kB."""
 
 _SPACE = re.compile(rb"[\s,:]*+")
 _TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
@@ -39,7 +41,20 @@ class Unreadable(Exception):
 class Pruner:
     """One stream. `feed` takes chunks cut anywhere. Raises `Unreadable`."""
 
-    __slots__ = ("_cut", "_depth", "_emit", "_escape", "_keep", "_key", "_out", "_root", "_stack", "_start", "_state")
+    __slots__ = (
+        "_cut",
+        "_depth",
+        "_documents",
+        "_emit",
+        "_escape",
+        "_keep",
+        "_key",
+        "_out",
+        "_root",
+        "_stack",
+        "_start",
+        "_state",
+    )
 
     def __init__(self, root: Tree, emit: Callable[[bytes], None]) -> None:
         self._root = root
@@ -55,6 +70,7 @@ class Pruner:
         self._depth = 0
         self._start = 0
         self._cut = False
+        self._documents = 0
 
     def feed(self, data: bytes) -> None:
         """The next bytes."""
@@ -135,6 +151,9 @@ class Pruner:
             if self._out:
                 document = bytes(self._out)
                 self._out.clear()
+                self._documents += 1
+                if self._documents > MOST_DOCUMENTS:
+                    raise Unreadable("too many documents")
                 self._emit(document)
             self._keep = self._root
             self._state = self._value
