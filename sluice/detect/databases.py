@@ -4,6 +4,8 @@ The blocks, each one database (why there are several: hyperscan falls back to it
 a database when a few need it):
 
     literal   heads with a literal part, and keywords: found by that, wherever they are
+    short     keywords of a few letters, whole words only: slow to tell among thousands of longer literals
+    unicode   heads with a literal part and characters beyond ASCII
     class     heads of character classes alone that no gate holds
     digits    what every match of holds six digits (`gates.DIGITS`): looked for around such places only, unless they are
               everywhere
@@ -29,7 +31,7 @@ import msgspec
 from sluice.detect import encoded, gates, joined
 from sluice.detect.layers import Hints
 
-LITERAL, EXACT, CLASS = "literal", "exact", "class"
+LITERAL, SHORT, UNICODE, EXACT, CLASS = "literal", "short", "unicode", "exact", "class"
 APART = 12
 """Databases of class heads at most; more heads than that share them."""
 
@@ -275,9 +277,14 @@ def _windows(data: bytes, places: list[int], reach: int, *, rows: bool) -> list[
 
 def _first_row(data: bytes, place: int, covered: int) -> int:
     """Where the first line of the table begins that the place stands in, or `covered` when that comes first: lines of
-    at most `WIDEST` bytes with a delimiter in each. In a JSON body lines end in an escape."""
+    at most `WIDEST` bytes, each with a delimiter that the place's own line has. In a JSON body lines end in an escape.
+    """
+    floor, roof = max(data.rfind(b"\n", max(place - WIDEST, 0), place), place - WIDEST, 0), place + WIDEST
+    if (newline := data.find(b"\n", place, roof)) >= 0:
+        roof = newline
+    own = [d for d in DELIMITERS if data.find(d, floor, roof) >= 0]
     low = stop = place
-    while covered < stop:
+    while own and covered < stop:
         floor = max(covered, stop - WIDEST)
         start, before = floor, floor
         if (newline := data.rfind(b"\n", floor, stop)) >= 0:
@@ -285,7 +292,7 @@ def _first_row(data: bytes, place: int, covered: int) -> int:
         if (escape := data.rfind(b"\\n", start, stop)) >= 0:
             start, before = escape + 2, escape
         wide = start == floor > covered
-        if wide or (low < place and not any(d in data[start:stop] for d in DELIMITERS)):
+        if wide or (low < place and all(data.find(d, start, stop) < 0 for d in own)):
             break
         low, stop = start, before  # a step towards the beginning each time
     return low

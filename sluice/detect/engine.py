@@ -30,7 +30,7 @@ from importlib.metadata import version
 import ahocorasick
 import msgspec
 
-from sluice.detect import credentials, databases, gates, joined, judgement, normalise, people, validators
+from sluice.detect import credentials, databases, gates, joined, judgement, normalise, people, shapes, validators
 from sluice.detect.databases import CompileError, Databases, Expression, Look, Store, compiles
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.layers import Hints, Text
@@ -232,7 +232,10 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
         block, reach = _block(c)
         utf8 = c.shape.utf8 or not c.shape.head.isascii()
         flags = databases.flags(caseless=c.shape.caseless, utf8=utf8)
-        out.append(Expression(c.shape.head, flags, len(roles), block, reach))
+        if block == databases.LITERAL and utf8:
+            out += (Expression(t, flags, len(roles), databases.UNICODE) for t in shapes.beginnings(c.shape.head))
+        else:
+            out.append(Expression(c.shape.head, flags, len(roles), block, reach))
         roles.append(((i,), 0))
     for word, users in sorted(words.items()):
         text = keyword_expression(word)
@@ -241,7 +244,8 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
         behind = {gated[i][0] if i in gated else databases.LITERAL for i in users}
         block, reach = (behind.pop(), max((gated[i][1] for i in users if i in gated), default=0))
         if behind or block == databases.LITERAL:  # wanted by detectors of several blocks
-            block, reach = databases.LITERAL if word == word.lower() else databases.EXACT, 0
+            block, reach = (databases.SHORT if len(word) <= SHORT else databases.LITERAL), 0
+            block = block if word == word.lower() else databases.EXACT
         out.append(Expression(text, flags, len(roles), block, reach))
         roles.append((tuple(users), len(word)))
     return out, roles

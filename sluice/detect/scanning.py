@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from string import ascii_letters, digits
 from typing import Protocol
 
 from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators
@@ -286,12 +287,16 @@ class Scanning:
         k = 0
         known_byte = known_char = 0
         stops, starts = layer.stops, layer.starts
+        enough: set[int] = set()  # ids of detectors that were seen often enough in this text
         try:
             for end, ident in hits:
                 if end > stops[k]:
                     while end > stops[k]:
                         k += 1
                     known_byte = known_char = 0
+                    enough.clear()
+                if ident in enough:
+                    continue
                 offset = end - starts[k]
                 if offset <= 0:
                     continue  # it ends on the newline between two texts: in neither of them
@@ -309,6 +314,8 @@ class Scanning:
                     if layer.texts[k].strict and not compiled[index].strong:
                         continue
                     if self.counts and self._saturated(index, layer.texts[k].part):
+                        if len(indices) == 1:
+                            enough.add(ident)
                         continue
                     if length and compiled[index].detector.keyword_use in {"word", "begin"}:
                         self._at(compiled[index], index, layer.texts[k], offset - length, offset)
@@ -525,15 +532,14 @@ def _stretches(sightings: list[Sighting]) -> dict[int, list[tuple[int, int]]]:
 def whole(text: str, start: int, end: int) -> bool:
     """True when `text[start:end]` is not part of a longer word: beside an ASCII letter or digit at its edge stands none
     outside. `_` ends a word, and so does the escape in `\\nssn`."""
-    if end < len(text) and _word(text[end - 1]) and _word(text[end]):
+    if end < len(text) and text[end] in _WORD and text[end - 1] in _WORD:
         return False
-    if start < 1 or not (_word(text[start]) and _word(text[start - 1])):
+    if start < 1 or text[start - 1] not in _WORD or text[start] not in _WORD:
         return True
     return start > 1 and text[start - 1] in "nrt" and text[start - 2] == "\\"
 
 
-def _word(char: str) -> bool:
-    return char.isascii() and char.isalnum()
+_WORD = frozenset(ascii_letters + digits)
 
 
 def _merged(places: list[int], before: int, after: int) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from sluice.detect.shapes import REACH, Unusable, analyse
+from sluice.detect.shapes import REACH, Unusable, analyse, beginnings
 
 
 def test_head_ends_at_the_first_wide_repeat() -> None:
@@ -103,3 +103,18 @@ def test_negated_classes_are_read_as_characters() -> None:
     """A class that excludes may match outside ASCII, so hyperscan must read UTF-8 for it."""
     assert analyse(r"key=([^\s]{6})").utf8
     assert not analyse(r"key=([a-z]{6})").utf8
+
+
+@pytest.mark.parametrize(
+    ("head", "texts"),
+    [
+        (r"(?:Mr|Sr|(?:a|b)c)\x2e? x", [r"Mr\x2e? x", r"Sr\x2e? x", r"(?:a|b)c\x2e? x"]),
+        (r"(?:a|\(b|\)c)", ["a", r"\(b", r"\)c"]),
+        ("(?:a|b)?c", ["(?:a|b)?c"]),
+        ("(?:a|b){2}c", ["(?:a|b){2}c"]),
+        ("a(?:b|c)", ["a(?:b|c)"]),
+    ],
+)
+def test_a_head_that_begins_with_a_choice_is_one_expression_for_each(head: str, texts: list[str]) -> None:
+    """What the alternatives match is what the head matches; a choice that may be left out is not taken apart."""
+    assert beginnings(head) == texts
