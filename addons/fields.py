@@ -7,13 +7,24 @@ the two on every kind of look-up.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Self
 
 from mitmproxy import http
 
 
+@lru_cache(maxsize=1024)
+def _wanted(key: str | bytes) -> bytes:
+    """A name as it is looked up. Names that are asked for are words of a program, so they are few."""
+    return (key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key).lower()
+
+
 class Fields(http.Headers):
-    """`mitmproxy.http.Headers`, quick to ask. Changing works as before."""
+    """`mitmproxy.http.Headers`, quick to ask. Changing works as before: `fields` is replaced as a whole."""
+
+    _read: tuple[tuple[bytes, bytes], ...] | None = None
+    _found: dict[bytes, list[bytes]]
+    """The values of each name in `_read`."""
 
     @classmethod
     def of(cls, headers: http.Headers) -> Self:
@@ -23,9 +34,12 @@ class Fields(http.Headers):
         return made
 
     def _values(self, key: str | bytes) -> list[bytes]:
-        wanted = (key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key).lower()
-        size = len(wanted)
-        return [value for name, value in self.fields if len(name) == size and name.lower() == wanted]
+        if self._read is not self.fields:
+            self._found = {}
+            for name, value in self.fields:
+                self._found.setdefault(name.lower(), []).append(value)
+            self._read = self.fields
+        return self._found.get(_wanted(key), [])
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str | bytes) and bool(self._values(key))

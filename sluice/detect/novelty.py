@@ -40,10 +40,12 @@ _ENTRY, _FINDING = 200, 800
 
 @dataclass(slots=True)
 class Recall:
-    """What is known of the parts of one request. `digests` and `sizes` (bytes as UTF-8) are in order of the parts."""
+    """**P** What is known of the parts of one request, in their order: their contexts and texts as they are digested,
+    the sizes of the texts (bytes as UTF-8), and the digests; a text that cannot be known has none yet."""
 
-    digests: list[bytes]
+    texts: list[bytes] = field(repr=False)
     sizes: list[int]
+    digests: list[bytes | None]
     known: dict[int, tuple[Finding, ...]] = field(default_factory=dict)
 
     @property
@@ -62,6 +64,8 @@ class Novelty:
         self._most = size
         self._size = 0
         self._kept: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
+        self._small: set[int] = set()
+        """Sizes of the small texts that were ever kept: one of another size need not be looked for."""
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -75,28 +79,40 @@ class Novelty:
     def recall(self, parts: tuple[Part, ...]) -> Recall:
         """What is known of these parts."""
         data = [part.text.encode("utf-8", "surrogatepass") for part in parts]
-        names = [layers.context(part).encode("utf-8", "surrogatepass") + b"\0" for part in parts]
-        digests = [hmac.digest(self._key, name + text, sha256)[:20] for name, text in zip(names, data, strict=True)]
-        recall = Recall(digests, [len(text) for text in data])
+        texts = [
+            layers.context(part).encode("utf-8", "surrogatepass") + b"\0" + text
+            for part, text in zip(parts, data, strict=True)
+        ]
+        sizes, small = [len(text) for text in data], self._small
+        digests = [
+            self._digest(text) if size >= SMALL or size in small else None
+            for text, size in zip(texts, sizes, strict=True)
+        ]
+        recall = Recall(texts, sizes, digests)
         with self._lock:
             for i, digest in enumerate(recall.digests):
-                findings = self._kept.get(digest)
-                if findings is not None:
+                if digest is not None and (findings := self._kept.get(digest)) is not None:
                     self._kept.move_to_end(digest)
                     recall.known[i] = findings
         for i, findings in recall.known.items():
             recall.known[i] = tuple(_placed(findings, parts[i]))
         return recall
 
+    def _digest(self, text: bytes) -> bytes:
+        return hmac.digest(self._key, text, sha256)[:20]
+
     def keep(self, recall: Recall, part: int, findings: tuple[Finding, ...]) -> None:
         """Remember what a whole scan of a part found in it."""
-        if len(findings) > MOST or (not findings and recall.sizes[part] < SMALL):
+        size = recall.sizes[part]
+        if len(findings) > MOST or (not findings and size < SMALL):
             return
-        digest = recall.digests[part]
+        digest = recall.digests[part] or self._digest(recall.texts[part])
         bare = tuple(replace(f, pointer="", provenance=Provenance.REQUEST, novelty="new") for f in findings)
         with self._lock:
             if digest not in self._kept:
                 self._kept[digest] = bare
+                if size < SMALL:
+                    self._small.add(size)
                 self._size += _cost(bare)
             while len(self._kept) > self._entries or self._size > self._most:
                 _, old = self._kept.popitem(last=False)

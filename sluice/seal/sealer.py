@@ -40,7 +40,8 @@ from sluice.seal.witness import Copies, Directory, make
 
 log = logging.getLogger("sluice.seal")
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.5
+"""Between two looks at all streams; a checkpoint is due every few seconds, or when very many records wait."""
 BEAT_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 """A round that takes longer is a hang: the heartbeat stops."""

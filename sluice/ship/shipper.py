@@ -33,7 +33,8 @@ from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.ship")
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.5
+"""Between two looks for new records: rows wait a few seconds for a full batch anyway, and each look costs CPU."""
 BEAT_SECONDS = 1.0
 STUCK_SECONDS = 120.0
 """A round that takes longer than this, and than the insert's own time limit, is a hang: the heartbeat stops."""

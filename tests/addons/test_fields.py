@@ -41,11 +41,17 @@ def test_changing_works_as_before() -> None:
     theirs = http.Headers([(b"A", b"1"), (b"B", b"2"), (b"a", b"5")])
     ours = Fields.of(theirs)
     for headers in (ours, theirs):
+        assert headers.get_all("a") == ["1", "5"]  # each change is seen by the look-up after it
         headers["a"] = "3"
+        assert headers.get_all("a") == ["3"]
         headers.insert(0, "C", "0")
+        assert headers["c"] == "0"
         del headers["b"]
+        assert "b" not in headers
         headers.add("D", "7")
+        assert headers["d"] == "7"
         assert headers.pop("c") == "0"
+        assert "c" not in headers
     assert ours.fields == theirs.fields
     copied = ours.copy()
     copied["a"] = "4"
