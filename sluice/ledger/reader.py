@@ -14,12 +14,13 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sluice.ledger import segment
 from sluice.ledger.audit import Verdict, verify
-from sluice.ledger.record import BadRecord, decode, link
+from sluice.ledger.record import BadRecord, Link, decode, link
 from sluice.ledger.segment import Damage, Damaged, Fault, acknowledged, streams
 from sluice.model import Record
 
@@ -29,8 +30,7 @@ CHUNK_BYTES = 1024 * 1024
 POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, gc=False):
     """A place between two records of a stream: the next one has this `seq` and begins at this offset."""
 
     segment: str
@@ -38,17 +38,26 @@ class Position:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One record as it lies in a stream. `after` is the position behind it."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One record as it lies in a stream. `link` is what it says of its place, `after` the position behind it."""
 
     stream: str
-    epoch: int
-    seq: int
-    at: int
-    """`ts_received`, microseconds since the epoch."""
+    link: Link
     body: bytes
     after: Position
+
+    @property
+    def epoch(self) -> int:
+        return self.link.epoch
+
+    @property
+    def seq(self) -> int:
+        return self.link.seq
+
+    @property
+    def at(self) -> int:
+        """`ts_received`, microseconds since the epoch."""
+        return self.link.ts_received
 
     @property
     def record(self) -> Record:
@@ -156,7 +165,7 @@ def _segment(
                 tell(Damage(stream.name, at.segment, here, expected, fault, f"record {said.seq} stands here"))
             expected = said.seq + 1
             after = Position(at.segment, base + i, expected)
-            yield Entry(stream.name, said.epoch, said.seq, said.ts_received, found.body, after)
+            yield Entry(stream.name, said, found.body, after)
 
 
 def _rest(fd: int, offset: int) -> bytes:

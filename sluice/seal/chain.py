@@ -19,7 +19,7 @@ from sluice.ledger import pruned, reader, segment
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.merkle import Range
 from sluice.ledger.note import BadNote, Signer, sign
-from sluice.ledger.record import leaf_hash, link
+from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damaged, Fault
 from sluice.seal import store
 from sluice.seal.keyring import Keyring
@@ -165,7 +165,7 @@ class Chain:
         last = self._last
         try:
             for entry in reader.read(self._stream, self._at):
-                said = link(entry.body)
+                said = entry.link
                 if said.seq != grown.size:
                     fault = Fault.GAP if said.seq > grown.size else Fault.REORDER
                     raise Stopped(fault, grown.size, f"record {said.seq} stands there")
