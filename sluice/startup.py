@@ -197,7 +197,7 @@ def bind(listen: str, backlog: int, setting: str) -> socket.socket:
         return made
 
 
-EXAMPLE_QUERY = "select * from events order by ts_received desc limit 5"
+EXAMPLE_QUERY = "select ts, provider_id, decision, rule_id, data_classes from exchanges order by ts desc limit 5"
 
 
 def welcome(settings: config.Settings, proxy: str, admin: str) -> str:

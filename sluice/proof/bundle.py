@@ -215,12 +215,13 @@ def verify(path: Path, pinned: list[Verifier], *, progress: Callable[[int], None
     found = {"": whole}
     for number, stream, index, body, fault in _lines(path, ring, progress):
         verdict = found.setdefault(stream, StreamVerdict(stream))
-        verdict.records += 1
-        verdict.first_seq = index if verdict.first_seq is None else verdict.first_seq
-        verdict.last_seq = index
-        verdict.last_hash = leaf_hash(body).hex()
+        if body:
+            verdict.records += 1
+            verdict.first_seq = index if verdict.first_seq is None else verdict.first_seq
+            verdict.last_seq = index
+            verdict.last_hash = leaf_hash(body).hex()
         if fault:
-            verdict.fault(RECORDS, number, index, Fault.EDIT, fault)
+            verdict.fault(RECORDS, number, index, *fault)
     return Verdict(tuple(v for v in found.values() if v is not whole or v.faults))
 
 
@@ -255,10 +256,17 @@ def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> None:
             whole.fault(name, 0, -1, Fault.EDIT, "is not the file that the manifest names")
 
 
+type Faulty = tuple[Fault, str] | None
+
+
 def _lines(
     path: Path, ring: Keyring, progress: Callable[[int], None] | None
-) -> Iterator[tuple[int, str, int, bytes, str]]:
-    """Each record with what is wrong with it ("" when nothing is)."""
+) -> Iterator[tuple[int, str, int, bytes, Faulty]]:
+    """Each record with what is wrong with it, and each proof whose record is not there (with an empty body).
+
+    Records and proofs stand in one order, by stream and number, so that a line taken out of one is told from a line
+    that was changed.
+    """
     roots: dict[str, tuple[int, bytes]] = {}
     for file in sorted((path / CHECKPOINTS).iterdir()):
         try:
@@ -267,26 +275,53 @@ def _lines(
             continue
         if said.stream == file.name:
             roots[file.name] = (said.size, said.root)
-    with (path / RECORDS).open("rb") as records, (path / PROOFS).open("rb") as proofs:
-        number = 0
+    with (path / RECORDS).open("rb") as records, (path / PROOFS).open("rb") as lines:
+        proofs = map(_proof, lines)
+        proof = next(proofs, None)
+        number, last = 0, ("", -1)
         for number, line in enumerate(records, start=1):
             body = line.rstrip(b"\n")
             if progress:
                 progress(len(line))
             try:
-                place = link(body)
-                proof = json.loads(next(proofs, b"{}"))
-                stream, index = str(proof["stream"]), int(proof["index"])
-                size, root = roots[stream]
-                leads = merkle.root_from_inclusion(leaf_hash(body), index, size, [unb64(h) for h in proof["path"]])
-            except KeyError:
-                yield number, "?", number, body, "has no proof under a checkpoint that is believed"
+                said_place = link(body)
+            except BadRecord as e:
+                yield number, "?", number, body or b"?", (Fault.EDIT, f"is no record: {e}")
                 continue
-            except (BadRecord, ValueError, TypeError, OverflowError, RecursionError) as e:
-                yield number, "?", number, body, f"is no record with a proof: {e}"
+            place = (said_place.chain_id, said_place.seq)
+            while proof is not None and proof[0] < place:
+                yield number, *proof[0], b"", (Fault.GAP, "the record is missing")
+                proof = next(proofs, None)
+            if proof is None or proof[0] != place:
+                fault = Fault.REORDER if place <= last else Fault.FOREIGN
+                yield number, *place, body, (fault, "has no proof in this place")
                 continue
-            fits = leads == root and (place.chain_id, place.seq) == (stream, index)
-            yield number, stream, index, body, "" if fits else "is not the record that was sealed"
-        if rest := proofs.read():
-            left = rest.count(b"\n")
-            yield number + 1, "?", 0, b"", f"records are missing: {left} proofs are left"
+            yield number, *place, body, None if _leads(body, *proof, roots) else (Fault.EDIT, NOT_SEALED)
+            proof, last = next(proofs, None), place
+        while proof is not None:
+            yield number + 1, *proof[0], b"", (Fault.GAP, "the record is missing")
+            proof = next(proofs, None)
+
+
+NOT_SEALED = "is not the record that was sealed, or no checkpoint that is believed covers it"
+
+
+def _proof(line: bytes) -> tuple[tuple[str, int], list[str]]:
+    """The place that a proof is for, and its path; what cannot be read is for no place that a record could have."""
+    try:
+        said = json.loads(line)
+        return (str(said["stream"]), int(said["index"])), [str(h) for h in said["path"]]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return ("", -1), []
+
+
+def _leads(body: bytes, place: tuple[str, int], path: list[str], roots: dict[str, tuple[int, bytes]]) -> bool:
+    """Whether a proof leads from a record to a root that was signed."""
+    stream, index = place
+    if stream not in roots:
+        return False
+    size, root = roots[stream]
+    try:
+        return merkle.root_from_inclusion(leaf_hash(body), index, size, [unb64(h) for h in path]) == root
+    except (ValueError, TypeError, OverflowError):
+        return False

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,33 @@ def test_a_record_that_was_taken_out_is_missed(settings: Settings, tmp_path: Pat
         (out / name).write_bytes(b"".join(lines[:5] + lines[6:]))
     faults = bundle.verify(out, []).faults
     assert {(f.segment, f.fault) for f in faults} == {("records.jsonl", Fault.EDIT), ("proofs.jsonl", Fault.EDIT)}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda lines: lines[:5] + lines[6:], Fault.GAP),
+        (lambda lines: lines[:-2], Fault.GAP),
+        (lambda lines: [*lines[:5], lines[5].replace(b'"epoch":1', b'"epoch":2', 1), *lines[6:]], Fault.EDIT),
+        (lambda lines: [*lines[:5], lines[6], lines[5], *lines[7:]], Fault.GAP),
+        (lambda lines: [*lines[:6], lines[5], *lines[6:]], Fault.REORDER),
+    ],
+    ids=["taken out", "cut off", "changed", "swapped", "doubled"],
+)
+def test_what_was_done_to_the_records_is_named(
+    settings: Settings, tmp_path: Path, change: Callable[[list[bytes]], list[bytes]], fault: Fault
+) -> None:
+    """One line taken out, changed, moved or doubled is named as that, at its place, and its neighbours are sound."""
+    out = tmp_path / "b"
+    export(settings, out)
+    lines = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
+    changed = change(lines)
+    assert changed != lines
+    (out / "records.jsonl").write_bytes(b"".join(changed))
+    faults = [f for f in bundle.verify(out, []).faults if f.stream != "manifest"]
+    named = [f for f in faults if f.segment == "records.jsonl" and f.seq >= 0]
+    assert named and named[0].fault is fault
+    assert len(named) <= 3
 
 
 def test_a_bundle_of_another_deployment_is_not_believed(settings: Settings, tmp_path: Path) -> None:
