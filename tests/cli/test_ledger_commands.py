@@ -122,7 +122,7 @@ def test_tail_follows(ledger: Path) -> None:
 
             def keep_writing() -> None:
                 number = 0
-                while not written.is_set() and number < 100:
+                while not written.is_set() and number < 500:  # a busy machine takes its time to begin following
                     number += 1
                     write(ledger, record(number))
                     time.sleep(0.2)
