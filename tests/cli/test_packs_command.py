@@ -59,6 +59,7 @@ def test_an_id_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.timeout(600)
 def test_a_new_pack_is_sound_and_a_spoiled_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     """What `packs new` prints passes `packs check` as it stands; with a wrong example the problem has file and line."""
     assert run("packs", "new", "acme.api-key") == 0

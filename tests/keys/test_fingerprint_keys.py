@@ -229,6 +229,7 @@ def test_the_command_says_what_it_needs(
 ) -> None:
     """An unknown kind and an empty value are mistakes; destroying asks; no key is ever printed."""
     monkeypatch.chdir(tmp_path)
+    keys.fingerprint_key(Settings())
     assert run(monkeypatch, "keys", "fingerprint", "--kind", "nonsense", stdin=b"x") == 2
     assert "none of" in capsys.readouterr().err
     assert run(monkeypatch, "keys", "fingerprint", "--kind", "secret") == 2
