@@ -63,10 +63,10 @@ def settle(appliance: Appliance, seconds: float = 90.0) -> None:
 def take(appliance: Appliance, upstream: Upstream, clients: Clients) -> Account:
     """Compare the four sources. The appliance runs and its clients have ended; it is stopped here, before its ledgers
     are read to their ends: what the stop itself writes is not in ClickHouse's account."""
+    before = {s.name: reader.acknowledged(s) or 0 for s in reader.streams(appliance.var / "ledger")}
     settle(appliance)
     rows = appliance.sql("select chain_id as c, epoch as e, seq as s, count() as n from sluice.events group by 1, 2, 3")
     held = {(r["c"], int(r["e"]), int(r["s"])): int(r["n"]) for r in rows}
-    before = {s.name: reader.acknowledged(s) or 0 for s in reader.streams(appliance.var / "ledger")}
     assert appliance.stop() == 0
     kept: Counter[tuple[str, int, int]] = Counter()
     allowed: set[str] = set()
