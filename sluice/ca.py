@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sluice import castore, certificate, metrics
+from sluice import castore, certificate, durable, metrics
 from sluice.certificate import SigningKey
 from sluice.config import Ca
 from sluice.errors import Cause, Misconfigured, Problem, Unavailable
@@ -233,7 +233,7 @@ def retire(directory: Path) -> Info:
         if not past.exists():
             raise Misconfigured(Problem(str(past), None, "there is nothing to retire: no CA before the current one"))
         past.unlink()
-        castore.flush_directory(directory)
+        durable.flush_directory(directory)
         return _info(directory)
 
 
@@ -243,7 +243,7 @@ def _activate(directory: Path) -> None:
         raise Misconfigured(Problem(str(staged), None, "nothing is staged; `sluice ca rotate` makes a successor first"))
     anchors = [castore.anchor(castore.certificates(directory / castore.CERTIFICATE))]
     anchors += [c for c in castore.optional(directory / castore.PREVIOUS) if c not in anchors]
-    castore.write(directory / castore.PREVIOUS, castore.pem(anchors), 0o644)
+    durable.write(directory / castore.PREVIOUS, castore.pem(anchors), 0o644)
     castore.promote(directory)
 
 

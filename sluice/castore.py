@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from sluice import certificate
+from sluice import certificate, durable
 from sluice.certificate import SigningKey
 from sluice.config import Ca
 from sluice.errors import Misconfigured, Problem
@@ -78,16 +78,16 @@ def make(directory: Path, settings: Ca, clock: Clock, node: str) -> None:
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write(directory / NEXT_KEY, encoded, 0o600)
-    write(directory / NEXT_CERTIFICATE, pem([made]), 0o644)
+    durable.write(directory / NEXT_KEY, encoded, 0o600)
+    durable.write(directory / NEXT_CERTIFICATE, pem([made]), 0o644)
 
 
 def promote(directory: Path) -> None:
     """`next.*` become `ca.*`: certificate first, so that a crash in between is known by the key that does not fit."""
     (directory / NEXT_CERTIFICATE).replace(directory / CERTIFICATE)
-    flush_directory(directory)
+    durable.flush_directory(directory)
     (directory / NEXT_KEY).replace(directory / KEY)
-    flush_directory(directory)
+    durable.flush_directory(directory)
 
 
 def _finish_activation(directory: Path) -> None:
@@ -98,7 +98,7 @@ def _finish_activation(directory: Path) -> None:
         return
     if _fits(certificates(directory / CERTIFICATE)[0], _private_key(directory / NEXT_KEY)):
         (directory / NEXT_KEY).replace(directory / KEY)
-        flush_directory(directory)
+        durable.flush_directory(directory)
 
 
 def load(directory: Path, clock: Clock, *, expired_ok: bool = False) -> tuple[list[x509.Certificate], SigningKey]:
@@ -188,25 +188,3 @@ def anchor(chain: list[x509.Certificate]) -> x509.Certificate:
 def pem(many: Sequence[x509.Certificate]) -> bytes:
     """PEM, one after the other."""
     return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in many)
-
-
-def write(path: Path, data: bytes, mode: int) -> None:
-    """All or nothing, on disk before the name changes."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    flush_directory(path.parent)
-
-
-def flush_directory(directory: Path) -> None:
-    """Make renames and removals in it durable."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sluice import durable
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 
@@ -87,12 +88,12 @@ def destroy(settings: Settings, key_id: str) -> None:
             raise Misconfigured(Problem(str(key.path), None, what))
         fd = os.open(key.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, secrets.token_bytes(KEY_BYTES))
+            durable.put(fd, secrets.token_bytes(KEY_BYTES))
             os.fsync(fd)
         finally:
             os.close(fd)
         key.path.unlink()
-        _flush(settings.keys_dir)
+        durable.flush_directory(settings.keys_dir)
 
 
 @contextmanager
@@ -129,25 +130,7 @@ def _existing(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _create(path: Path) -> None:
-    """Write beside, flush, rename, flush the directory: a crash must not leave half a key."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, secrets.token_bytes(KEY_BYTES))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.rename(path)
-    _flush(path.parent)
-
-
-def _flush(directory: Path) -> None:
-    parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    durable.write(path, secrets.token_bytes(KEY_BYTES))
 
 
 def _read(path: Path) -> bytes:

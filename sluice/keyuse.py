@@ -17,6 +17,7 @@ from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 
+from sluice import durable
 from sluice.identity.owners import Owners
 from sluice.model import Credential, Finding, Outcome, Ownership, Severity
 
@@ -76,7 +77,7 @@ class KnownKeys:
             news, self._news = self._news, {}
             lines = "".join(f"{key} {whose}\n" for key, whose in news.items()).encode()
             if lines and size < _LARGEST:
-                os.write(fd, lines)
+                durable.put(fd, lines)
             self._read = size
         finally:
             os.close(fd)

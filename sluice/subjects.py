@@ -15,7 +15,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import re
 import secrets
 import time
@@ -26,7 +25,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sluice import keys
+from sluice import durable, keys
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 from sluice.ledger.writer import Writer, open_stream
@@ -65,12 +64,7 @@ class Subjects:
         text = "".join(f"{pseudonym}\t{_sealed(self._cipher, pseudonym, name)}\n" for pseudonym, name in news.items())
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, text.encode())
-                os.fdatasync(fd)
-            finally:
-                os.close(fd)
+            durable.append(self._path, text.encode())
         except OSError as e:
             self._kept -= news.keys()
             log.error("names of subjects could not be kept", extra={"facts": {"why": e.strerror or ""}})

@@ -11,9 +11,7 @@ lane because a worker checks on one thread. A file may ask for more, up to `MOST
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 
+from sluice import durable
 from sluice.errors import Cause, Misconfigured, Problem, Unavailable
 from sluice.identity import tables
 from sluice.identity.names import KINDS, MAX_NAME, folded
@@ -121,16 +120,7 @@ def write_users(path: Path, users: Users) -> None:
         kept = [line for line in old if line.startswith("#")]
         text = "\n".join([*kept, *(users[name].line for name in sorted(users))]) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        durable.write(path, text.encode())
     except OSError as e:
         raise Misconfigured(Problem(str(path), None, f"cannot be written: {e.strerror}")) from e
 

@@ -10,11 +10,11 @@ sealer's checkpoints, and the sealer records in its own stream when a note appea
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from sluice import durable
 from sluice.errors import SluiceError
 from sluice.ledger import segment
 
@@ -62,18 +62,4 @@ def write(stream: Path, note: Pruned) -> None:
     before = read(stream)
     if not note.sensible or (before and note.below_seq < before.below_seq):
         raise BadNote(f"{stream / FILE}: a note below record {note.below_seq} cannot follow what is there")
-    draft = stream / f"{FILE}.new"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(msgspec.json.encode(note, order="sorted") + b"\n")
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.replace(stream / FILE)
-    parent = os.open(stream, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    durable.write(stream / FILE, msgspec.json.encode(note, order="sorted") + b"\n")

@@ -14,6 +14,7 @@ import os
 import time
 from pathlib import Path
 
+from sluice import durable
 from sluice.errors import SluiceError
 from sluice.ledger import pruned, reader, segment
 from sluice.ledger.checkpoint import Checkpoint
@@ -79,7 +80,7 @@ class Chain:
         if newest:
             latest = self._store.directory / store.LATEST
             if not latest.exists() or latest.read_text("utf-8", "replace") != newest.note:
-                store.replace(latest, newest.note.encode())
+                durable.write(latest, newest.note.encode())
         return grown, state
 
     def _catch_up(self, state: State) -> None:

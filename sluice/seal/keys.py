@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sluice import durable
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 from sluice.ledger import checkpoint
@@ -123,15 +123,7 @@ def _made(settings: Settings, name: str) -> Signer:
     path = _path(settings, signer.verifier)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{secrets.token_hex(4)}.new")
-        fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, pem)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        draft.rename(path)
-        store.sync_directory(directory)
+        durable.write(path, pem)
     except OSError as e:
         raise Misconfigured(Problem(str(directory), None, f"a sealing key cannot be made: {e.strerror}")) from e
     return signer
@@ -143,7 +135,7 @@ def _path(settings: Settings, verifier: Verifier) -> Path:
 
 def _write(settings: Settings, entries: list[Entry]) -> None:
     try:
-        store.replace(settings.seal_dir / keyring.FILE, keyring.dump(entries), 0o644)
+        durable.write(settings.seal_dir / keyring.FILE, keyring.dump(entries), 0o644)
     except OSError as e:
         what = f"the list of keys cannot be written: {e.strerror}"
         raise Misconfigured(Problem(str(settings.seal_dir), None, what)) from e

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice import config, logs, metrics
+from sluice import config, durable, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Unavailable
 from sluice.ledger import pruned, segment
@@ -299,7 +299,7 @@ class Sealer:
                 )
                 asyncio.run(self._ledger.commit(record))
                 del self._events[0]
-            store.replace(self._settings.seal_dir / ANNOUNCED, msgspec.json.encode(self._announced) + b"\n")
+            durable.write(self._settings.seal_dir / ANNOUNCED, msgspec.json.encode(self._announced) + b"\n")
         except Unavailable as e:
             self._say_trouble(str(e))
         except OSError as e:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from sluice import durable
 from sluice.ledger import merkle, segment
 
 LEAVES, HISTORY, LATEST, STATE = "leaves", "checkpoints", "checkpoint", "state.json"
@@ -161,47 +162,10 @@ class Store:
     def add(self, leaves: list[bytes], sealed: Sealed, state: State) -> None:
         """Make a checkpoint durable. When this returns it may be shown; when it raises OSError nobody knows."""
         if leaves:
-            append(self.directory / LEAVES, b"".join(leaves))
-        append(self.directory / HISTORY, msgspec.json.encode(sealed) + b"\n")
-        replace(self.directory / LATEST, sealed.note.encode())
+            durable.append(self.directory / LEAVES, b"".join(leaves))
+        durable.append(self.directory / HISTORY, msgspec.json.encode(sealed) + b"\n")
+        durable.write(self.directory / LATEST, sealed.note.encode())
         self.remember(state)
 
     def remember(self, state: State) -> None:
-        replace(self.directory / STATE, msgspec.json.encode(state) + b"\n")
-
-
-def append(path: Path, data: bytes) -> None:
-    new = not path.exists()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    if new:
-        sync_directory(path.parent)
-
-
-def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write beside, flush, rename, flush the directory: the file is always whole."""
-    draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        durable.write(self.directory / STATE, msgspec.json.encode(state) + b"\n")

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice import metrics
+from sluice import durable, metrics
 from sluice.ledger import checkpoint
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import BadNote
@@ -80,12 +80,12 @@ class Directory(Witness):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         last = store.newest(place) if (place / store.HISTORY).exists() else None
         if last is None or last.note != sealed.note:
-            store.append(place / store.HISTORY, msgspec.json.encode(sealed) + b"\n")
-        store.replace(place / store.LATEST, sealed.note.encode())
+            durable.append(place / store.HISTORY, msgspec.json.encode(sealed) + b"\n")
+        durable.write(place / store.LATEST, sealed.note.encode())
 
     def send_keys(self, keys: bytes) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store.replace(self.path / keyring.FILE, keys, 0o644)
+        durable.write(self.path / keyring.FILE, keys, 0o644)
 
     def newest(self, stream: str, ring: Keyring) -> Checkpoint | None:
         try:

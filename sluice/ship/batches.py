@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from sluice import durable
 from sluice.errors import Misconfigured, Problem
 from sluice.ledger import reader
 from sluice.ledger.reader import Entry, Position
 from sluice.ledger.segment import Damage
-from sluice.seal import store
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +142,7 @@ class Outbox:
             raise Misconfigured(Problem(str(self._file), None, what)) from e
 
     def _save(self, state: State) -> None:
-        write_durably(self._file, msgspec.json.encode(state))
+        durable.write(self._file, msgspec.json.encode(state))
         self.state, self._behind = state, False
 
 
@@ -188,8 +188,3 @@ def halves(entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
     """The two halves that are tried when a whole is refused."""
     middle = len(entries) // 2
     return entries[:middle], entries[middle:]
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file: afterwards, and after any crash, it holds either the old content or the new. Raises OSError."""
-    store.replace(path, data)

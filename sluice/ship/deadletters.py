@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice import metrics
+from sluice import durable, metrics
 from sluice.ledger.reader import Entry
 
 
@@ -48,9 +48,7 @@ class DeadLetters:
         try:
             size = os.fstat(fd).st_size
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            view = memoryview((b"\n" if torn else b"") + msgspec.json.encode(letter) + b"\n")
-            while view:  # a disk that fills takes a part first, and says so only when asked again
-                view = view[os.write(fd, view) :]
+            durable.put(fd, (b"\n" if torn else b"") + msgspec.json.encode(letter) + b"\n")
             os.fsync(fd)
         finally:
             os.close(fd)

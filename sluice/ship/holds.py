@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice.ship.batches import write_durably
+from sluice import durable
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.sqlgate import SqlError
 
@@ -37,7 +37,7 @@ def leave(directory: Path, hold: Hold) -> Path:
     inbox = directory / "holds"
     inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = inbox / f"{hold.at:020}.json"
-    write_durably(path, msgspec.json.encode(hold))
+    durable.write(path, msgspec.json.encode(hold))
     return path
 
 

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from sluice import durable
 from sluice.seal import sealer, store
 
 NTH, WHEN = int(sys.argv[1]), sys.argv[2]
@@ -32,7 +33,7 @@ def step(function: Any, *arguments: Any) -> Any:
 
 
 class Deadly:
-    """Stands in for `os` in the store."""
+    """Stands in for `os` where seals are written."""
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
@@ -46,7 +47,7 @@ class DeadlyPath(type(Path())):  # type: ignore[misc]
         return step(super().replace, target)
 
 
-store.os = Deadly()  # type: ignore[assignment]
+store.os = durable.os = Deadly()  # type: ignore[assignment]
 _with_name = Path.with_name
 Path.with_name = lambda self, name: DeadlyPath(_with_name(self, name))  # type: ignore[method-assign]
 sys.exit(sealer.main())

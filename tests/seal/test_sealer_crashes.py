@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sluice import durable
 from sluice.ledger import reader
 from sluice.ledger.merkle import Tree
 from sluice.ledger.record import leaf_hash
@@ -87,7 +88,9 @@ def test_a_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: s
     chain = rig.chain(settings)
     signer = keys.load(settings, rig.ring(settings))
     with monkeypatch.context() as patched:
-        patched.setattr(store, "os", Failing(name, nth))
+        failing = Failing(name, nth)
+        patched.setattr(store, "os", failing)
+        patched.setattr(durable, "os", failing)
         with pytest.raises(OSError, match="No space"):
             chain.seal(signer)
     rig.seal(settings)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice import durable
 from sluice.errors import Misconfigured
 from sluice.ledger import pruned, segment
 from sluice.ledger.record import decode
@@ -367,18 +368,18 @@ def test_without_an_answer_nothing_is_sent(rig: Rig, monkeypatch: pytest.MonkeyP
 def test_a_full_disk_for_the_cursor_is_an_outage(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state file cannot be written: nothing is sent, because a retry could not repeat it; later it goes on."""
     write(rig.ledger, [decision(n) for n in range(10)])
-    real = batches.write_durably
+    real = durable.write
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(batches, "write_durably", full)
+    monkeypatch.setattr(durable, "write", full)
     rig.now += 5
     rig.delivery.round(rig.store)
     rig.now += 5
     rig.delivery.round(rig.store)
     assert rig.store.attempts == []
-    monkeypatch.setattr(batches, "write_durably", real)
+    monkeypatch.setattr(durable, "write", real)
     rig.now += 60
     rig.drain()
     assert rig.store.seqs == all_seqs(rig.ledger)
@@ -453,8 +454,8 @@ def test_a_busy_stream_pays_for_one_state_file_a_batch(rig: Rig, monkeypatch: py
     """While more waits, an acknowledgement is written down with the next batch; at rest it is on disk at once."""
     write(rig.ledger, [decision(n) for n in range(48)])
     written: list[bytes] = []
-    real = batches.write_durably
-    monkeypatch.setattr(batches, "write_durably", lambda path, data: (written.append(data), real(path, data))[1])
+    real = durable.write
+    monkeypatch.setattr(durable, "write", lambda path, data: (written.append(data), real(path, data))[1])
     rig.drain()
     assert len(rig.store.attempts) == 5
     assert len(written) == 1 + 5 + 1

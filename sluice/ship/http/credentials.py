@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from sluice import durable
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
 
@@ -39,7 +39,7 @@ def password(settings: Settings) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            _create(path)
+            durable.write(path, secrets.token_urlsafe(24).encode() + b"\n")
         if path.stat().st_mode & 0o077:
             raise Misconfigured(Problem(str(path), None, "is readable by others; run `chmod 600` on it"))
         text = path.read_text("utf-8").strip()
@@ -49,19 +49,6 @@ def password(settings: Settings) -> str:
         what = f"holds fewer than {SHORTEST_PASSWORD} characters; remove it, and a new password is made"
         raise Misconfigured(Problem(str(path), None, what))
     return text
-
-
-def _create(path: Path) -> None:
-    """Write beside, flush, rename: a crash must not leave half a password."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, secrets.token_urlsafe(24).encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.rename(path)
 
 
 class Credentials:
