@@ -21,9 +21,10 @@ A request's life, file by file:
     sluice.seal         ledger -> signed checkpoints and witnesses, in a process of its own
 
 `errors.py` sorts faults by whose they are; `config` is every setting; `metrics.py` every metric; `supervisor.py`
-starts the processes; `cli` is what an operator types. `proof` checks, proves and exports what was sealed; `owndata` builds
-the site's own indexes; `suppressions`, `subjects` and `keyuse` are what a site has judged, who is behind a pseudonym, and
-which keys were seen working; `durable` writes every small file that must survive a crash. Nothing in this package imports mitmproxy: that is `addons`.
+starts the processes; `cli` is what an operator types. `proof` checks, proves and exports what was sealed; `owndata`
+builds the site's own indexes; `suppressions`, `subjects` and `keyuse` are what a site has judged, who is behind a
+pseudonym, and which keys were seen working; `durable` writes every small file that must survive a crash. Nothing in
+this package imports mitmproxy: that is `addons`.
 """
 
 __version__ = "0.1.0"
