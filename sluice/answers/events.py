@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sluice.answers.prune import Pruner, Tree
+from sluice.answers.prune import Pruner, Tree, Unreadable
 
+MOST_LINES = 64 * 1024
+"""Lines that one chunk of the wire may bring: what is compressed can hold millions of empty ones."""
 LONGEST = 16 * 1024
 """Bytes of one event, or of one line, that are held."""
 _MARK = b"data:"
@@ -18,7 +20,7 @@ _MARK = b"data:"
 class Events:
     """One stream. `whole` gets the data of an event; `piece` gets what is left of a long one. Cut anywhere."""
 
-    __slots__ = ("_data", "_line", "_long", "_piece", "_pruner", "_return", "_tree", "_whole")
+    __slots__ = ("_data", "_line", "_long", "_piece", "_pruner", "_return", "_tree", "_whole", "lines")
 
     def __init__(self, tree: Tree, whole: Callable[[bytes], None], piece: Callable[[bytes], None]) -> None:
         self._tree = tree
@@ -30,6 +32,8 @@ class Events:
         self._data: bytes | None = None
         self._pruner: Pruner | None = None
         self._return = False
+        self.lines = 0
+        """Lines since the reader set it back, which it does with each chunk of the wire."""
 
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises `Unreadable`."""
@@ -40,6 +44,9 @@ class Events:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = data.split(b"\n")
         rest = lines.pop()
+        self.lines += len(lines)
+        if self.lines > MOST_LINES:
+            raise Unreadable("too many lines at once")
         for line in lines:
             self._end(line)
         if rest:

@@ -1,7 +1,8 @@
 """Content codings of an answer undone as its chunks pass, in pieces of bounded size.
 
 Beside the traffic: the client gets the bytes as they came. So there is no bound to enforce on anyone, only one on what
-reading may cost; past it, or at the first damaged byte, `Unreadable` ends the reading.
+reading may cost, in all and for one chunk: the event loop does nothing else meanwhile. Past it, or at the first damaged
+byte, `Unreadable` ends the reading.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ PIECE = 64 * 1024
 RATIO = 200
 RATIO_FREE = 1024 * 1024
 """Largest expansion, looked at above this size: what gzip makes of a provider's JSON is below 30:1."""
+CHUNK_OUTPUT = 4 * 1024 * 1024
+"""Most output of one chunk. A socket gives 64 KiB at a time, of which honest JSON makes 2 MiB."""
+CHUNK_MEMBERS = 1_000
+"""Most gzip members or Zstandard frames that may begin in one chunk; each costs a new decoder, and may be empty."""
 _ZSTD_SLICE = 256
 """Bytes of input at a time. Its decoder cannot bound its output, and three bytes can stand for 128 KiB of it."""
 _ZSTD_WINDOW = 8 * 1024 * 1024
@@ -54,8 +59,11 @@ def _bounded(undo: Undo) -> Undo:
     def bounded(chunk: bytes) -> Iterator[bytes]:
         nonlocal taken, given
         taken += len(chunk)
+        before = given
         for piece in undo(chunk):
             given += len(piece)
+            if given - before > CHUNK_OUTPUT:
+                raise Unreadable("expands too far at once")
             if given > RATIO_FREE and given > taken * RATIO:
                 raise Unreadable("expands too far")
             yield piece
@@ -72,10 +80,14 @@ class _Zlib:
         self._fresh = True
 
     def undo(self, chunk: bytes) -> Iterator[bytes]:
+        members = 0
         while chunk:
             if self._decoder.eof:
                 if self._wbits != 31:
                     return  # bytes behind the end mark: no client reads them either
+                members += 1
+                if members > CHUNK_MEMBERS:
+                    raise Unreadable("too many members at once")
                 self._decoder = zlib.decompressobj(self._wbits)
             if self._fresh and self._wbits == 15 and chunk[0] & 0x0F != 8:
                 self._decoder = zlib.decompressobj(-15)
@@ -115,9 +127,12 @@ class _Zstd:
         return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
 
     def undo(self, chunk: bytes) -> Iterator[bytes]:
-        position = 0
+        position = frames = 0
         while position < len(chunk):
             if self._decoder.eof:
+                frames += 1
+                if frames > CHUNK_MEMBERS:
+                    raise Unreadable("too many frames at once")
                 self._decoder = self._new()
             feed = chunk[position : position + _ZSTD_SLICE]
             try:

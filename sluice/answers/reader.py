@@ -40,6 +40,8 @@ class Reader:
         """The next bytes as they came from the upstream."""
         if self._undo is None:
             return
+        if self._events is not None:
+            self._events.lines = 0
         try:
             for piece in self._undo(chunk):
                 self._take(piece)

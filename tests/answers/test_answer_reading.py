@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import brotli
 import pytest
@@ -13,11 +14,12 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sluice.answers import reader as reader_module
 from sluice.answers import reader_for
 from sluice.answers.events import LONGEST
 from sluice.answers.formats import FORMATS
 from sluice.answers.prune import Pruner, Tree, Unreadable
-from sluice.answers.reader import WHOLE
+from sluice.answers.reader import WHOLE, Reader
 from sluice.model import Answered
 from tests.answers.answer_samples import CHAT, CHAT_TOLD, RESPONSE, SAMPLES, SECRET, Sample, chat_chunk, events
 
@@ -48,6 +50,41 @@ def test_what_an_answer_says_is_read(sample: Sample) -> None:
     assert read(sample, [sample.body]) == sample.told
     for size in (1, 7, 1400) if len(sample.body) < 50_000 else (7, 1400):
         assert read(sample, pieces(sample.body, size)) == sample.told, size
+
+
+THIN = b"".join(hashlib.sha256(b"%d" % n).hexdigest()[:12].encode() + b" " * 1_500 for n in range(12_000))
+"""Text that shrinks some hundred times: less than the bound for a whole answer, and too much for one chunk."""
+UNFOLDING = {
+    "empty lines": ("gzip", gzip.compress(b"data: {}\n\n" + b"\n" * 4_000_000), "too many lines"),
+    "events of nothing": ("br", brotli.compress(b'data: {"model":1}\n\n' * 200_000), "too many lines"),
+    "blanks in a text": ("gzip", gzip.compress(b'{"x":"' + THIN), "at once"),
+    "members of nothing": ("gzip", gzip.compress(b'{"id":"x",') + gzip.compress(b"") * 3_000, "too many members"),
+    "frames of nothing": ("zstd", CODINGS["zstd"](b'{"id":"x",') + CODINGS["zstd"](b"") * 3_000, "too many frames"),
+}
+
+
+@pytest.mark.parametrize("name", UNFOLDING)
+def test_one_chunk_has_bounded_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a small chunk unfolds to ends the reading in that chunk: the event loop serves others meanwhile. The client
+    gets the bytes, and the fault is counted once."""
+    coding, wire, why = UNFOLDING[name]
+    reader = reader_for("openai", "/v1/chat/completions", 200, coding)
+    assert reader is not None
+    faults: list[str] = []
+    monkeypatch.setattr(reader_module.Reader, "_fail", _noting(faults, reader_module.Reader._fail))
+    for chunk in pieces(wire, 64 * 1024):
+        reader.feed(chunk)
+    reader.end()
+    assert len(faults) == 1
+    assert why in faults[0]
+
+
+def _noting(faults: list[str], fail: Callable[[Reader, Exception], None]) -> Callable[[Reader, Exception], None]:
+    def noting(self: Reader, error: Exception) -> None:
+        faults.append(str(error))
+        fail(self, error)
+
+    return noting
 
 
 @pytest.mark.parametrize("coding", CODINGS)
