@@ -258,6 +258,8 @@ class Appliance:
         # Evidence is in the ledger, so a store that is down keeps nobody from working, from the first second on.
         if self._shipper.state is State.READY and self._store != "open":
             found.append(f"the event store is {self._store}: events wait in the ledger")
+        if self._shipper.facts.get("sql") == "not served":
+            found.append("the SQL interface of `clickhouse.http_listen` is not served: the shipper's log says why")
         found += self._unsealed()
         others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]
         found += [f"{name} follows other rules than were checked: files changed since the start" for name in others]

@@ -160,8 +160,8 @@ class Shipper:
                 "lag_seconds": round(standing.lag_seconds, 3),
                 "rows": standing.rows,
             }
-            if self._http:
-                facts["sql"] = self._http.url
+            if self._settings.clickhouse.http_listen and not self._settings.clickhouse.dsn:
+                facts["sql"] = self._http.url if self._http and self._http.serving else "not served"
             if alive and not self._status.say("alive", **facts):
                 log.warning("the supervisor is gone; the shipper ends")
                 self.stopping.set()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +22,8 @@ from sluice import config
 from sluice.config import Settings
 from sluice.errors import Misconfigured
 from sluice.ship.http import credentials
+from sluice.ship.http.app import Engine
+from sluice.ship.http.listener import Listener
 from sluice.ship.query import ask
 from tests.ship.ship_rig import decision, settings_in, write
 
@@ -134,18 +136,35 @@ def test_a_question_over_http_does_not_hold_up_the_stop(settings: Settings, sql:
 
 
 def test_an_address_that_is_taken_keeps_nothing_from_shipping(settings: Settings) -> None:
-    """Another program has the port: the log says so, records are shipped all the same."""
+    """Another program has the port: the log and the heartbeat say so, records are shipped all the same."""
     write(settings.ledger_dir, [decision(1)])
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
         with running(settings, listen) as shipper:
             alive = shipper.wait_for(state="alive", pending=0, rows=3)
-            assert "sql" not in alive
+            assert alive["sql"] == "not served"
             assert shipper.stop() == 0
             assert shipper.process.stderr
             log = shipper.process.stderr.read().decode()
     assert listen in log
     assert "its address cannot be had" in log
+
+
+def test_an_interface_that_ends_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong inside it ends its thread and nothing else, and the listener says that it serves no more."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("made to fail")
+
+    monkeypatch.setattr("sluice.ship.http.listener._Server.serve", broken)
+    listener = Listener("127.0.0.1:0", Engine(_nothing, _nothing, "sluice"), "a password of some length")
+    listener.start()
+    assert listener.close(10)
+    assert not listener.serving
+
+
+def _nothing(*_: object) -> Any:
+    raise AssertionError("nobody asks")
 
 
 def test_off_unless_asked_for(settings: Settings) -> None:

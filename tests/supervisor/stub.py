@@ -1,9 +1,9 @@
 """A child process that speaks the status protocol and does as it is told: the file `<dir>/<name>` holds its orders.
 
-Orders, one a line: `lag S` before ready, `never` become ready, `fail CODE REASON` before ready, `end CODE S` that many
-seconds after ready, `mute S` after ready (alive, yet silent), `noise` on the status pipe, `store WORD` in heartbeats,
-`slow S` to end on SIGTERM, `deaf` to SIGTERM. What happens is appended to `<dir>/events`. A worker answers each
-connection with its slot and pid.
+Orders, one a line: `lag S` before ready, `never` become ready, `fail CODE REASON` before ready, `end CODE S` that
+many seconds after ready, `mute S` after ready (alive, yet silent), `noise` on the status pipe, `store WORD` and `sql
+WORD` in heartbeats, `slow S` to end on SIGTERM, `deaf` to SIGTERM. What happens is appended to `<dir>/events`. A
+worker answers each connection with its slot and pid.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ while "never" in orders:
 say(state="ready")
 note("ready")
 began = time.monotonic()
+told = {"sql": orders["sql"].replace("-", " ")} if "sql" in orders else {}
 server = socket.socket(fileno=options.listen_fd) if options.listen_fd is not None else None
 if "end" in orders:
     code, _, after = orders["end"].partition(" ")
@@ -85,4 +86,4 @@ while True:
     if "end" in orders and time.monotonic() - began > float(after):
         sys.exit(int(code))
     if "mute" not in orders or time.monotonic() - began < float(orders["mute"]):
-        say(state="alive", store=orders.get("store", "open"), seen=1, nested={"a": 1}, text="a\x1b[31mb")
+        say(state="alive", store=orders.get("store", "open"), seen=1, nested={"a": 1}, text="a\x1b[31mb", **told)

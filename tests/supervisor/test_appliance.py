@@ -164,6 +164,16 @@ async def test_a_store_that_is_down_keeps_nobody_from_working(rig: Callable[...,
     assert answer.json()["degraded"][0].startswith("the event store is failing")
 
 
+async def test_an_sql_interface_that_is_not_served_is_told(rig: Callable[..., Rig]) -> None:
+    """Its port was taken or it has ended: ready all the same, and `degraded` says so."""
+    r = rig()
+    r.orders("shipper", "sql not-served")
+    await r.start()
+    await r.ready()
+    await r.until(lambda: any("clickhouse.http_listen" in told for told in r.appliance._degraded()))
+    assert (await r.get("/readyz")).status_code == 200
+
+
 async def test_both_workers_serve_the_one_socket(rig: Callable[..., Rig]) -> None:
     """The socket is bound once and inherited: any worker takes a connection, and both are seen to."""
     r = rig()

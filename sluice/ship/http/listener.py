@@ -74,6 +74,11 @@ class Listener:
         self._thread.start()
         self._started.wait(10)
 
+    @property
+    def serving(self) -> bool:
+        """False once it has ended, asked to or not."""
+        return self._thread.is_alive()
+
     def close(self, seconds: float) -> bool:
         """Take no more, end what runs, wait; False when something still runs after that time. May be called again."""
         if self._loop and self._thread.is_alive():
