@@ -19,9 +19,9 @@ deployment itself put there (`sluice.cache`). The library then checks version, p
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -86,7 +86,7 @@ class Databases:
     ) -> None:
         """`marks`: what is looked for by its place, for `Hints.marks`. Raises `CompileError`."""
         chosen = list(expressions)
-        self._gates = {g.name: _compile([(g.expression, hyperscan.HS_FLAG_MULTILINE, 0)]) for g in gates.ALL}
+        self._gates = {g.name: _fixed((g.expression, hyperscan.HS_FLAG_MULTILINE, 0)) for g in gates.ALL}
         self._reach = {g.name: max((e.reach for e in chosen if e.block == g.name), default=0) for g in gates.ALL}
         blocks: dict[str, list[tuple[str, int, int]]] = {}
         for at, e in enumerate(sorted(chosen, key=lambda e: (e.block, e.ident))):
@@ -102,9 +102,9 @@ class Databases:
         if store and not self.cached:
             store.save(name, _kept(self._blocks))
         self._marks = self._blocks.pop(MARKED, None)
-        self._hints = _compile([(text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(HINTS)])
-        self._rows = [_compile([(text, 0, 0)]) for text in HINTS[:2]]
-        self._numbers = _compile([(text, 0, i) for i, (text, _, _) in enumerate(joined.NUMBERS)])
+        self._hints = _fixed(*((text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(HINTS)))
+        self._rows = [_fixed((text, 0, 0)) for text in HINTS[:2]]
+        self._numbers = _fixed(*((text, 0, i) for i, (text, _, _) in enumerate(joined.NUMBERS)))
         self._local = threading.local()
 
     @cached_property
@@ -229,7 +229,13 @@ def flags(*, caseless: bool, utf8: bool) -> int:
     )
 
 
-def _compile(block: list[tuple[str, int, int]]) -> hyperscan.Database:
+@cache
+def _fixed(*block: tuple[str, int, int]) -> hyperscan.Database:
+    """A block that does not depend on the detectors: compiled once in a process, and read-only like all of them."""
+    return _compile(block)
+
+
+def _compile(block: Sequence[tuple[str, int, int]]) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     texts, given, ids = zip(*block, strict=True)
     try:
