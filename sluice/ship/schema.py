@@ -3,8 +3,8 @@
 Rules
 1. A migration that was applied is never changed: its digest is kept in the store, and another text under the same name
    is refused. Whoever finds the store different from the files is told by `differences`.
-2. Statements are written so that they can be repeated (`IF NOT EXISTS`): a kill in the middle of one migration leaves
-   nothing that the next attempt stumbles over.
+2. Statements are written so that they can be repeated (`IF NOT EXISTS`, and `OR REPLACE` for a view): a kill in the
+   middle of one migration leaves nothing that the next attempt stumbles over.
 3. The cluster form keeps every name: `events` is the Distributed table that everybody asks and writes, `events_local`
    holds the rows of one shard. Decision and outcome lie on one shard, because both are placed by the decision's id.
 """
@@ -44,7 +44,7 @@ SHARDING = {
 
 LOCAL = "_local"
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+)\s")
-_VIEW = re.compile(r"CREATE (?P<kind>MATERIALIZED )?VIEW IF NOT EXISTS (?P<name>\w+)")
+_VIEW = re.compile(r"CREATE (?:(?P<kind>MATERIALIZED )?VIEW IF NOT EXISTS|OR REPLACE VIEW) (?P<name>\w+)")
 _ALTER = re.compile(r"ALTER TABLE (?P<name>\w+)\s")
 _ENGINE = re.compile(r"^ENGINE = (?P<engine>\w*MergeTree)\b", re.MULTILINE)
 _WINDOW = re.compile(r"\bnon_replicated_deduplication_window\b")

@@ -98,6 +98,22 @@ def test_a_hold_keeps_what_it_covers_until_it_is_released(filled: Embedded, tmp_
     assert these(0)[0] not in ids(filled)
 
 
+@pytest.mark.parametrize("second", ["a subject", "a time"])
+def test_a_hold_placed_again_is_never_narrowed(filled: Embedded, tmp_path: Path, second: str) -> None:
+    """Two placings of one name hold what either covers, until its release ends both; a placing after that counts."""
+    narrow = {"a subject": {"subject_id": "b2"}, "a time": {"ts_from": at(2027, 1), "ts_until": at(2027, 2)}}[second]
+    holds.leave(tmp_path, Hold(1, "case-7", "place", "ann", "subpoena"))
+    holds.leave(tmp_path, Hold(2, "case-7", "place", "bob", "again", **narrow))  # type: ignore[arg-type]
+    retention.expire(filled, tmp_path, NOW)
+    assert these(0)[0] in ids(filled)
+    assert len(holds.conditions(filled)) == 2
+    holds.leave(tmp_path, Hold(3, "case-7", "release", "ann", "closed"))
+    holds.leave(tmp_path, Hold(4, "case-7", "place", "bob", "again", **narrow))  # type: ignore[arg-type]
+    retention.expire(filled, tmp_path, NOW)
+    assert len(holds.conditions(filled)) == 1
+    assert these(0)[0] not in ids(filled)
+
+
 def test_a_hold_on_somebody_else_keeps_nothing(filled: Embedded, tmp_path: Path) -> None:
     """A hold is no reason to keep what it does not cover; roll-ups, which name nobody's rows, wait for it."""
     name = "o'brien\\"
