@@ -12,7 +12,7 @@ The way a text takes, file by file:
     engine      detectors compiled; one look at everything says where `re` has to
     novelty     parts that this worker has read before: their findings are used again, marked `history`
     scanning    one scan on its way: each hit confirmed by `re`, keywords and validators, under a budget
-    validators  named, pure judgements: checksums, structure, what looks like a password
+    validators  the names of pure judgements: `identifier_checks`, `secret_checks`, `national*`, `personal`, `people`
     resolve     findings that overlap -> the most specific one
     evidence    value -> keyed fingerprint and mask; from here on there is no plaintext
     credentials the key that a request authenticates with -> its kind, hint and fingerprint

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from string import ascii_letters, digits
 from typing import Protocol
 
-from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators
+from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators, verdicts
 from sluice.detect.evidence import Fingerprinter, seal
 from sluice.detect.layers import Allowance, Hints, Layer, Text
 from sluice.detect.own.hit import Exhausted, Spending
@@ -82,7 +82,7 @@ class Compiled:
 
     detector: Detector
     shape: shapes.Shape
-    validators: tuple[validators.Validator, ...]
+    validators: tuple[verdicts.Validator, ...]
     keywords: frozenset[str]
     longest: int
     screened: bool
@@ -427,7 +427,7 @@ class Scanning:
         example = c.screened and passwords.placeholder(value)
         if not example and c.validators:
             self._spend(c.weight + len(value) // 8)
-            candidate = validators.Candidate(value, text.text, start, end)
+            candidate = verdicts.Candidate(value, text.text, start, end)
             for validator in c.validators:
                 verdict = validator(candidate)
                 if not verdict.passed:
@@ -438,11 +438,11 @@ class Scanning:
                 if verdict.grow:
                     start -= verdict.grow
                     value = text.text[start:end]
-                    candidate = validators.Candidate(value, text.text, start, end)
+                    candidate = verdicts.Candidate(value, text.text, start, end)
                 if verdict.keep is not None and verdict.keep < len(value):
                     end = start + verdict.keep
                     value = value[: verdict.keep]
-                    candidate = validators.Candidate(value, text.text, start, end)
+                    candidate = verdicts.Candidate(value, text.text, start, end)
         if c.allow is not None and c.allows(value):
             return end
         first, last = text.original(start, end)

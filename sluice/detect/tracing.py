@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, override
 
-from sluice.detect import judgement, passwords, validators
+from sluice.detect import judgement, passwords, verdicts
 from sluice.detect.layers import Hints, Layer, Text
 from sluice.detect.resolve import Sighting, most_specific
 from sluice.detect.scanning import Compiled, Scanning
@@ -154,7 +154,7 @@ def _failed(c: Compiled, text: Text, start: int, end: int) -> tuple[list[str], s
     """The validators that pass, and what stopped the candidate."""
     passed: list[str] = []
     value = text.text[start:end]
-    candidate = validators.Candidate(value, text.text, start, end)
+    candidate = verdicts.Candidate(value, text.text, start, end)
     for name, validator in zip(c.detector.validators, c.validators, strict=True):
         verdict = validator(candidate)
         if not verdict.passed:
@@ -162,7 +162,7 @@ def _failed(c: Compiled, text: Text, start: int, end: int) -> tuple[list[str], s
         passed.append(name)
         if verdict.keep is not None and verdict.keep < len(value):
             value, end = value[: verdict.keep], start + verdict.keep
-            candidate = validators.Candidate(value, text.text, start, end)
+            candidate = verdicts.Candidate(value, text.text, start, end)
     return passed, "enough of its kind was seen"
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.detect import validators
+from sluice.detect import passwords
 from sluice.detect.engine import Engine, oracle, scan_text
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.examples import expand
@@ -374,7 +374,7 @@ def test_failure_carries_no_text(engine: Engine, monkeypatch: pytest.MonkeyPatch
     def fail(_: object) -> bool:
         raise ValueError(canary)
 
-    monkeypatch.setattr(validators.passwords, "placeholder", fail)
+    monkeypatch.setattr(passwords, "placeholder", fail)
     with pytest.raises(Unavailable) as caught:
         scan_text(engine, f"{canary} {KEY}")
     error = caught.value

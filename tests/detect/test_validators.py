@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sluice.detect import national, validators
 from sluice.detect.examples import expand
-from sluice.detect.validators import Candidate, Verdict
+from sluice.detect.verdicts import Candidate, Verdict
 
 
 def judge(name: str, value: str, before: str = "", after: str = "") -> Verdict:

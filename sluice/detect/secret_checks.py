@@ -1,0 +1,269 @@
+"""Checks of keys, passwords and wallets: structure, checksums, and what only looks like one.
+
+Pure functions of a candidate: no clock, and nothing raises on any text. `CHECKS` is what packs may name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+
+from sluice.detect import passwords, secrets
+from sluice.detect.examples import checksum62
+from sluice.detect.verdicts import EXAMPLE, FAIL, PASS, Candidate, Validator, Verdict
+
+
+def _github_crc32(c: Candidate) -> Verdict:
+    """GitHub's and npm's tokens: the last six characters are a CRC-32, in base 62, of the thirty before."""
+    body = c.value.rpartition("_")[2]
+    return PASS if len(body) == 36 and checksum62(body[:30]) == body[30:] else FAIL
+
+
+def _jwt(c: Candidate) -> Verdict:
+    """RFC 7519: header and payload are JSON objects, and the header names an algorithm."""
+    head, payload = (_json64(p) for p in f"{c.value}..".split(".")[:2])
+    return PASS if isinstance(head, dict) and "alg" in head and isinstance(payload, dict) else FAIL
+
+
+def _json64(text: str) -> object:
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _pem(c: Candidate) -> Verdict:
+    """RFC 7468: between the lines stands base64 of at least a short key, not an ellipsis."""
+    body = re.sub(r"-----[^-]*-----", "", c.value)
+    body = re.sub(r"\\[nrt]|\s", "", re.sub(r"[A-Za-z-]+: [^\n\\]*", "", body)).rstrip("=")
+    if passwords.placeholder(body):
+        return EXAMPLE
+    return PASS if len(body) >= 40 and re.fullmatch(r"[A-Za-z0-9+/\\\"',=]+", body) and len(set(body)) > 8 else FAIL
+
+
+def entropy(minimum: str) -> Validator:
+    floor = float(minimum)
+    return lambda c: PASS if passwords.entropy(c.value) >= floor else FAIL
+
+
+def _not_placeholder(c: Candidate) -> Verdict:
+    return EXAMPLE if passwords.placeholder(c.value) else PASS
+
+
+_PREFIX = re.compile(r"(?:[A-Za-z]{1,10}\d{0,2}[-_.])+")
+
+
+def _keylike(c: Candidate) -> Verdict:
+    """A key of random characters: letters and digits mixed, no words. For formats known by their prefix alone."""
+    prefix = _PREFIX.match(c.value)
+    body = c.value[prefix.end() :] if prefix else c.value
+    mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
+    if (mixed or passwords.scrambled(body)) and len(set(body)) >= 6 and not passwords.wordlike(body):
+        return PASS
+    whole = re.split(r"[-_.]", c.value, maxsplit=1)[-1]  # one random key in thirty of 20 characters has no digit
+    odd = len(whole) >= 16 and passwords.kinds(whole) >= 2 and passwords.unheard(whole)
+    return PASS if odd and len(set(whole)) >= 10 and not passwords.wordlike(whole) else FAIL
+
+
+def _called(c: Candidate) -> bool:
+    """True when the value goes on as a call or a subscript: it is code, not a value."""
+    return c.text[c.end : c.end + 1] in {"(", "["}
+
+
+def _password(c: Candidate) -> Verdict:
+    if passwords.reference(c.value) or _called(c):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.password(c.value) else FAIL
+
+
+def _token(c: Candidate) -> Verdict:
+    if passwords.reference(c.value) or _called(c):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.token(c.value) else FAIL
+
+
+def _url_password(c: Candidate) -> Verdict:
+    """The password inside `scheme://user:password@host`: a reference is none, a placeholder is an example.
+
+    `postgres:postgres`, a password that is the user's name, is the default of a container image: an example too.
+    """
+    user, secret = "", c.value
+    if "://" in c.value:
+        user, _, secret = c.value.partition("://")[2].rpartition("@")[0].partition(":")
+    words = re.sub(r"%20|\+", "", secret)
+    if words != secret and words.isalpha() and words.islower():
+        return EXAMPLE  # `a%20secret`: how documentation shows that a password is quoted
+    if not secret or secret[0] in "$<{[(*" or "{" in secret or "$" in secret[:2] or re.fullmatch(r"%\w+%?", secret):
+        return FAIL
+    lowered = secret.lower()
+    if lowered == user.lower() or lowered in {
+        "password",
+        "pass",
+        "passwd",
+        "pwd",
+        "secret",
+        "user",
+        "pw",
+        "xxx",
+        "***",
+    }:
+        return EXAMPLE
+    if secret.isalpha() and secret.islower() and _SAMPLE_HOST.search(c.value):
+        return EXAMPLE
+    return EXAMPLE if passwords.placeholder(secret) else PASS
+
+
+_SAMPLE_HOST = re.compile(
+    r"@(?:[\w.-]*\.)?(?:example(?:\.[a-z]{2,4})?|host(?:name)?|server|proxyhost|domain(?:\.com)?)(?:[:/?]|$)"
+)
+"""RFC 2606 and what documentation writes: a word before such a host is no password."""
+
+
+def _connection_password(c: Candidate) -> Verdict:
+    """The password inside `...;Password=...` or `...&password=...`, judged as `url_password` does."""
+    _, _, secret = c.value.rpartition("=")
+    return _url_password(Candidate(secret, c.text, c.end - len(secret), c.end))
+
+
+def _oracle_login(c: Candidate) -> Verdict:
+    """The password inside `user/password@host`: a placeholder, or the user's name, is none."""
+    user, _, secret = c.value.rpartition("@")[0].rpartition("/")
+    named = re.split(r"[:\s\"']", user)[-1].lower() == secret.lower()
+    return FAIL if named or passwords.placeholder(secret) or passwords.reference(secret) else PASS
+
+
+def _user_password(c: Candidate) -> Verdict:
+    """The password behind the colon of `user:password`, either of them in quotes of its own."""
+    secret = c.value.partition(":")[2].strip("\"'")
+    return _password(Candidate(secret, c.text, c.end - len(secret), c.end))
+
+
+def _basic_auth(c: Candidate) -> Verdict:
+    """RFC 7617: base64 of `user:password`, printable."""
+    try:
+        decoded = base64.b64decode(c.value + "=" * (-len(c.value) % 4), validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        return FAIL
+    user, colon, secret = decoded.partition(":")
+    if not colon or not secret or not decoded.isprintable() or not user or user.startswith("{"):
+        return FAIL  # the last: base64 of JSON, the head of a token
+    published = decoded == "Aladdin:open sesame"  # RFC 7617's own
+    return EXAMPLE if published or passwords.placeholder(decoded) or secret.lower() in {"password", "pass"} else PASS
+
+
+def _aws_secret(c: Candidate) -> Verdict:
+    """Forty characters of base64 with upper, lower and digits: not a hexadecimal digest, not a path."""
+    v = c.value
+    mixed = any(x.islower() for x in v) and any(x.isupper() for x in v) and any(x.isdigit() for x in v)
+    if passwords.placeholder(v):
+        return EXAMPLE
+    return PASS if mixed and v.count("/") <= 6 and passwords.entropy(v) >= 3.8 and not passwords.wordlike(v) else FAIL
+
+
+def _aws_key_id(c: Candidate) -> Verdict:
+    """An access key id is base32 behind its prefix: the account lies in it. A run of the alphabet is a sample."""
+    body = c.value[4:]
+    if passwords.placeholder(c.value) or len(set(body)) < 5 or body in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEF":
+        return EXAMPLE
+    return PASS
+
+
+def _issued(c: Candidate) -> Verdict:
+    """A key of a form that other things have too: random, and announced as a credential by the words before it."""
+    return PASS if secrets.issued(c.value, c.before(64)) else FAIL
+
+
+def _not_otherwise(c: Candidate) -> Verdict:
+    """Fails what the text itself calls a commit, a checksum or an identifier."""
+    return FAIL if secrets.otherwise(c.before(64)) else PASS
+
+
+def _strong_password(c: Candidate) -> Verdict:
+    """A password that no sentence would hold by chance: letters, digits and signs, or both cases and digits."""
+    if passwords.reference(c.value) or _called(c):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.strong(c.value) else FAIL
+
+
+def _signed_secret(c: Candidate) -> Verdict:
+    if passwords.reference(c.value):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    return PASS if passwords.signed(c.value) else FAIL
+
+
+def _seed_phrase(c: Candidate) -> Verdict:
+    """BIP-39 words whose checksum holds; the published vectors (one byte repeated) are examples."""
+    seed = secrets.seed_phrase(c.value)
+    return Verdict(True, example=seed.published, keep=seed.end) if seed and seed.checked else FAIL
+
+
+def _seed_words(c: Candidate) -> Verdict:
+    """Twelve or more BIP-39 words in a row whose checksum does not hold: mistyped, or of another scheme."""
+    seed = secrets.seed_phrase(c.value)
+    return Verdict(True, keep=seed.end) if seed and not seed.checked else FAIL
+
+
+_WIF_VERSIONS = frozenset({0x80, 0xEF, 0xB0, 0x9E, 0xCC})
+"""Bitcoin, its test network, Litecoin, Dogecoin, Dash."""
+
+
+def _wif(c: Candidate) -> Verdict:
+    payload = secrets.base58check(c.value)
+    return PASS if payload and payload[0] in _WIF_VERSIONS and len(payload) in {33, 34} else FAIL
+
+
+def _extended_key(c: Candidate) -> Verdict:
+    """BIP-32: 78 bytes under Base58Check."""
+    payload = secrets.base58check(c.value)
+    return PASS if payload and len(payload) == 78 else FAIL
+
+
+def _ripple_seed(c: Candidate) -> Verdict:
+    payload = secrets.base58check(c.value, secrets.RIPPLE58)
+    return PASS if payload and len(payload) in {17, 19} else FAIL
+
+
+def _stellar_seed(c: Candidate) -> Verdict:
+    try:
+        return PASS if secrets.strkey(base64.b32decode(c.value)) else FAIL
+    except ValueError:
+        return FAIL
+
+
+CHECKS: dict[str, Validator] = {
+    "github_crc32": _github_crc32,
+    "jwt": _jwt,
+    "pem": _pem,
+    "not_placeholder": _not_placeholder,
+    "keylike": _keylike,
+    "password": _password,
+    "token": _token,
+    "url_password": _url_password,
+    "basic_auth": _basic_auth,
+    "aws_secret": _aws_secret,
+    "connection_password": _connection_password,
+    "aws_key_id": _aws_key_id,
+    "issued": _issued,
+    "oracle_login": _oracle_login,
+    "not_otherwise": _not_otherwise,
+    "strong_password": _strong_password,
+    "signed_secret": _signed_secret,
+    "seed_phrase": _seed_phrase,
+    "seed_words": _seed_words,
+    "wif": _wif,
+    "extended_key": _extended_key,
+    "ripple_seed": _ripple_seed,
+    "stellar_seed": _stellar_seed,
+    "user_password": _user_password,
+}
+"""What packs may name."""

@@ -1,0 +1,42 @@
+"""What a validator is given and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """**P** A value that a pattern matched, with the text around it."""
+
+    value: str = field(repr=False)
+    text: str = field(repr=False)
+    start: int
+    end: int
+
+    def before(self, count: int) -> str:
+        return self.text[max(self.start - count, 0) : self.start]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`passed`: it is what the detector says. `example`: it is a documented sample or a placeholder of it.
+
+    `keep`: only this many characters of the value belong to it (an IBAN with the next word behind it).
+    `grow`: so many characters before it belong to it as well (the name of a street before `straße 5`).
+    """
+
+    passed: bool
+    example: bool = False
+    keep: int | None = None
+    grow: int = 0
+
+
+PASS = Verdict(True)
+
+FAIL = Verdict(False)
+
+EXAMPLE = Verdict(True, example=True)
+
+type Validator = Callable[[Candidate], Verdict]
