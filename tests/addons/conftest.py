@@ -61,9 +61,13 @@ def make_proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Callable[..., Pro
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
+def _quiet() -> Iterator[None]:
     """Logged errors are expected here; what they may say is tested in test_silence.py."""
-    logging.getLogger("sluice").setLevel(os.environ.get("SLUICE_TEST_LOG", "CRITICAL"))
+    ours = logging.getLogger("sluice")
+    kept = ours.level
+    ours.setLevel(os.environ.get("SLUICE_TEST_LOG", "CRITICAL"))
+    yield
+    ours.setLevel(kept)
 
 
 @pytest.fixture

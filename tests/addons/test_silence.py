@@ -36,7 +36,9 @@ def log() -> Iterator[io.StringIO]:
     ours.setLevel(logging.DEBUG)
     yield stream
     logging.captureWarnings(False)
-    root.handlers[:], root.level, ours.level, logging.raiseExceptions = kept
+    root.handlers[:], logging.raiseExceptions = kept[0], kept[3]
+    root.setLevel(kept[1])  # the attribute alone would leave what each logger remembers of it
+    ours.setLevel(kept[2])
     sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
 
 
