@@ -37,6 +37,7 @@ _COMMANDS = {
     "explain": "sluice.cli.explain",
     "tail": "sluice.cli.tail",
     "sql": "sluice.cli.sql",
+    "report": "sluice.cli.report",
     "schema": "sluice.cli.schema",
     "ship": "sluice.cli.ship",
     "hold": "sluice.cli.hold",

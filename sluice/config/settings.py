@@ -319,6 +319,13 @@ def schema_dir() -> Path:
     return here if here.is_dir() else root / "clickhouse"
 
 
+def posture_dir() -> Path:
+    """The shipped reports, findings and clauses."""
+    root = project_root()
+    here = root / "deploy" / "posture"
+    return here if here.is_dir() else root / "posture"
+
+
 def endpoint(text: str) -> tuple[str, int]:
     """`host:port`, `[::1]:port` -> (host, port). Raises ValueError."""
     host, _, port = text.rpartition(":")

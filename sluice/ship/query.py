@@ -15,11 +15,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sluice.config import Settings
 from sluice.ship.sqlgate import SqlError
+
+if TYPE_CHECKING:
+    from sluice.ship.clickhouse import Store
 
 SOCKET = "shipper.sock"
 LONGEST_QUESTION = 256 * 1024
@@ -85,20 +89,43 @@ def _receive(connection: socket.socket) -> Iterator[bytes]:
 
 def _open_and_ask(settings: Settings, sql: str, fmt: str) -> bytes:
     """Open the store for this one question."""
+    store = _opened(settings)
+    try:
+        return store.select(sql, fmt)
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store | None]:
+    """The store, opened here for as long as it is used; None where the running appliance owns it and is to be asked.
+    Raises `SqlError` as `ask` does."""
+    if not settings.clickhouse.dsn:
+        try:
+            connect(settings.run_dir).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass
+        else:
+            yield None
+            return
+    store = _opened(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _opened(settings: Settings) -> Store:
     if not settings.clickhouse.dsn and not (settings.clickhouse_dir / "store").exists():
         what = f"there are no events below {settings.clickhouse_dir} yet; start the appliance with `sluice-proxy`"
         raise SqlError(NOT_OPEN, what)
     from sluice.ship.clickhouse import StoreError, open_store  # late: the engine takes a second to load
 
     try:
-        store = open_store(settings)
+        return open_store(settings)
     except StoreError as e:
         hint = "" if settings.clickhouse.dsn else "; if the appliance is just starting or stopping, try again"
         raise SqlError(e.code or NOT_OPEN, f"{e}{hint}") from e
-    try:
-        return store.select(sql, fmt)
-    finally:
-        store.close()
 
 
 def connect(run_dir: Path) -> socket.socket:
