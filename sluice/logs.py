@@ -1,5 +1,7 @@
 """Structured logging for every process of the appliance: JSON on stderr, one object a line, never any content.
 
+In a terminal the same is a line for a person: time, level, component, sentence, facts.
+
 Rules
 1. A logger below `sluice.` says a fixed sentence and scalar facts: `log.warning("late", extra={"facts": {...}})`.
    Arguments are never formatted into the sentence.
@@ -111,6 +113,7 @@ class _Lines(logging.Handler):
         super().__init__()
         self._component = component
         self._stream = stream
+        self._people = stream.isatty()
         self._foreign: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -119,7 +122,9 @@ class _Lines(logging.Handler):
             if record.levelno >= logging.ERROR:
                 self._count()
             if line is not None:
-                self._stream.write(json.dumps(self._head(record) | line, ensure_ascii=True, default=_kind) + "\n")
+                whole = self._head(record) | line
+                told = _for_people(whole) if self._people else json.dumps(whole, ensure_ascii=True, default=_kind)
+                self._stream.write(told + "\n")
                 self._stream.flush()
         except Exception:  # noqa: BLE001 - a log line must never end a request, nor fall back to printing its content
             self.handleError(record)
@@ -169,6 +174,17 @@ class _Lines(logging.Handler):
         # has to name that directory before.
         if "sluice.metrics" in sys.modules:
             sys.modules["sluice.metrics"].LOGGED_ERRORS.labels(component=self._component.partition("-")[0]).inc()
+
+
+def _for_people(line: dict[str, Any]) -> str:
+    """The same facts in the order that somebody reads them in."""
+    at = datetime.fromisoformat(line["time"]).astimezone()
+    told = dict(line.get("facts") or {})
+    told |= {key: line[key] for key in ("exception", "error") if key in line}
+    facts = ", ".join(f"{key} {value}" for key, value in told.items())
+    frames = "".join(f"\n    {frame}" for frame in line.get("frames", ()))
+    head = f"{at:%H:%M:%S} {line['level'].lower()} {line['component']}: {line['message']}"
+    return head + (f" ({facts})" if facts else "") + frames
 
 
 def _is_ours(name: str) -> bool:

@@ -25,8 +25,11 @@ from sluice.metrics import know_providers
 from sluice.model import Rulebook
 
 
-def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> Rulebook:
-    """The rulebook that `settings` describe. Raises `Misconfigured` with every problem of every file."""
+def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, store: Cache | None = None) -> Rulebook:
+    """The rulebook that `settings` describe; compiled detectors come from `store`, or the deployment's own.
+
+    Raises `Misconfigured` with every problem of every file.
+    """
     problems: list[Problem] = []
     signatures = config.signatures_dir()
     today = dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC).date()
@@ -68,7 +71,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns) -> 
         )
     if problems or table is None or detectors is None or rules is None or key is None:
         raise Misconfigured(problems)
-    store = Cache(settings.cache_dir, key[0])
+    store = store or Cache(settings.cache_dir, key[0])
     engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)), own=own_data)
     know_providers(table.providers)
     parts = [table.digest, engine.digest, rules.digest, *([judged.digest] if judged else [])]

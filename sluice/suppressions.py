@@ -89,6 +89,11 @@ class Suppressions:
         self.digest = digest
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What the file says, in its order."""
+        return tuple(rule.entry for rule in self._rules)
+
+    @property
     def ends(self) -> frozenset[int]:
         """When something counts again: nanoseconds since the epoch."""
         return frozenset(rule.ends for rule in self._rules)

@@ -26,15 +26,20 @@ FOUND, USAGE, NOT_RUNNING, OUR_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
 # In the order of `--help`: before traffic, while it runs, afterwards.
 _COMMANDS = {
     "check": "sluice.cli.check",
+    "doctor": "sluice.cli.doctor",
     "ca": "sluice.cli.ca",
     "users": "sluice.cli.users",
     "keys": "sluice.cli.keys",
     "packs": "sluice.cli.packs",
+    "suppressions": "sluice.cli.suppressions",
     "edm": "sluice.cli.edm",
     "docs": "sluice.cli.docs",
     "known-secrets": "sluice.cli.known_secrets",
     "scan": "sluice.cli.scan",
     "explain": "sluice.cli.explain",
+    "replay": "sluice.cli.replay",
+    "policy": "sluice.cli.policy",
+    "top": "sluice.cli.top",
     "tail": "sluice.cli.tail",
     "sql": "sluice.cli.sql",
     "report": "sluice.cli.report",
@@ -46,6 +51,8 @@ _COMMANDS = {
     "prove": "sluice.cli.prove",
     "evidence": "sluice.cli.evidence",
     "seal": "sluice.cli.seal",
+    "completion": "sluice.cli.completion",
+    "manual": "sluice.cli.manual",
     "version": "sluice.cli.version",
 }
 

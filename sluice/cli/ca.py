@@ -40,7 +40,7 @@ def _init(settings: Settings, as_json: bool) -> None:
     _show(made, as_json=as_json)
 
 
-@command.command("show")
+@command.command("show", short_help="Print the CA in force, its successor, the ones before.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _current(settings: Settings, as_json: bool) -> None:

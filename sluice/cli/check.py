@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from sluice.cli.terminal import complain, load_settings, note, print_json
+from sluice.cli.terminal import complain, load_settings, note, print_json, waiting
 from sluice.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def command(file: Path | None, as_json: bool) -> int:
         warned += warnings(settings, str(file or "settings"))
         problems += startup.unfit_settings(settings, config.locate(file))
         problems += startup.unfit_directories(settings)
-        book = load_rulebook(settings)
+        with waiting("checking rules and detectors ..."):
+            book = load_rulebook(settings)
         warned += book.policy.warnings if isinstance(book.policy, PolicySet) else ()
         warned += tunnelled(settings)
         warned += book.suppressions.expired(time.time_ns()) if isinstance(book.suppressions, Suppressions) else ()
@@ -71,12 +72,13 @@ def load_rulebook(settings: Settings) -> Rulebook:
     import msgspec
 
     from sluice import rulebook
+    from sluice.cli.compiled import of_user
 
     if settings.keys_dir.is_dir():
         return rulebook.load(settings)
     with tempfile.TemporaryDirectory(prefix="sluice-check-") as elsewhere:
         aside = msgspec.structs.replace(settings, paths=msgspec.structs.replace(settings.paths, var=Path(elsewhere)))
-        return rulebook.load(aside)
+        return rulebook.load(aside, store=of_user())
 
 
 def warnings(settings: Settings, file: str) -> Iterator[Problem]:

@@ -61,13 +61,13 @@ class _Stores:
     """Reads the deployment's cache, then the user's; writes the user's alone: `var` belongs to the appliance."""
 
     def __init__(self, settings: Settings) -> None:
-        self._caches = [cache for cache in (_of_deployment(settings), _of_user()) if cache is not None]
+        self._caches = [cache for cache in (_of_deployment(settings), of_user()) if cache is not None]
 
     def load(self, name: str) -> bytes | None:
         return next((kept for cache in self._caches if (kept := cache.load(name)) is not None), None)
 
     def save(self, name: str, content: bytes) -> None:
-        if own := _of_user():
+        if own := of_user():
             own.save(name, content)
 
 
@@ -84,7 +84,7 @@ def _of_deployment(settings: Settings) -> Cache | None:
         return None  # the key is another account's: whoever scans may not read it, and need not
 
 
-def _of_user() -> Cache | None:
+def of_user() -> Cache | None:
     """The user's own cache; None where there is no place for one: then the detectors are compiled each time."""
     from sluice.cache import Cache
 

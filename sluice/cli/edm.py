@@ -21,7 +21,7 @@ def command() -> None:
     """Rows of a table (customers, patients, accounts) that must not leave, as an index without plaintext."""
 
 
-@command.command("build")
+@command.command("build", short_help="Index the rows of a table by keyed hashes.")
 @config_option
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--columns", required=True, metavar="A,B:TYPE", help="Columns to match, by their names in the heading.")
@@ -66,6 +66,8 @@ def _build(
         encoding,
     )
     key_id, secret = list(keys_of(settings).items())[-1]
+    if not out.parent.is_dir():
+        note(f"made the directory {out.parent}")
     try:
         total = table.stat().st_size
     except OSError as e:
@@ -97,7 +99,7 @@ def _build(
     return 0
 
 
-@command.command("check")
+@command.command("check", short_help="Make sure that an index can be loaded.")
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
 def _check(settings: Settings, file: Path) -> int:
@@ -107,7 +109,7 @@ def _check(settings: Settings, file: Path) -> int:
     return 0
 
 
-@command.command("stats")
+@command.command("stats", short_help="Say what an index holds.")
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

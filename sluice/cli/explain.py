@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sluice.cli.terminal import ACTION_STYLE, SEVERITY_STYLE, config_option, console, print_json, table, text
+from sluice.cli.terminal import ACTION_STYLE, SEVERITY_STYLE, config_option, console, print_json, table, text, waiting
 from sluice.errors import Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -49,10 +49,12 @@ def command(
     asked = _read(request)
     if client is not None:
         asked["client"] = client
+    with waiting("loading rules and detectors ..."):
+        book = load_rulebook(settings)
     seen = explain(
         asked,
         settings,
-        load_rulebook(settings),
+        book,
         show_text=show_text,
         file=str(request),
         at=time.time_ns(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, note, table
+from sluice.cli.terminal import complain, config_option, note, print_json, table
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -28,7 +28,7 @@ def command() -> None:
     in force cannot be placed again."""
 
 
-@command.command("place")
+@command.command("place", short_help="Keep rows although their time is over.")
 @config_option
 @click.argument("name")
 @click.option("--reason", required=True, help="Matter, case or order.")
@@ -75,7 +75,8 @@ def release(settings: Settings, name: str, reason: str) -> int:
 
 @command.command("list")
 @config_option
-def show(settings: Settings) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show(settings: Settings, *, as_json: bool) -> int:
     """The holds in force, and those that wait for the shipper."""
     from sluice.cli import NOT_RUNNING
     from sluice.ship import holds, query
@@ -89,9 +90,15 @@ def show(settings: Settings) -> int:
     except SqlError as e:
         if e.code == query.NOT_OPEN and not settings.clickhouse_dir.exists() and not settings.clickhouse.dsn:
             note("no holds are in force: there are no events yet")
+            if as_json:
+                print_json([])
             return 0
         complain(str(e))
         return NOT_RUNNING
+    if as_json:
+        names = ("name", "placed", "by", "reason", "subject", "rows_from", "rows_before")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return 0
     if not rows:
         note("no holds are in force")
         return 0

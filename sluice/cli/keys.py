@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,10 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> int:
 
     classes = packs.load_vocabulary(signatures_dir() / "vocabulary.toml").classes
     if kind not in COLUMNS and kind not in classes:
-        raise click.BadParameter(f"`{kind}` is none of {', '.join((*COLUMNS, *classes))}", param_hint="--kind")
+        close = difflib.get_close_matches(kind, (*COLUMNS, *classes), n=3)
+        meant = f"; did you mean {' or '.join(f'`{c}`' for c in close)}?" if close else ""
+        what = f"`{kind}` is neither {', '.join(COLUMNS)} nor a data class of vocabulary.toml{meant}"
+        raise click.BadParameter(what, param_hint="--kind")
     if not _made(settings):
         return NONE
     value: str | bytes = _value(raw=kind == "body")

@@ -19,7 +19,7 @@ def command() -> None:
     """Secrets in use, from an environment file or a vault's export, as keyed hashes."""
 
 
-@command.command("build")
+@command.command("build", short_help="Index the values of an environment file or vault.")
 @config_option
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
@@ -48,7 +48,7 @@ def _build(settings: Settings, source: Path, kind: str, out: Path, as_json: bool
     return 0
 
 
-@command.command("check")
+@command.command("check", short_help="Make sure that an index can be loaded.")
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

@@ -34,7 +34,7 @@ def command() -> None:
     """Detector packs: what is looked for, declared as data with examples that prove it."""
 
 
-@command.command("check")
+@command.command("check", short_help="Prove the shipped packs, the site's, and those in PATHS.")
 @config_option
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -128,7 +128,7 @@ def _show(settings: Settings, detector_id: str, as_json: bool) -> int:
     return SOUND
 
 
-@command.command("stats")
+@command.command("stats", short_help="Count the detectors by family, class and severity.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _stats(settings: Settings, as_json: bool) -> int:
@@ -151,7 +151,7 @@ def _stats(settings: Settings, as_json: bool) -> int:
     return SOUND
 
 
-@command.command("test")
+@command.command("test", short_help="Run the examples of packs or detectors.")
 @config_option
 @click.argument("what", metavar="[FILE|ID]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -200,7 +200,7 @@ def _test(settings: Settings, what: Sequence[str], as_json: bool) -> int:
     return BROKEN if failures else SOUND
 
 
-@command.command("new")
+@command.command("new", short_help="Begin a pack with one detector.")
 @config_option
 @click.argument("detector_id", metavar="ID")
 @click.argument("file", required=False, type=click.Path(path_type=Path))

@@ -19,7 +19,7 @@ def command() -> None:
     """The tables of the event store: numbered migrations in deploy/clickhouse."""
 
 
-@command.command("show")
+@command.command("show", short_help="Print the whole schema as SQL.")
 @click.option("--cluster", metavar="NAME", default="", help="The form for this cluster (as in `remote_servers`).")
 def show(cluster: str) -> int:
     """Print the whole schema as SQL, for one server or, from the same source, for a cluster.
@@ -61,7 +61,7 @@ def apply(settings: Settings) -> int:
     return 0
 
 
-@command.command("diff")
+@command.command("diff", short_help="Compare the store with the files.")
 @config_option
 def diff(settings: Settings) -> int:
     """Compare what the store has with what the files say: columns, types, codecs, keys, settings, views, comments.

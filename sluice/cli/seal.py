@@ -63,7 +63,8 @@ def _status(settings: Settings, as_json: bool) -> int:
 @command.command("key")
 @config_option
 @click.option("--all", "everything", is_flag=True, help="The keys before it too, oldest first.")
-def _key(settings: Settings, everything: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _key(settings: Settings, everything: bool, as_json: bool) -> int:
     """Print the public key in force, for `sluice verify --key`. Never prints a private key."""
     from sluice.seal import keys
 
@@ -71,8 +72,11 @@ def _key(settings: Settings, everything: bool) -> int:
     if ring is None:
         complain("there is no key yet: sluice-proxy makes one at its first start")
         return 1
-    for key in ring.keys if everything else (ring.current,):
-        click.echo(str(key.verifier))
+    told = [str(key.verifier) for key in (ring.keys if everything else (ring.current,))]
+    if as_json:
+        print_json({"in_force": str(ring.current.verifier), "keys": told})
+    else:
+        click.echo("\n".join(told))
     return 0
 
 

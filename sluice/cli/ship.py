@@ -20,7 +20,7 @@ def command() -> None:
     """Delivery to ClickHouse. The ledgers are the outbox; the running appliance empties it by itself."""
 
 
-@command.command("status")
+@command.command("status", short_help="Compare every ledger with ClickHouse.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status(settings: Settings, as_json: bool) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class _Duration(click.ParamType[float]):
+class Duration(click.ParamType[float]):
     """`90s`, `15m`, `2h`, `1d` in seconds."""
 
     name = "duration"
@@ -38,14 +40,35 @@ class _Duration(click.ParamType[float]):
 @click.option(
     "--decision", "wanted", multiple=True, type=click.Choice(["allow", "block", "refuse"]), help="Only these."
 )
-@click.option("--since", type=_Duration(), metavar="TIME", help="Begin that long ago, as in 15m or 2h.")
+@click.option("--since", type=Duration(), metavar="TIME", help="Begin that long ago, as in 15m or 2h.")
+@click.option("--provider", multiple=True, metavar="ID", help="Only these providers (patterns: `open*`).")
+@click.option("--class", "classes", multiple=True, metavar="CLASS", help="Only with such findings (`secret.*`).")
+@click.option("--reason", multiple=True, metavar="CODE", help="Only for these reasons, as in SECRET_FOUND.")
+@click.option("--rule", multiple=True, metavar="ID", help="Only by these rules.")
+@click.option("--host", multiple=True, metavar="HOST", help="Only to these hosts (patterns).")
+@click.option("--model", multiple=True, metavar="NAME", help="Only for these models (patterns).")
+@click.option("--subject", multiple=True, metavar="PSEUDONYM", help="Only of these subjects, as the records name them.")
 @click.option("--all", "everything", is_flag=True, help="Opaque tunnels, outcomes and control records too.")
 @click.option("--no-follow", is_flag=True, help="Print what there is and end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
-    settings: Settings, wanted: tuple[str, ...], since: float | None, everything: bool, no_follow: bool, as_json: bool
+    settings: Settings,
+    wanted: tuple[str, ...],
+    since: float | None,
+    provider: tuple[str, ...],
+    classes: tuple[str, ...],
+    reason: tuple[str, ...],
+    rule: tuple[str, ...],
+    host: tuple[str, ...],
+    model: tuple[str, ...],
+    subject: tuple[str, ...],
+    everything: bool,
+    no_follow: bool,
+    as_json: bool,
 ) -> int:
     """Follow the decisions of the running appliance: when, what, why, who, where to, what was found, how long it took.
+
+    Filters of one kind are alternatives, those of different kinds must all hold; in patterns `*` stands for anything.
 
     Ends with Ctrl-C. Exit code 3 when no appliance runs on this `var` (use --no-follow to read what it left).
     """
@@ -57,13 +80,46 @@ def command(
     out = console()
     if not as_json and out.is_terminal:
         note("waiting for decisions; Ctrl-C ends")
+    asked = Filter(
+        tuple(
+            (name, patterns)
+            for name, patterns in (
+                ("decision", wanted),
+                ("provider_id", provider),
+                ("reason_code", reason),
+                ("rule_id", rule),
+                ("host", host),
+                ("model_requested", model),
+                ("subject_id", subject),
+            )
+            if patterns
+        ),
+        classes,
+    )
     for record in _records(settings, since, no_follow=no_follow):
-        if (everything or record.record_type == "decision") and (not wanted or record.decision in wanted):
+        if (everything or record.record_type == "decision") and asked.takes(record):
             if as_json:
                 print_json(brief(record), indent=None)
             else:
                 out.print(line(record), soft_wrap=True)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which records are shown: for each field one of its patterns, and one finding of one of the classes."""
+
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def takes(self, record: Record) -> bool:
+        return all(_fits(str(getattr(record, name) or ""), patterns) for name, patterns in self.fields) and (
+            not self.classes or any(_fits(one, self.classes) for one in record.data_classes or ())
+        )
+
+
+def _fits(value: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _records(settings: Settings, since: float | None, *, no_follow: bool) -> Iterator[Record]:

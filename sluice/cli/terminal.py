@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,16 @@ def progress() -> Progress:
 
     shown = console(stderr=True)
     return Progress(console=shown, transient=True, disable=not shown.is_terminal)
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A word on stderr while something takes seconds, taken away afterwards. Silent when stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console(stderr=True).status(text(what)):
+        yield
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -88,7 +88,7 @@ def _list(settings: Settings, *, as_json: bool) -> None:
         table(("name", "kind", "expires"), [tuple(row.values()) for row in rows])
 
 
-@command.command("check")
+@command.command("check", short_help="Whether a password is the one of NAME.")
 @config_option
 @click.argument("name")
 def _check(settings: Settings, name: str) -> int:

@@ -167,3 +167,50 @@ def test_what_cannot_be_checked_is_2(ledger: Path, tmp_path: Path, capsys: pytes
     assert run("verify") == 2
     assert "there is no ledger here" in capsys.readouterr().err
     assert run("verify", str(tmp_path / "nowhere")) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [
+        (("--provider", "anth*"), ["0190-2"]),
+        (("--class", "secret.*"), ["0190-2"]),
+        (("--reason", "no_findings"), ["0190-3"]),
+        (("--rule", "cards", "--rule", "secrets"), ["0190-1", "0190-2"]),
+        (("--model", "gpt-*", "--provider", "openai"), ["0190-1"]),
+        (("--subject", "s-9", "--host", "api.*"), []),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
+)
+def test_tail_has_filters(
+    ledger: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], wanted: list[str]
+) -> None:
+    """Filters of one kind are alternatives, those of different kinds must all hold; letters of any case."""
+    write(
+        ledger,
+        record(1),
+        record(2, provider_id="anthropic", rule_id="secrets", data_classes=("secret.cloud",)),
+        record(3, decision="allow", reason_code="NO_FINDINGS", rule_id="default", model_requested="o5"),
+    )
+    assert run("tail", "--no-follow", "--json", *option) == 0
+    assert [json.loads(line)["decision_id"] for line in capsys.readouterr().out.splitlines()] == wanted
+
+
+def test_a_policy_is_simulated_over_the_ledger(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`policy simulate --ledger` reads what the appliance left: the table and the JSON say the same change."""
+    facts = {"target_row": "openai.api", "inspection_status": "full", "provider_status": "unreviewed"}
+    from sluice import config, targets
+
+    row = next(r for r in targets.load(config.signatures_dir() / "targets.toml").rows if r.host == "api.openai.com")
+    write(ledger, record(1, **(facts | {"target_row": row.id})), record(2, record_type=RecordType.OUTCOME))
+    Path("open.toml").write_text('id = "open"\nversion = "9"\n')
+    assert run("policy", "simulate", "--policy", "open.toml", "--since", "1h", "--ledger", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    (change,) = told["changes"]
+    assert (change["before"], change["after"], change["rule_before"]) == ("block", "allow", "cards")
+    assert (told["decisions"], told["changed"], change["example"]) == (1, 1, "0190-1")
+    assert run("policy", "simulate", "--policy", "open.toml", "--since", "1h", "--ledger") == 1
+    shown = capsys.readouterr()
+    assert "cards" in shown.out
+    assert "1 decision" in shown.err
+    Path("bad.toml").write_text('id = "open"\n')
+    assert run("policy", "simulate", "--policy", "bad.toml", "--ledger") == 2

@@ -182,3 +182,18 @@ def test_a_process_dies_without_telling(death: str) -> None:
     told = [json.loads(line) for line in done.stderr.splitlines()]
     assert told
     assert all(line["component"] == "worker-0" for line in told)
+
+
+def test_a_terminal_gets_a_line_for_a_person(lines: Lines) -> None:
+    """On a terminal time, level, component, sentence and facts in one line, no JSON; control characters stay out."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    logs.setup("worker-0", out)
+    logging.getLogger("sluice.test").warning("late", extra={"facts": {"cause": "disk\x1b[31m", "seconds": 2}})
+    (line,) = out.getvalue().splitlines()
+    assert line.endswith("warning worker-0: late (cause disk\N{REPLACEMENT CHARACTER}[31m, seconds 2)")
+    assert "{" not in line

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sluice import authentication, decode, dialects, recording
 from sluice.cli.sources import Document, Item, Skipped, part
-from sluice.cli.sources.flows import Malformed, flows
+from sluice.cli.sources.flows import Malformed, flows, is_flows
 from sluice.config import Limits
 from sluice.errors import Misconfigured
 from sluice.explain import EXPLAINED_ID, exchange_of
@@ -46,18 +46,43 @@ def looked_at(name: str, exchange: Exchange, table: Destinations, limits: Limits
         yield Skipped(f"{name} {unread.pointer}".rstrip(), unread.reason, unread.size)
 
 
+type Request = tuple[str, Exchange] | Skipped
+"""One recorded request and where it stands, or why there is none to read."""
+
+
+def _each(found: Iterable[Request], table: Destinations, limits: Limits) -> Iterator[Item]:
+    for one in found:
+        if isinstance(one, Skipped):
+            yield one
+        else:
+            yield from looked_at(one[0], one[1], table, limits)
+
+
 def request_file(name: str, data: bytes, table: Destinations, limits: Limits) -> Iterator[Item]:
     """A request as `sluice explain` takes it."""
+    yield from _each(request_exchanges(name, data), table, limits)
+
+
+def request_exchanges(name: str, data: bytes) -> Iterator[Request]:
+    """The request of a file as `sluice explain` takes it."""
     asked = _json(data)
     if not isinstance(asked, dict):
         yield Skipped(name, "not a request file: must hold a JSON object", len(data))
         return
     try:
-        exchange = exchange_of(asked, file=name)
+        yield name, exchange_of(asked, file=name)
     except Misconfigured as e:
         yield Skipped(name, f"not a request file: {e.problems[0].what}", len(data))
-        return
-    yield from looked_at(name, exchange, table, limits)
+
+
+def exchanges(name: str, data: bytes) -> Iterator[Request]:
+    """The requests of a file, whatever it is of the three: told by what it holds, not by its name."""
+    if is_flows(data):
+        yield from flow_exchanges(name, data)
+    elif is_har(_json(data)):
+        yield from har_exchanges(name, data)
+    else:
+        yield from request_exchanges(name, data)
 
 
 # ---------------------------------------------------------------------------------------------------------------- HAR
@@ -71,6 +96,11 @@ def is_har(value: object) -> bool:
 
 def har(name: str, data: bytes, table: Destinations, limits: Limits) -> Iterator[Item]:
     """Each entry's request (HAR 1.2; http://www.softwareishard.com/blog/har-12-spec/)."""
+    yield from _each(har_exchanges(name, data), table, limits)
+
+
+def har_exchanges(name: str, data: bytes) -> Iterator[Request]:
+    """The requests of a HAR file."""
     archive = _json(data)
     if not is_har(archive):
         yield Skipped(name, "not a HAR file: must hold an object with log.entries", len(data))
@@ -83,7 +113,7 @@ def har(name: str, data: bytes, table: Destinations, limits: Limits) -> Iterator
         if exchange is None:
             yield Skipped(place, "entry without a readable request")
         else:
-            yield from looked_at(place, exchange, table, limits)
+            yield place, exchange
     if len(entries) > ENTRIES:
         yield Skipped(name, f"more than {ENTRIES} requests")
 
@@ -127,6 +157,11 @@ def _form(params: object) -> str:
 
 def flow_file(name: str, data: bytes, table: Destinations, limits: Limits) -> Iterator[Item]:
     """Each HTTP flow's request, as `mitmdump -w` writes them."""
+    yield from _each(flow_exchanges(name, data), table, limits)
+
+
+def flow_exchanges(name: str, data: bytes) -> Iterator[Request]:
+    """The requests of a flow file."""
     number = 0
     try:
         for number, flow in enumerate(flows(data)):
@@ -141,7 +176,7 @@ def flow_file(name: str, data: bytes, table: Destinations, limits: Limits) -> It
                 continue
             if flow.get("websocket"):
                 yield Skipped(place, "WebSocket messages")
-            yield from looked_at(place, exchange, table, limits)
+            yield place, exchange
             if number >= ENTRIES:
                 yield Skipped(name, f"more than {ENTRIES} requests")
                 return

@@ -1,0 +1,164 @@
+"""`sluice doctor`: every fault that is made here is found, with what to do about it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import sluice.cli
+from sluice import ca, clock, config
+from sluice.cli.doctor import _safely
+from sluice.doctor import Found, State, here, outside
+from tests.upstream import Upstream
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> config.Settings:
+    plain = config.Settings()
+    return msgspec.structs.replace(plain, paths=config.Paths(var=tmp_path / "var"))
+
+
+def worst(found: Iterable[Found]) -> Found:
+    """The gravest finding; every one that is not `ok` says what to do."""
+    order = [State.OK, State.WARN, State.FAIL]
+    listed = list(found)
+    assert all(bool(f.fix) == (f.state is not State.OK) for f in listed)
+    return max(listed, key=lambda f: order.index(f.state))
+
+
+def test_this_machine_can_run_it(settings: config.Settings) -> None:
+    """Versions, limits and rules of a fresh checkout are in order."""
+    assert worst(here.versions(settings)).state is State.OK
+    assert worst(here.limits(settings)).state is not State.FAIL
+    assert worst(here.rules(settings)).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("reading", "state", "said"),
+    [
+        ((0.5, "synchronised"), State.OK, "synchronised"),
+        ((4000.0, "synchronised"), State.WARN, "off by 4000 ms"),
+        ((None, "unsynchronised"), State.WARN, "not synchronised"),
+        ((None, None), State.WARN, "does not tell"),
+    ],
+)
+def test_the_clock(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch, reading: clock.Reading, state: State, said: str
+) -> None:
+    """A clock that nobody sets is a warning: evidence and certificates go by it."""
+    monkeypatch.setattr(clock, "read", lambda: reading)
+    found = worst(here.time_of_day(settings))
+    assert found.state is state
+    assert said in found.what
+
+
+def test_a_full_disk(settings: config.Settings) -> None:
+    """Less room than `evidence.disk_low_bytes` is a fault, before the gate stops forwarding for it."""
+    full = msgspec.structs.replace(settings, evidence=config.Evidence(disk_low_bytes=2**62))
+    assert worst(here.disk(full)).state is State.FAIL
+    settings.ledger_dir.mkdir(parents=True)
+    assert any("a flush takes" in f.what for f in here.disk(settings))
+    assert list(settings.ledger_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["directory", "key", "rules"])
+def test_what_others_can_reach(settings: config.Settings, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open directory, a readable key, rules that anyone can change: each is a fault, with its mend."""
+    settings.keys_dir.mkdir(parents=True, mode=0o700)
+    settings.paths.var.chmod(0o700)
+    key = settings.keys_dir / "fingerprint-k1.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    policy = settings.paths.var / "policy.toml"
+    policy.write_text("")
+    settings = msgspec.structs.replace(settings, paths=msgspec.structs.replace(settings.paths, policy=policy))
+    monkeypatch.setattr(config, "locate", lambda: None)
+    assert worst(here.permissions(settings)).state is not State.FAIL
+    broken = {"directory": settings.keys_dir, "key": key, "rules": policy}[part]
+    broken.chmod(0o777 if part == "directory" else 0o666)
+    found = worst(here.permissions(settings))
+    assert found.state is State.FAIL
+    assert "chmod" in found.fix
+    assert str(broken) in found.what
+
+
+def test_the_ca(settings: config.Settings) -> None:
+    """None yet is a warning, a sound one is fine, one with an open key is a fault."""
+    assert worst(here.authority(settings)).state is State.WARN
+    ca.init(settings.ca_dir, settings.ca, node="node")
+    assert worst(here.authority(settings)).state is State.OK
+    (settings.ca_dir / "ca.key").chmod(0o644)
+    assert worst(here.authority(settings)).state is State.FAIL
+
+
+def test_a_port_that_is_taken(settings: config.Settings) -> None:
+    """A listener of somebody else is a fault that names the port; a free one is fine."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        busy = msgspec.structs.replace(
+            settings, proxy=config.Proxy(listen=f"127.0.0.1:{port}"), admin=config.Admin(listen="127.0.0.1:0")
+        )
+        found = worst(outside.ports(busy))
+        assert found.state is State.FAIL
+        assert f"127.0.0.1:{port}" in found.what
+    assert worst(outside.ports(busy)).state is State.OK
+
+
+def test_the_way_out(settings: config.Settings, tmp_path: Path) -> None:
+    """A provider that answers with a certificate that verifies is fine; one whose certificate does not is a fault."""
+    with Upstream() as upstream:
+        trusted = tmp_path / "ca.pem"
+        trusted.write_bytes(upstream.ca_pem)
+        hosts = {"api.openai.com": upstream.address, "closed.example": "127.0.0.1:1"}
+        good = msgspec.structs.replace(settings, upstream=config.Upstream(hosts=hosts, trusted_ca=trusted))
+        strange = msgspec.structs.replace(settings, upstream=config.Upstream(hosts=hosts))
+        found = worst(outside.way_out(good, ("api.openai.com",)))
+        assert (found.state, "TLSv1." in found.what) == (State.OK, True)
+        found = worst(outside.way_out(strange, ("api.openai.com",)))
+        assert (found.state, "does not verify" in found.what) == (State.FAIL, True)
+        assert worst(outside.way_out(good, ("closed.example",))).state is State.FAIL
+        assert worst(outside.names(good, ("api.openai.com", "no-such-name.invalid"))).state is State.FAIL
+
+
+@pytest.mark.parametrize("raised", [PermissionError(13, "no", "/x"), ssl.SSLError("odd"), OSError(5, "io")])
+def test_a_check_that_fails_is_a_finding(raised: OSError) -> None:
+    """One check that cannot be done says so and hides no other."""
+
+    def check() -> Iterable[Found]:
+        yield Found("disk", State.OK, "first")
+        raise raised
+
+    found = _safely("disk", check)  # type: ignore[arg-type]
+    assert found[-1].state is State.FAIL
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        sluice.cli.main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON with area, state, what and fix; exit code 0 without a fault, 1 with one; offline asks nobody."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PROXY", "ADMIN"):
+        monkeypatch.setenv(f"SLUICE_{name}__LISTEN", "127.0.0.1:0")
+
+    def nobody(*_: object, **__: object) -> None:
+        raise AssertionError("something was asked")
+
+    monkeypatch.setattr(socket, "create_connection", nobody)
+    assert _run("doctor", "--offline", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert {"area", "state", "what", "fix"} == set(told["findings"][0])
+    monkeypatch.setenv("SLUICE_EVIDENCE__DISK_LOW_BYTES", str(2**62))
+    assert _run("doctor", "--offline") == 1
+    assert "make room" in capsys.readouterr().out
