@@ -74,7 +74,18 @@ class _Lazy(click.Group):
             return None
         command = importlib.import_module(_COMMANDS[cmd_name]).command
         assert isinstance(command, click.Command)
+        _whole_sentences(command)
         return command
+
+
+def _whole_sentences(command: click.Command) -> None:
+    """In a list of commands stands the first sentence of each, whole: click cuts it off where it is long."""
+    if command.short_help is None and command.help:
+        first, end, _ = " ".join(command.help.partition("\n\n")[0].split()).partition(". ")
+        command.short_help = first + end.strip()
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _whole_sentences(each)
 
 
 EXIT_CODES = """Exit codes: 0 as hoped; 1 found, or broken; 2 used wrongly or misconfigured; 3 the appliance does not
