@@ -45,6 +45,8 @@ def commands(context: click.Context) -> Iterator[click.Context]:
         for name in context.command.list_commands(context):
             found = context.command.get_command(context, name)
             assert found is not None
+            if found.hidden:
+                continue
             yield from commands(click.Context(found, parent=context, info_name=name))
 
 
