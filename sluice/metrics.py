@@ -117,6 +117,11 @@ IDENTITY_STALE = Gauge(
     "1 while a changed identity file cannot be read and the one before stays in force.",
     multiprocess_mode="livemax",
 )
+REGISTERS_STALE = Gauge(
+    "sluice_registers_stale",
+    "1 while a register cannot be read and the snapshot before stays in force.",
+    multiprocess_mode="livemax",
+)
 
 TUNNELS = Counter("sluice_tunnels", "CONNECT tunnels, by what became of them.", ["outcome"])
 TUNNEL_BYTES = Counter("sluice_tunnel_bytes", "Bytes through opaque tunnels.", ["direction"])

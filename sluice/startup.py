@@ -20,6 +20,7 @@ from pathlib import Path
 from sluice import config, tomlfile
 from sluice.errors import Misconfigured, Problem
 from sluice.identity import Known
+from sluice.register import files as registers
 from sluice.ship.http.credentials import USER, password_file
 from sluice.targets import normalise_host
 
@@ -92,10 +93,14 @@ def unfit_settings(settings: config.Settings, file: Path | None = None) -> list[
     for key, what in (*_listen(settings), *_upstream(settings)):
         line = tomlfile.line_of(text, f"$.{key}") if text else None
         problems.append(Problem(str(file), line, f"{key}: {what}") if line else Problem(key, None, what))
-    try:
-        Known.load(settings)
-    except Misconfigured as e:
-        problems += e.problems
+    for read in (
+        lambda: Known.load(settings),
+        lambda: registers.load(config.registers_dir(), settings.paths.registers),
+    ):
+        try:
+            read()
+        except Misconfigured as e:
+            problems += e.problems
     return problems
 
 

@@ -165,6 +165,16 @@ def load(
     return Suppressions(entries.values(), hashlib.sha256(path.read_bytes()).hexdigest(), str(path), lines)
 
 
+def read(path: Path) -> tuple[Entry, ...]:
+    """The suppressions as written. Raises `Misconfigured`; what only other files can tell is not checked."""
+    text = path.read_text("utf-8") if path.is_file() else ""
+    listed = tomlfile.convert(tomlfile.read(path), _File, file=path, text=text).suppression
+    return tuple(
+        tomlfile.convert(one, Entry, file=path, text=text, under=f"$.suppression[{i}]")
+        for i, one in enumerate(listed[:MOST])
+    )
+
+
 def _check(
     entry: Entry, detectors: Collection[str], classes: Collection[str], providers: Collection[str], today: dt.date
 ) -> list[tuple[str, str]]:

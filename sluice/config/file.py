@@ -264,6 +264,7 @@ def _absolute(s: Settings, base: Path) -> Settings:
             targets=at(s.paths.targets),
             packs=tuple((base / p).resolve() for p in s.paths.packs),
             suppressions=at(s.paths.suppressions),
+            registers=at(s.paths.registers),
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
         own=_own_at(s.own, base),

@@ -40,6 +40,8 @@ class Paths(Section, frozen=True):
     """Directories or files with the site's own detector packs, added to `signatures/packs`."""
     suppressions: Path | None = None
     """Findings that the site has judged to be none, each with scope, owner, reason and end."""
+    registers: Path | None = None
+    """Directory of the site's registers (contracts, models, agents, tools ...), layered over `deploy/registers`."""
 
 
 class Upstream(Section, frozen=True):
@@ -310,6 +312,13 @@ def shipped_policy() -> Path:
 def signatures_dir() -> Path:
     """The shipped destinations, vocabulary and detector packs."""
     return project_root() / "signatures"
+
+
+def registers_dir() -> Path:
+    """The shipped registers."""
+    root = project_root()
+    here = root / "deploy" / "registers"
+    return here if here.is_dir() else root / "registers"
 
 
 def schema_dir() -> Path:

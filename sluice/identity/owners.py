@@ -8,6 +8,9 @@
     provider = "openai"                                   # counts there alone
     expires = 2027-01-01
 
+`vault`, `scope`, `created`, `rotated`, `shared` and `note` change nothing here: posture tells by them which keys are
+stale, nowhere kept, or used by several.
+
 After a rotation of the fingerprint key the new fingerprint is added beside the old one.
 """
 
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from sluice.identity.names import NAME_FAULT, group_names, subject_id
 from sluice.model import Assurance, Credential, Ownership, Subject
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+_DATES = ("expires", "created", "rotated")
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +42,14 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     kind: str = ""
     expires: object = None
     """A TOML date (its beginning, UTC) or time; a union of both is more than msgspec can tell apart."""
+    vault: str = ""
+    """Where the key itself is kept."""
+    scope: str = ""
+    """What it may do at the provider."""
+    created: object = None
+    rotated: object = None
+    shared: bool = False
+    """Several subjects may use it."""
     note: str = ""
 
 
@@ -54,6 +66,12 @@ class Owner:
     provider: str = ""
     kind: str = ""
     expires: int = 0
+    vault: str = ""
+    scope: str = ""
+    created: dt.date | None = None
+    rotated: dt.date | None = None
+    shared: bool = False
+    note: str = ""
 
 
 class Owners:
@@ -65,6 +83,10 @@ class Owners:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[str, Owner]]:
+        """Fingerprint and row."""
+        return iter(self._rows.items())
 
     def ownership(self, credential: Credential, provider: str, at: int) -> Ownership:
         """Corporate or personal, as far as the register says."""
@@ -101,8 +123,8 @@ def read_owners(path: Path) -> Owners:
             what = f"`owner` {NAME_FAULT}"
         elif any(p in found for p in prints):
             what = "this fingerprint is listed already"
-        elif not isinstance(row.expires, dt.date | None):
-            what = "`expires` must be a date such as 2027-01-01, without quotes"
+        elif wrong := next((k for k in _DATES if not isinstance(getattr(row, k), dt.date | None)), ""):
+            what = f"`{wrong}` must be a date such as 2027-01-01, without quotes"
         elif row.ownership is Ownership.UNKNOWN:
             what = "`ownership` must be corporate or personal"
         if what:
@@ -111,7 +133,19 @@ def read_owners(path: Path) -> Owners:
         who = None
         if name is not None:
             who = Subject(name, name.partition(":")[0], "key_map", Assurance.MAPPED, group_names(row.groups))
-        owner = Owner(row.ownership, who, row.provider, row.kind, _nanoseconds(row.expires))
+        owner = Owner(
+            row.ownership,
+            who,
+            row.provider,
+            row.kind,
+            _nanoseconds(row.expires),
+            vault=row.vault,
+            scope=row.scope,
+            created=_day(row.created),
+            rotated=_day(row.rotated),
+            shared=row.shared,
+            note=row.note,
+        )
         found.update(dict.fromkeys(prints, owner))
     if problems:
         raise Misconfigured(problems)
@@ -124,6 +158,12 @@ def _over(row: Owner, at: int) -> bool:
 
 def _expired(subject: Subject) -> Subject:
     return Subject(subject.id, subject.kind, subject.method, Assurance.NONE, expired=True)
+
+
+def _day(moment: object) -> dt.date | None:
+    if isinstance(moment, dt.datetime):
+        return moment.date()
+    return moment if isinstance(moment, dt.date) else None
 
 
 def _nanoseconds(moment: object) -> int:

@@ -17,6 +17,7 @@
     retention    partitions of the store whose time is over
     holds        what may not be deleted
     keeping      when these three have their turn
+    registers    what is declared, as snapshots in the store
     again        shipping everything once more
     shipper      the process
     query        the asking side

@@ -39,6 +39,7 @@ COMMENT 'Migrations that were applied to this database'
 SHARDING = {
     "events": "cityHash64(decision_id)",
     "exchange_rows": "cityHash64(decision_id)",
+    "register_rows": "cityHash64(digest)",
 }
 """Where a row goes; tables that are not named here are filled by views on each shard, or small: by chance."""
 

@@ -29,6 +29,7 @@ from sluice.ship.http import interface
 from sluice.ship.http.listener import Listener
 from sluice.ship.keeping import Keeping
 from sluice.ship.query import NOT_OPEN, bind
+from sluice.ship.registers import Registers
 from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.ship")
@@ -88,6 +89,7 @@ class Shipper:
             step=step,
         )
         self._keeping = Keeping(settings, self.delivery, directory(settings))
+        self._registers = Registers(settings)
 
     def run(self) -> None:
         """Until `stopping` is set. Raises `Misconfigured`."""
@@ -118,6 +120,7 @@ class Shipper:
             else:
                 shipped = self.delivery.round(self._store)
                 self._keeping.turn(self._store)
+                self._registers.turn(self._store)
                 if not shipped:
                     self.stopping.wait(POLL_SECONDS)
         until = time.monotonic() + LAST_ROUND_SECONDS
