@@ -21,6 +21,7 @@ UNSET = {
     ("paths", "policy"),
     ("paths", "targets"),
     ("paths", "suppressions"),
+    ("paths", "registers"),
     ("upstream", "trusted_ca"),
     ("identity", "address_map"),
     ("identity", "users"),
