@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from sluice.config import Limits
 from sluice.errors import Reason
+from sluice.value import Value
 
 type Fields = Iterable[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Value, frozen=True):
     """What is wrong with a request. `rule` is from a closed list (metrics); `detail` never quotes the request."""
 
     rule: str
@@ -30,14 +30,15 @@ class Fault:
     recorded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Value, frozen=True):
     """**P** (credential) The few fields of a sound head that the proxy itself acts on, values as they came."""
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"credential"})
 
     host: str | None = None
     length: int | None = None
     upgrade: str | None = None
-    credential: bytes | None = field(default=None, repr=False)
+    credential: bytes | None = None
     """`Proxy-Authorization`, until `addons.login` takes it out."""
 
 

@@ -8,7 +8,7 @@ byte to an upstream behind it. What was proven on CONNECT holds while its line o
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from copy import replace
 
 from mitmproxy import http
 

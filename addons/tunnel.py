@@ -18,7 +18,8 @@ the whole table. Decided once, on the ClientHello, before a connection to anywhe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 from mitmproxy import http, tls
 from mitmproxy.net.tls import starts_like_tls_record

@@ -13,7 +13,7 @@ import binascii
 import ipaddress
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import cast, override
 
 from sluice.config import Settings

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from copy import replace
 from functools import lru_cache, partial
 
 from sluice import authentication, decode, dialects, metrics, recording

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from sluice.errors import Opacity
+from sluice.value import Value
 
 type Json = Any
 """A decoded JSON value: dict, list, str, int, float, bool or None. Any, because the input decides."""
@@ -39,17 +39,18 @@ class Repeated(dict[str, Json]):
         return (value for _, value in self.pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Value, frozen=True):
     """**P** What was read: one value, or with `sequence` the list of documents that followed each other. `keys` holds
     every object key once, in order of appearance; `rest` is text after the last document that is no JSON."""
 
-    value: Json = field(repr=False)
-    keys: dict[str, Json] = field(repr=False)
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"value", "keys", "rest"})
+
+    value: Json
+    keys: dict[str, Json]
     nodes: int
     depth: int
     sequence: bool = False
-    rest: str = field(default="", repr=False)
+    rest: str = ""
 
 
 def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -14,7 +14,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Set
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 from sluice import durable

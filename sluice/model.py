@@ -8,11 +8,12 @@ in this file may carry any.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
+
+from sluice.value import Value
 
 
 class Status(StrEnum):
@@ -144,8 +145,7 @@ class Completeness(StrEnum):
 # --------------------------------------------------------------------------------------------- the request as it came
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Value, frozen=True):
     """The peer that holds the connection. `port` is its source port."""
 
     address: str
@@ -154,8 +154,7 @@ class Client:
     alpn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Value, frozen=True):
     """**P** One request, complete, as the proxy read it. Headers keep their wire order and spelling.
 
     `id` is the decision id (UUIDv7, text), `at` nanoseconds since the epoch. `host` is where the bytes would go: the
@@ -164,6 +163,8 @@ class Exchange:
     `subject` is who has proven on this connection, or with this request, who he is; no header of that is here.
     """
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"path", "query", "headers", "trailers", "body"})
+
     id: str
     at: int
     client: Client
@@ -171,12 +172,12 @@ class Exchange:
     scheme: str
     host: str
     port: int
-    path: str = field(repr=False)
-    query: str = field(default="", repr=False)
+    path: str
+    query: str = ""
     http_version: str = "HTTP/1.1"
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    trailers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
     connect_host: str | None = None
     sni: str | None = None
     host_header: str | None = None
@@ -193,8 +194,7 @@ class Exchange:
         return tuple(v for k, v in self.headers if k.lower() == name)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value, frozen=True):
     """The row of the destination table that a request matched. `row` names it in records and explanations.
 
     `observe_until` ends mode observe: nanoseconds since the epoch, 0 = the row does not observe.
@@ -212,8 +212,7 @@ class Target:
     observe_until: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Value, frozen=True):
     """Who is asking. `id` is the real name (`user:alice`) or the address: records hold its fingerprint instead.
 
     `expired`: it was known who this is, until a map's or register's row ran out.
@@ -232,15 +231,16 @@ class Subject:
 # ------------------------------------------------------------------------------------------- the request as understood
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Value, frozen=True):
     """**P** A body with its content codings undone. `opacity` says why it could not be read, or is None.
 
     `data` is whatever was decoded before trouble (possibly empty); `encodings` in the order of the header;
     `wire_size` the bytes as they came, so that `len(data)` is the decoded size.
     """
 
-    data: bytes = field(repr=False)
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"data"})
+
+    data: bytes
     media_type: str
     charset: str | None
     encodings: tuple[str, ...]
@@ -249,22 +249,22 @@ class Payload:
     boundary: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value, frozen=True):
     """**P** One text of a request. `pointer` is an RFC 6901 JSON pointer, with `#json` before the pointer inside a
     string that holds JSON (`/messages/2/tool_calls/0/function/arguments#json/to`), or `header:name`, `query:name`,
     `form:name`, `multipart:name` outside a JSON body.
     """
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"text"})
+
     pointer: str
     role: Role
     kind: PartKind
     provenance: Provenance
-    text: str = field(repr=False)
+    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Value, frozen=True):
     """Something that left with the request and that no detector saw. `reason` is from a closed list in `errors`."""
 
     pointer: str
@@ -273,76 +273,81 @@ class Unread:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Value, frozen=True):
     """**P** (name, url) A file that a request carries or refers to.
 
     `transport`: inline-base64, inline-dataurl, inline-text, multipart, url, file_id. `size` is bytes, when known.
     """
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"name", "url"})
 
     pointer: str
     kind: str
     mime: str | None
     transport: str
     size: int | None = None
-    name: str | None = field(default=None, repr=False)
-    url: str | None = field(default=None, repr=False)
+    name: str | None = None
+    url: str | None = None
     file_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class McpServer:
+class McpServer(Value, frozen=True):
     """**P** (url may hold a token in its query) An MCP server that the request asks the provider to call."""
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"url"})
+
     label: str
-    url: str | None = field(default=None, repr=False)
+    url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RawCredential:
+class RawCredential(Value, frozen=True):
     """**P** A secret in a credential position: it authenticates the request itself, so it is not a leak.
 
     `location` as in `header:authorization:bearer`, `header:x-api-key`, `query:key`, `body:/mcp_servers/0/...`.
     """
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"value"})
+
     location: str
-    value: str = field(repr=False)
+    value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Value, frozen=True):
     """**P** What a request says, whatever its wire format. `unread` lists what could not be read, and why.
 
     `hosted` are kinds of tools that the provider runs or defines, and `sdk` a client library with its version, both
     from closed lists; `previous` is the id of the answer that this request continues, `trace` a W3C trace id.
     """
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"parts", "session", "previous", "trace"})
+
     dialect: str
     operation: str
     model: str | None = None
     stream: bool = False
-    parts: tuple[Part, ...] = field(default=(), repr=False)
+    parts: tuple[Part, ...] = ()
     tools: tuple[str, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()
     files: tuple[Attachment, ...] = ()
     unread: tuple[Unread, ...] = ()
     credentials: tuple[RawCredential, ...] = ()
     agent: str | None = None
-    session: str | None = field(default=None, repr=False)
+    session: str | None = None
     tool_choice: str | None = None
     route: str | None = None
     hosted: tuple[str, ...] = ()
-    previous: str | None = field(default=None, repr=False)
+    previous: str | None = None
     sdk: str | None = None
-    trace: str | None = field(default=None, repr=False)
+    trace: str | None = None
 
 
 # ------------------------------------------------------------------------------------------------ detection's results
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+class Detector(Value, frozen=True):
     """One detector as a pack declares it, validated. `status` `test` = observed, never blocks."""
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"match", "reject"})
 
     id: str
     rev: int
@@ -360,15 +365,14 @@ class Detector:
     overlaps: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     family: str = ""
-    match: tuple[str, ...] = field(default=(), repr=False)
-    reject: tuple[str, ...] = field(default=(), repr=False)
+    match: tuple[str, ...] = ()
+    reject: tuple[str, ...] = ()
     case_insensitive: bool = False
     allow: tuple[str, ...] = ()
     """Expressions of a site's overlay: a value that one of them matches whole is no finding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Value, frozen=True):
     """A place where a pattern matched: offsets only, in code points of the part's text. `part` is its index."""
 
     detector: Detector
@@ -377,8 +381,7 @@ class Hit:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value, frozen=True):
     """A confirmed, sealed hit: the only thing that leaves detection. It holds no plaintext.
 
     `start`/`end` are code points in the text at `pointer`; `validated` is None where the detector has no validator;
@@ -408,8 +411,7 @@ class Finding:
     live: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Value, frozen=True):
     """The key a request authenticates with, sealed: keyed fingerprint, kind (`openai.project`, `jwt`, ...), hint."""
 
     location: str
@@ -418,8 +420,7 @@ class Credential:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Value, frozen=True):
     """How much of one request was read: bytes, and why the rest was not."""
 
     completeness: Completeness
@@ -433,14 +434,15 @@ class Coverage:
 # --------------------------------------------------------------------------------------------------------- the decision
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Value, frozen=True):
     """What policy may look at: everything known of a request, and no plaintext."""
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"path"})
 
     target: Target
     subject: Subject
     method: str
-    path: str = field(repr=False)
+    path: str
     operation: str
     model: str | None
     agent: str | None
@@ -453,8 +455,7 @@ class Facts:
     ownership: Ownership | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value, frozen=True):
     """What happens to a request, and by which rule. `would` is set in observe mode: what enforcement had done.
 
     `reason` is a code of `errors.Reason`; `cause` names the failure for `refuse`; `message` is the policy's word to
@@ -476,8 +477,7 @@ class Decision:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Value, frozen=True):
     """Proof that a record is durable. Made by `ledger.writer` alone, after the flush that covers it."""
 
     node: str
@@ -489,8 +489,7 @@ class Receipt:
     """From being placed in the order to being durable, microseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clearance:
+class Clearance(Value, frozen=True):
     """Permission to forward one exchange. Made by `gate` alone, from a durable allow; `addons.guard` demands it."""
 
     exchange_id: str
@@ -500,8 +499,7 @@ class Clearance:
     """Fingerprint of the credential that the exchange goes out with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value, frozen=True):
     """The other answer of the gate: what to tell the client instead of forwarding. `receipt` is None only when the
     record of the refusal itself could not be made durable."""
 
@@ -511,8 +509,7 @@ class Refusal:
     receipt: Receipt | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """What a refused client gets: status, headers in order, body. Built by `refusals`, sent by `addons`."""
 
     status: int
@@ -521,25 +518,25 @@ class Answer:
     error_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(Value, frozen=True, kw_only=True):
     """**P** (every text: it is the provider's word and has not been looked at) What an answer says of itself.
 
     Tokens are the provider's own count. `calls` are names of the tools that the answer calls, each as often as called.
     """
 
-    model: str | None = field(default=None, repr=False)
-    id: str | None = field(default=None, repr=False)
-    finish: str | None = field(default=None, repr=False)
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"model", "id", "finish", "calls"})
+
+    model: str | None = None
+    id: str | None = None
+    finish: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached: int | None = None
     tokens_reasoning: int | None = None
-    calls: tuple[str, ...] = field(default=(), repr=False)
+    calls: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Value, frozen=True, kw_only=True):
     """How an exchange or tunnel ended, as the proxy saw it. Times are microseconds since the epoch.
 
     `forwarded` is True once a connection to the upstream stood for this exchange; a failed connect forwards nothing.
@@ -871,8 +868,7 @@ class Scanner(Protocol):
     def key_id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Value, frozen=True):
     """What came of scanning a request's parts: findings in order of (part, start), and what was not scanned."""
 
     findings: tuple[Finding, ...]
@@ -905,8 +901,7 @@ class Destinations(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rulebook:
+class Rulebook(Value, frozen=True):
     """Everything that can change a decision, swapped whole. `digest` names exactly this combination."""
 
     targets: Destinations

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sluice import clock, dialects
@@ -44,6 +43,7 @@ from sluice.model import (
 )
 from sluice.model import Coverage as CoverageFact
 from sluice.targets.regions import region
+from sluice.value import Value
 
 MAX_TEXT = 256
 MAX_LIST = 64
@@ -115,8 +115,7 @@ def tells(findings: Iterable[Finding]) -> bool:
     return any(f.pointer == LABELS and not f.data_class.startswith("network.") for f in findings)
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Value, frozen=True):
     """When each stage was done (microseconds since the epoch) and how long it took (microseconds)."""
 
     identity_done: int | None = None
@@ -129,8 +128,7 @@ class Timings:
     decide_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Value, frozen=True):
     """**P** Everything that the pipeline learned about one exchange, up to and including the decision."""
 
     target: Target | None

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
 
 for _name in [name for name in os.environ if name == "SLUICE_CONFIG" or (name.startswith("SLUICE_") and "__" in name)]:
     del os.environ[_name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[Any, Any, Any]:
+    """Tests handle text that no UTF-8 can hold; xdist would end the whole run on a report that quotes some."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(k): _encodable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_encodable(v) for v in value)
+    return value

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
-from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
@@ -291,7 +290,7 @@ def _automaton(words: set[str]) -> ahocorasick.Automaton:
 
 def _digest(detectors: tuple[Detector, ...], own: OwnData | None) -> str:
     prose = {"title", "why", "references", "match", "reject", "family"}
-    content = [{k: v for k, v in asdict(d).items() if k not in prose} for d in detectors]
+    content = [{k: v for k, v in msgspec.structs.asdict(d).items() if k not in prose} for d in detectors]
     versions = [VERSION, normalise.VERSION, judgement.VERSION, normalise.digest(), people.digest()]
     return sha256(msgspec.json.encode([*versions, content, *([own.digest] if own else [])])).hexdigest()
 

@@ -7,12 +7,13 @@ the text that was sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from sluice.detect import joined, normalise
 from sluice.detect.views import Behind, Step, View
 from sluice.model import Part
+from sluice.value import Value
 
 CONTEXT = 256
 """A longer text is not read with the name of its field: it has a context of its own."""
@@ -26,14 +27,15 @@ _NO_CONTEXT = frozenset(
 """Names of fields that say nothing about what is in them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value, frozen=True):
     """**P** A text to scan. `way` leads back, innermost first; empty for the text of a part itself.
 
     `strict`, `observed`: see `views.View`."""
 
+    HIDDEN: ClassVar[frozenset[str]] = frozenset({"text"})
+
     part: int
-    text: str = field(repr=False)
+    text: str
     way: tuple[Step, ...] = ()
     strict: bool = False
     observed: bool = False

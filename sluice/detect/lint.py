@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -202,7 +201,7 @@ def _benign(together: Engine, written: Path) -> list[Problem]:
 
 def content_digest(detector: Detector) -> str:
     """SHA-256 of what a detector finds and how it counts: everything but its words and examples."""
-    content = {k: v for k, v in asdict(detector).items() if k not in _NOT_CONTENT}
+    content = {k: v for k, v in msgspec.structs.asdict(detector).items() if k not in _NOT_CONTENT}
     return sha256(msgspec.json.encode(sorted(content.items()))).hexdigest()[:32]
 
 

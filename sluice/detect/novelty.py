@@ -19,7 +19,8 @@ import hmac
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from sluice.detect import layers

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sluice.value import Value
+
 WHOLE = 65_536
 """A longer text is viewed only around the places that were undone, `AROUND` characters to either side."""
 AROUND = 2_048
@@ -69,8 +71,7 @@ class Coded:
         return self.start + first, min(self.start + last, self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(Value, frozen=True):
     """The way back from a text with a `front` added; a span that lies in the front alone comes back empty."""
 
     front: int

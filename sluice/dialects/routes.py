@@ -7,12 +7,12 @@ Copilot or Ollama too. The destination's own dialect decides the paths that seve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+from sluice.value import Value
 
-@dataclass(frozen=True, slots=True)
-class Route:
+
+class Route(Value, frozen=True):
     """Which dialect reads the body, as what operation. `model` and `session` stand in the path of some services."""
 
     dialect: str

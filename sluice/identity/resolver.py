@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from functools import lru_cache
 from typing import Self
 

@@ -34,7 +34,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 import msgspec

@@ -249,7 +249,7 @@ def test_no_text_is_reachable_after_the_end() -> None:
     """Nothing of the answer's own text is in what was read, nor in how it prints."""
     for sample in SAMPLES:
         told = read(sample, [sample.body])
-        texts = [getattr(told, name) for name in Answered.__dataclass_fields__]
+        texts = [getattr(told, name) for name in Answered.__struct_fields__]
         assert SECRET not in str(texts)
         assert str(CHAT_TOLD.model) not in repr(told)
 

@@ -4,7 +4,7 @@ not read whole is ever taken for clean."""
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given, settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import threading
 import time
@@ -393,7 +394,7 @@ def test_inspection_replays(house: House) -> None:
 async def test_swap_takes_effect_whole(house: House) -> None:
     """After a swap the record names the new rulebook."""
     await house.gate.clear(exchange())
-    house.gate.swap(dataclasses.replace(house.rulebook, digest="s" * 64))
+    house.gate.swap(copy.replace(house.rulebook, digest="s" * 64))
     await house.gate.clear(exchange())
     assert [r.rulebook_digest for r in house.ledger.records] == ["r" * 64, "s" * 64]
 
@@ -414,7 +415,7 @@ async def test_a_secret_in_a_label_is_not_kept(house: House) -> None:
     """A value found in model, tool or User-Agent blocks like any other, and the record keeps none of these texts."""
 
     def act(parts: tuple[Part, ...]) -> Scan:
-        found = tuple(dataclasses.replace(finding(), pointer=p.pointer) for p in parts if p.pointer == recording.LABELS)
+        found = tuple(copy.replace(finding(), pointer=p.pointer) for p in parts if p.pointer == recording.LABELS)
         return Scan(findings=found, scanned_bytes=1)
 
     house.scanner.act = act

@@ -267,7 +267,7 @@ def test_no_password_leaves_the_door(proxy: Proxy, upstream: Upstream) -> None:
 
 def test_policy_may_ask_for_a_login(upstream: Upstream, tmp_path: Path) -> None:
     """A plain request that policy refuses for want of an identity is told to log in; in a tunnel it is a block."""
-    from dataclasses import replace
+    from copy import replace
 
     from tests.rig.gate import BLOCK
 

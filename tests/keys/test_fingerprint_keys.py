@@ -7,7 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any

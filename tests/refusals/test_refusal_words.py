@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 import pytest

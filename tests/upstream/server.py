@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 from tests.upstream import wire_anthropic, wire_google, wire_openai
