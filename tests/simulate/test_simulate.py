@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def test_what_no_record_holds_is_not_guessed(
 ) -> None:
     """A rule that asks for something that records leave out makes the decision undetermined, by name."""
     candidate = rules(tmp_path, f'[[rule]]\nid = "r"\nwhen = {{ {condition} }}\naction = "block"\n')
-    known = dataclasses.replace(KNOWN, open_subjects=missing == "subject")
+    known = copy.replace(KNOWN, open_subjects=missing == "subject")
     with pytest.raises(Undetermined) as asked:
         decide(record(**facts), candidate, known)
     assert asked.value.missing == missing
@@ -146,7 +146,7 @@ def test_a_question_that_is_not_reached_does_no_harm(tmp_path: Path) -> None:
 def test_a_name_that_the_candidate_spells_is_compared_by_its_pseudonym(tmp_path: Path) -> None:
     """`subject = "alice"` finds alice's records, and nobody else's, without revealing a name."""
     candidate = rules(tmp_path, '[[rule]]\nid = "r"\nwhen = { subject = "alice" }\naction = "block"\n')
-    known = dataclasses.replace(KNOWN, names={("k1", "a1"): "user:alice"})
+    known = copy.replace(KNOWN, names={("k1", "a1"): "user:alice"})
     hers, his = decide(record(subject_id="a1"), candidate, known), decide(record(subject_id="b2"), candidate, known)
     assert hers is not None
     assert his is not None
@@ -215,7 +215,7 @@ def past(settings: Settings, book: Rulebook) -> Iterator[Record]:
         exchange = exchange_of(
             {"host": "api.openai.com", "path": "/v1/chat/completions", "headers": headers}, at=AT * 1000
         )
-        exchange = dataclasses.replace(exchange, body=odd)
+        exchange = copy.replace(exchange, body=odd)
         seen = inspect(exchange, book, settings.limits, resolver)
         yield recording.decision_record(exchange, seen, book, settings.evidence)
 
