@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -64,7 +65,7 @@ class Rig:
     def __init__(self, directory: Path) -> None:
         self.store = Embedded(directory, "sluice")
         self.store.migrate()
-        self._seq = count()
+        self._seq: defaultdict[str, count[int]] = defaultdict(count)
         self._token = count()
 
     def close(self) -> None:
@@ -76,7 +77,7 @@ class Rig:
         for table in (*TABLES, *sorted(t for t in there if str(t).startswith("register_") and t not in TABLES)):
             if table in there and not self._is_view(table):
                 self.store.command(f"TRUNCATE TABLE {table}")
-        self._seq = count()
+        self._seq.clear()
 
     def _is_view(self, table: object) -> bool:
         (row,) = self.rows(f"SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = '{table}'")
@@ -91,14 +92,28 @@ class Rig:
     def table(self, sql: str) -> Table:
         return question.ask(self.ask, sql)
 
-    def put(self, records: Iterable[Record], stream: str = "n-w0") -> list[Record]:
+    def put(self, records: Iterable[Record], stream: str = "n-w0", node: str = "n") -> list[Record]:
         """Number the records and insert them; as they are in the store."""
+        numbers = self._seq[stream]
         placed = [
-            msgspec.structs.replace(r, node_id="n", epoch=1, seq=next(self._seq), chain_id=stream) for r in records
+            msgspec.structs.replace(r, node_id=node, epoch=1, seq=next(numbers), chain_id=stream) for r in records
         ]
         if placed:
             self.store.insert([ledger_record.encode(r) for r in placed], f"t{next(self._token)}")
         return placed
+
+    def lose(self, stream: str) -> None:
+        """A number of the stream that no record gets."""
+        next(self._seq[stream])
+
+    def declare(self, rows: Iterable[tuple[str, str, dict[str, Any]]], at: datetime) -> None:
+        """A snapshot of the registers: kind, id and fields of each row."""
+        lines = [
+            {"loaded_at": f"{at:%Y-%m-%d %H:%M:%S}", "digest": str(at), "kind": k, "id": i, "origin": "site",
+             "row": msgspec.json.encode({"id": i, **row}).decode()}
+            for k, i, row in rows
+        ]  # fmt: skip
+        self.add("register_rows", *lines)
 
     def add(self, table: str, *rows: dict[str, Any]) -> None:
         self.store.add(table, b"\n".join(map(msgspec.json.encode, rows)), f"a{next(self._token)}")

@@ -1,0 +1,294 @@
+"""Evaluating the findings: what their SQL shows, turned into events.
+
+A finding whose SQL adds up over days (`daily`) is asked for a day that is over once; what it showed is kept in
+`finding_days` and used as long as the day holds the same number of events, under the same query and registers. Only
+today is asked every time. So an evaluation costs what one day of traffic costs, however long the window is.
+
+The steps are taken one at a time, each a fraction of a second: the shipper does other things in between. A finding that
+cannot be evaluated stops no other; it is told, and stays as it stands.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from sluice.errors import SluiceError
+from sluice.posture import lifecycle, question
+from sluice.posture.lifecycle import EVALUATION, Event, Hit, Standing
+from sluice.posture.question import Ask, Cell
+from sluice.posture.units import Finding
+
+type Put = Callable[[str, bytes, str], None]
+"""Inserts rows of a table, as JSONEachRow, with a token. Raises a `SluiceError`."""
+
+MOST_SCOPES = 2000
+"""Scopes of one finding, the gravest first. Names that a client chooses must not fill the store with findings."""
+MOST_DAYS = 7
+"""Days that are asked at once: what a query may hold is bounded."""
+_TIMES = "toUnixTimestamp64Micro(toDateTime64({0}, 6, 'UTC'))"
+_COLUMNS = f"scope, hits, grave, {_TIMES.format('first_seen')} AS f, {_TIMES.format('last_seen')} AS l, facts"
+
+
+@dataclass(slots=True)
+class Evaluated:
+    """What came of it: findings evaluated, events by kind, and what could not be evaluated."""
+
+    at: datetime
+    units: int = 0
+    scopes: int = 0
+    days: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    truncated: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an evaluation begins with. `states`: what each day holds; `kept`: the state that it was evaluated under."""
+
+    states: Mapping[date, str]
+    registers: str
+    kept: Mapping[tuple[str, str, date], str]
+    standing: Mapping[str, Mapping[str, Standing]]
+
+
+def steps(
+    asked: Ask, put: Put, units: Sequence[Finding], now: datetime, out: Evaluated, *, full: bool = False
+) -> Iterator[str]:
+    """Evaluate; yields the id of each finding when its step is done. `out` fills. `full`: no day
+    is taken as evaluated. Raises what `asked` and `put` raise for what concerns all of them."""
+    known = _known(asked, units, now, full)
+    daily = [unit for unit in units if unit.daily]
+    for unit in daily:
+        with _telling(unit, out):
+            out.days += _catch_up(asked, put, unit, now, known)
+        yield unit.id
+    sums = _sums(asked, daily, now)
+    for unit in units:
+        with _telling(unit, out):
+            if unit.id not in out.failed:
+                _evaluate(asked, put, unit, now, known, sums.get(unit.id, {}), out)
+                out.units += 1
+        yield unit.id
+
+
+class _telling:  # noqa: N801 - a context manager, used like a function
+    """One finding's error is kept with its name, and the others go on."""
+
+    def __init__(self, unit: Finding, out: Evaluated) -> None:
+        self._unit, self._out = unit, out
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, SluiceError):
+            self._out.failed[self._unit.id] = str(error)[:500]
+            return True
+        return False
+
+
+def sha256(unit: Finding) -> str:
+    """The digest of a finding's query, without its times."""
+    return question.digest(unit.sql.strip())
+
+
+def micros(at: datetime) -> int:
+    return round(at.timestamp()) * 1_000_000 + at.microsecond
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _known(asked: Ask, units: Sequence[Finding], now: datetime, full: bool) -> _Known:
+    first = now.date() - timedelta(days=max((u.days for u in units), default=1))
+    given = {"since": midnight(first)}
+    counted = question.ask(
+        asked,
+        question.filled(
+            "SELECT toString(toDate(minute)), sum(requests) + sum(outcomes) FROM per_minute WHERE minute >= {since} "
+            "GROUP BY 1",
+            given,
+        ),
+    )
+    (digest,) = question.ask(asked, "SELECT any(digest) FROM register_in_force").rows[0]
+    kept = question.ask(
+        asked,
+        question.filled(
+            "SELECT finding, query_sha256, toString(day), argMax(state, at) FROM finding_days "
+            "WHERE scope = '' AND day >= toDate({since}) GROUP BY 1, 2, 3",
+            given,
+        ),
+    )
+    standing: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
+    for finding, scope, status, severity, seen, changed, until in question.ask(
+        asked,
+        "SELECT finding, scope, toString(status), toString(severity), toUnixTimestamp64Micro(last_seen), "
+        "toUnixTimestamp64Micro(changed), ifNull(toUnixTimestamp64Micro(accepted_until), 0) FROM findings",
+    ).rows:
+        standing[str(finding)][str(scope)] = Standing(
+            str(status), str(severity), _whole(seen), _whole(changed), _whole(until)
+        )
+    return _Known(
+        states={date.fromisoformat(str(day)): str(number) for day, number in counted.rows},
+        registers=str(digest or ""),
+        kept={} if full else {(str(f), str(q), date.fromisoformat(str(d))): str(s) for f, q, d, s in kept.rows},
+        standing=standing,
+    )
+
+
+def _catch_up(asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known) -> int:
+    """Evaluate the days that are over and were not evaluated as they are now; how many."""
+    digest, today = sha256(unit), now.date()
+    registers = f" {known.registers}" if "register_" in unit.sql else ""
+    days = [today - timedelta(days=n) for n in range(unit.days, 0, -1)]
+    states = {day: f"{known.states.get(day, '0')}{registers}" for day in days}
+    stale = [d for d in days if known.kept.get((unit.id, digest, d), f"0{registers}") != states[d]]
+    at = _text(micros(now))
+    for first, last in _runs(stale):
+        given = {"since": midnight(first), "until": midnight(last + timedelta(days=1))}
+        rows = question.ask(
+            asked,
+            f"SELECT toString(day), {_COLUMNS} FROM ({question.filled(unit.sql, given)}) "  # noqa: S608 - our own files
+            f"WHERE hits > 0 ORDER BY grave DESC, hits DESC, scope LIMIT {MOST_SCOPES}",
+        ).rows
+        lines: list[dict[str, Cell]] = []
+        for number in range((last - first).days + 1):
+            day = first + timedelta(days=number)
+            lines.append({"day": str(day), "state": states[day], "scope": "", "first_seen": "1970-01-01 00:00:00"})
+        for day_said, scope, hits, grave, seen_first, seen_last, facts in rows:
+            lines.append(
+                {
+                    "day": str(day_said),
+                    "scope": str(scope)[:500],
+                    "hits": hits,
+                    "grave": grave,
+                    "first_seen": _text(_whole(seen_first)),
+                    "last_seen": _text(_whole(seen_last)),
+                    "facts": str(facts),
+                }
+            )
+        same: dict[str, Cell] = {"finding": unit.id, "query_sha256": digest, "at": at}
+        data = b"\n".join(msgspec.json.encode({**line, **same}) for line in lines)
+        put("finding_days", data, f"{unit.id} {digest[:16]} {at} {first}")
+    return len(stale)
+
+
+def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """Days that follow each other, as first and last."""
+    begin: date | None = None
+    previous: date | None = None
+    for day in days:
+        follows = previous is not None and day == previous + timedelta(days=1)
+        if begin is not None and previous is not None and not (follows and (day - begin).days < MOST_DAYS):
+            yield begin, previous
+            begin = day
+        begin, previous = begin or day, day
+    if begin is not None and previous is not None:
+        yield begin, previous
+
+
+def _sums(asked: Ask, units: Sequence[Finding], now: datetime) -> dict[str, dict[str, Hit]]:
+    """What the days that are over add up to, by finding and scope, each within its own window."""
+    if not units:
+        return {}
+    windows = [f"(finding = '{u.id}' AND query_sha256 = '{sha256(u)}' AND day >= '{_first(u, now)}')" for u in units]
+    where = f"({' OR '.join(windows)}) AND day < '{now.date()}'"
+    rows = question.ask(
+        asked,
+        f"SELECT finding, scope, sum(d.hits), sum(d.grave), min(toUnixTimestamp64Micro(first_seen)), "  # noqa: S608
+        f"max(toUnixTimestamp64Micro(last_seen)), argMax(d.facts, last_seen) FROM finding_days AS d "
+        f"WHERE scope != '' AND {where} AND (finding, day, at) IN "
+        f"(SELECT finding, day, max(at) FROM finding_days WHERE scope = '' AND {where} GROUP BY finding, day) "
+        f"GROUP BY finding, scope",
+    ).rows
+    out: defaultdict[str, dict[str, Hit]] = defaultdict(dict)
+    for finding, scope, hits, grave, first, last, facts in rows:
+        out[str(finding)][str(scope)] = Hit(_whole(hits), _whole(grave), _whole(first), _whole(last), str(facts))
+    return out
+
+
+def _first(unit: Finding, now: datetime) -> date:
+    return now.date() - timedelta(days=unit.days)
+
+
+def _evaluate(
+    asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known, before: Mapping[str, Hit], out: Evaluated
+) -> None:
+    since = midnight(now.date()) if unit.daily else now - timedelta(days=unit.days)
+    found = dict(before)
+    for scope, hit in _shown(asked, unit, since, now).items():
+        found[scope] = found[scope] + hit if scope in found else hit
+    if len(found) > MOST_SCOPES:
+        out.truncated.append(unit.id)
+        gravest = sorted(found.items(), key=lambda one: (-one[1].grave, -one[1].hits, one[0]))
+        found = dict(gravest[:MOST_SCOPES])
+    standing, at = known.standing.get(unit.id, {}), micros(now)
+    maybe = lifecycle.unclear(unit, found, standing, at)
+    clean = _clean(asked, unit, now, maybe) if maybe else {}
+    events = lifecycle.advance(unit, found, standing, clean, at)
+    if events:
+        digest = sha256(unit)
+        lines = [msgspec.json.encode(_row(unit, event, at, digest)) for event in events]
+        put("finding_events", b"\n".join(lines), f"{unit.id} {digest[:16]} {at}")
+    for event in events:
+        out.events[event.event] = out.events.get(event.event, 0) + 1
+    out.scopes += len(found)
+
+
+def _shown(asked: Ask, unit: Finding, since: datetime, until: datetime) -> dict[str, Hit]:
+    sql = question.filled(unit.sql, {"since": since, "until": until})
+    rows = question.ask(
+        asked,
+        f"SELECT {_COLUMNS} FROM ({sql}) WHERE hits > 0 "  # noqa: S608 - our own files
+        f"ORDER BY grave DESC, hits DESC, scope LIMIT {MOST_SCOPES + 1}",
+    ).rows
+    return {str(s)[:500]: Hit(_whole(h), _whole(g), _whole(f), _whole(t), str(facts)) for s, h, g, f, t, facts in rows}
+
+
+def _clean(asked: Ask, unit: Finding, now: datetime, scopes: Sequence[str]) -> dict[str, int]:
+    """Of these scopes, those with traffic and no violation in the last `clean_days`, with how much there was."""
+    sql = question.filled(unit.sql, {"since": now - timedelta(days=unit.clean_days), "until": now})
+    rows = question.ask(
+        asked,
+        f"SELECT scope, sum(u.hits) AS h, sum(u.seen) AS s FROM ({sql}) AS u "  # noqa: S608 - our own files
+        f"WHERE scope IN ({', '.join(map(question.text, scopes))}) GROUP BY scope HAVING h = 0 AND s > 0",
+    ).rows
+    return {str(scope): _whole(seen) for scope, _, seen in rows}
+
+
+def _row(unit: Finding, event: Event, at: int, digest: str) -> dict[str, Cell]:
+    return {
+        "at": _text(at),
+        "finding": unit.id,
+        "version": unit.version,
+        "title": unit.title,
+        "scope": event.scope,
+        "event": event.event,
+        "severity": event.severity,
+        "hits": event.hit.hits,
+        "grave": event.hit.grave,
+        "seen": event.seen,
+        "first_seen": _text(event.hit.first_seen),
+        "last_seen": _text(event.hit.last_seen),
+        "facts": event.hit.facts,
+        "by": EVALUATION,
+        "reason": event.reason,
+        "accepted_until": "1970-01-01 00:00:00",
+        "query_sha256": digest,
+    }
+
+
+def _text(at: int) -> str:
+    """Microseconds as ClickHouse reads a time."""
+    return f"{datetime.fromtimestamp(at // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}.{at % 1_000_000:06}"
+
+
+def _whole(cell: Cell) -> int:
+    return int(str(cell)) if cell is not None else 0

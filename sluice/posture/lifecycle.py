@@ -1,0 +1,111 @@
+"""The life of a finding: what is seen now, and how it stands, make the next event. Nothing is asked or written here.
+
+    opened        it was not known, and is there
+    observed      it is still there: once a day, and when its severity changes
+    acknowledged  somebody has taken it                                                     (a person's event)
+    accepted      somebody lives with it until a day                                        (a person's event)
+    reopened      it came back after it was fixed; its acceptance ended; it is graver than what was accepted
+    fixed         no violation for `clean_days`, and traffic in its scope that could have been one
+
+Silence closes nothing: a provider that nobody used for a week is not a provider that was fixed. Times are microseconds
+since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice.posture.units import RANKS, Finding
+
+DAY = 86_400_000_000
+EVALUATION = "evaluation"
+"""Who said what no person said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a finding's query shows of one scope."""
+
+    hits: int
+    grave: int
+    first_seen: int
+    last_seen: int
+    facts: str
+
+    def __add__(self, later: Hit) -> Hit:
+        """The two together: of different days, this one's first."""
+        return Hit(
+            self.hits + later.hits,
+            self.grave + later.grave,
+            min(self.first_seen, later.first_seen),
+            max(self.last_seen, later.last_seen),
+            later.facts if later.last_seen >= self.last_seen else self.facts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a finding stands, as the view `findings` says."""
+
+    status: str
+    severity: str
+    last_seen: int
+    changed: int
+    accepted_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happens to a finding now."""
+
+    scope: str
+    event: str
+    severity: str
+    hit: Hit
+    seen: int = 0
+    reason: str = ""
+
+
+def unclear(unit: Finding, found: Mapping[str, Hit], standing: Mapping[str, Standing], now: int) -> list[str]:
+    """The scopes that may be clean: they stand, and no violation was seen for `clean_days`."""
+    before = now - unit.clean_days * DAY
+    return sorted(
+        scope
+        for scope, stands in standing.items()
+        if stands.status != "fixed" and ((hit := found.get(scope)) is None or hit.last_seen <= before)
+    )
+
+
+def advance(
+    unit: Finding, found: Mapping[str, Hit], standing: Mapping[str, Standing], clean: Mapping[str, int], now: int
+) -> list[Event]:
+    """The events of one finding, by scope. `clean`: traffic without a violation in the last `clean_days`, by scope."""
+    events = []
+    for scope in sorted(found.keys() | standing.keys()):
+        hit, stands = found.get(scope), standing.get(scope)
+        if stands is not None and stands.status != "fixed" and clean.get(scope):
+            last = Hit(0, 0, stands.last_seen, max(stands.last_seen, hit.last_seen if hit else 0), "")
+            why = f"{unit.clean_days} days without a violation"
+            events.append(Event(scope, "fixed", stands.severity, last, clean[scope], why))
+        elif hit is not None and (event := _present(unit, scope, hit, stands, now)):
+            events.append(event)
+    return events
+
+
+def _present(unit: Finding, scope: str, hit: Hit, stands: Standing | None, now: int) -> Event | None:
+    severity = unit.graded(hit.grave)
+    if stands is None:
+        return Event(scope, "opened", severity, hit)
+    if stands.status == "fixed":
+        if hit.last_seen <= stands.last_seen:
+            return None  # the window still holds what was there before it was fixed
+        return Event(scope, "reopened", severity, hit, reason="it is there again")
+    if stands.status == "accepted":
+        if stands.accepted_until <= now:
+            return Event(scope, "reopened", severity, hit, reason="its acceptance has ended")
+        if RANKS[severity] > RANKS[stands.severity]:
+            return Event(scope, "reopened", severity, hit, reason=f"graver than what was accepted ({stands.severity})")
+    if severity != stands.severity or now // DAY > stands.changed // DAY:
+        return Event(scope, "observed", severity, hit)
+    return None

@@ -1,0 +1,84 @@
+"""The life of a finding, without a store: which event comes next."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice.posture import lifecycle, units
+from sluice.posture.lifecycle import DAY, Event, Hit, Standing
+
+UNIT = next(u for u in units.findings().values() if u.id == "PRV-01")
+NOW = 20_000 * DAY + 5
+
+
+def hit(last: int = NOW - 1, hits: int = 3, grave: int = 0) -> Hit:
+    return Hit(hits, grave, last - 10, last, "")
+
+
+def standing(status: str = "open", severity: str = "high", **more: int) -> Standing:
+    return Standing(
+        **(
+            {"status": status, "severity": severity, "last_seen": NOW - 2, "changed": NOW - 1, "accepted_until": 0}
+            | more
+        )
+    )  # type: ignore[arg-type]
+
+
+def advance(found: Hit | None, stands: Standing | None, clean: int = 0) -> Event | None:
+    events = lifecycle.advance(
+        UNIT, {"s": found} if found else {}, {"s": stands} if stands else {}, {"s": clean} if clean else {}, NOW
+    )
+    return events[0] if events else None
+
+
+@pytest.mark.parametrize(
+    ("found", "stands", "event", "severity"),
+    [
+        (hit(), None, "opened", "high"),
+        (hit(grave=1), None, "opened", "critical"),
+        (hit(), standing(), None, ""),
+        (hit(), standing(changed=NOW - DAY), "observed", "high"),
+        (hit(grave=1), standing(), "observed", "critical"),
+        (hit(), standing("acknowledged"), None, ""),
+        (hit(), standing("accepted", accepted_until=NOW + 1), None, ""),
+        (hit(), standing("accepted", accepted_until=NOW), "reopened", "high"),
+        (hit(grave=1), standing("accepted", accepted_until=NOW + 1), "reopened", "critical"),
+        (hit(), standing("fixed"), "reopened", "high"),
+        (hit(last=NOW - 2), standing("fixed"), None, ""),
+        (None, standing(), None, ""),
+        (None, None, None, ""),
+    ],
+)
+def test_the_next_event(found: Hit | None, stands: Standing | None, event: str | None, severity: str) -> None:
+    """Opened once, observed once a day or when it changes, reopened when it comes back, ends its time or grows."""
+    got = advance(found, stands)
+    assert (got.event if got else None) == event
+    if got:
+        assert got.severity == severity
+
+
+@pytest.mark.parametrize("status", ["open", "acknowledged", "accepted", "reopened"])
+def test_clean_traffic_closes_it_however_it_stands(status: str) -> None:
+    """And the event holds how much clean traffic there was."""
+    got = advance(None, standing(status, accepted_until=NOW + 1), clean=41)
+    assert got
+    assert (got.event, got.seen) == ("fixed", 41)
+
+
+def test_what_was_fixed_is_not_fixed_again() -> None:
+    """Clean traffic of something that is closed is nothing new."""
+    assert "s" not in lifecycle.unclear(UNIT, {}, {"s": standing("fixed")}, NOW)
+
+
+def test_only_what_was_quiet_for_long_may_be_clean() -> None:
+    """A violation within the clean days keeps it open whatever else was seen."""
+    recent, old = NOW - UNIT.clean_days * DAY + 1, NOW - UNIT.clean_days * DAY
+    assert lifecycle.unclear(UNIT, {"s": hit(recent)}, {"s": standing()}, NOW) == []
+    assert lifecycle.unclear(UNIT, {"s": hit(old)}, {"s": standing()}, NOW) == ["s"]
+    assert lifecycle.unclear(UNIT, {}, {"s": standing()}, NOW) == ["s"]
+
+
+def test_days_add_up() -> None:
+    """Hits of several days are one finding, with the facts of the newest."""
+    sum_of = Hit(2, 1, 10, 20, "old") + Hit(3, 0, 30, 40, "new")
+    assert sum_of == Hit(5, 1, 10, 40, "new")
