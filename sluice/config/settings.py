@@ -146,8 +146,9 @@ class ClickHouse(Section, frozen=True):
     cluster: str = ""
     """Name of the cluster (as in `remote_servers`) whose servers hold the tables; empty = one server."""
     batch_rows: int = 5000
-    """Rows of one insert; a batch is also sent when the oldest row waits `batch_seconds`."""
+    """Rows of one insert at most."""
     batch_seconds: float = 2.0
+    """How long a row that comes alone waits for company. While rows keep coming, inserts are three times that apart."""
     insert_timeout_seconds: float = 30.0
     http_listen: str = ""
     """Where ClickHouse's HTTP interface is served over the embedded engine; empty = not at all. Loopback only."""

@@ -35,10 +35,9 @@ from sluice.ship.retries import Means
 
 log = logging.getLogger("sluice.ship")
 
-TURN_SECONDS = 6.0
-"""Longest time that a batch fills while traffic flows, or for the sake of other streams."""
-BUSY_ROWS = 200
-"""So many rows waiting are traffic that flows: a fuller batch costs less for each row."""
+SPACING = 3.0
+"""Batches of a stream that are not full follow each other after so many times `batch_seconds`. An insert costs the
+store the same for one row as for hundreds: what comes alone is sent soon, what keeps coming is sent together."""
 
 
 UNFIT = (ValueError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError)
@@ -90,6 +89,8 @@ class Delivery:
         self._step = step
         self._outboxes: dict[str, Outbox] = {}
         self._since: dict[str, float] = {}
+        self._next: dict[str, float] = {}
+        """When the next batch of a stream may go, if it is not full."""
         self._waits: dict[str, _Wait] = {}
         self._damage: set[tuple[str, str, int]] = set()
         self._compared: set[str] = set()
@@ -154,8 +155,7 @@ class Delivery:
             outbox.fill(self._batch_rows)
             if not outbox.waiting:
                 return 0
-            waited = self._monotonic() - self._since.setdefault(name, self._monotonic())
-            if len(outbox.waiting) < self._batch_rows and waited < self._patience(outbox) and not flush:
+            if len(outbox.waiting) < self._batch_rows and not self._is_due(name) and not flush:
                 return 0
             batch = outbox.freeze(self._batch_rows)
             self._step("frozen")
@@ -177,6 +177,7 @@ class Delivery:
         outbox.acknowledge(batch)
         self._tried.discard(name)
         self._since.pop(name, None)
+        self._next[name] = self._monotonic() + self._batch_seconds * SPACING
         self._step("advanced")
         return len(entries)
 
@@ -199,14 +200,11 @@ class Delivery:
             self._tried.add(name)
         self._compared.add(name)
 
-    def _patience(self, outbox: Outbox) -> float:
-        """How long a batch may fill. An insert costs the store the same for one row as for hundreds, so a busy stream
-        fills a larger one, and several take turns, as long as nobody waits more than a few seconds.
-        """
-        if len(outbox.waiting) >= BUSY_ROWS:
-            return max(self._batch_seconds, TURN_SECONDS)
-        busy = sum(1 for o in self._outboxes.values() if o.waiting)
-        return max(self._batch_seconds, min(self._batch_seconds * busy, TURN_SECONDS))
+    def _is_due(self, name: str) -> bool:
+        """Whether a batch that is not full has waited long enough, for itself and behind the one before."""
+        now = self._monotonic()
+        waited = now - self._since.setdefault(name, now)
+        return waited >= self._batch_seconds and now >= self._next.get(name, 0.0)
 
     def _token(self, outbox: Outbox, batch: Batch, part: str) -> str:
         frozen = batch.tokens.get(part)

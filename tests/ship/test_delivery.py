@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,19 +102,20 @@ def test_a_batch_waits_until_it_is_full_or_old(rig: Rig) -> None:
     assert rig.delivery.round(rig.store) == 10
 
 
-def test_busy_streams_take_turns(rig: Rig) -> None:
-    """Many workers do not mean many small inserts, and none of them waits longer than a few seconds."""
-    for slot in range(8):
-        write(rig.ledger, [decision(slot)], slot=slot)
-    rig.delivery.round(rig.store)
-    for _ in range(40):
-        rig.now += 0.1
+def test_what_keeps_coming_is_sent_together(rig: Rig) -> None:
+    """A row that comes alone is sent soon; while rows keep coming, inserts are further apart, and none waits longer."""
+    rig.restarted(batch_rows=1000)
+    sent: list[float] = []
+    for turn in range(60):
+        write(rig.ledger, [decision(turn)])
+        rig.now += 0.15
+        before = len(rig.store.attempts)
         rig.delivery.round(rig.store)
-    assert rig.store.attempts == []
-    for _ in range(22):
-        rig.now += 0.1
-        rig.delivery.round(rig.store)
-    assert len(rig.store.rows) == 8 * 3
+        sent += [rig.now] * (len(rig.store.attempts) > before)
+    assert 1000 + 1.0 <= sent[0] <= 1000 + 1.3
+    apart = [b - a for a, b in pairwise(sent)]
+    assert len(apart) >= 2
+    assert all(2.9 <= gap <= 3.4 for gap in apart), apart
 
 
 def test_what_waits_is_shipped_at_the_end(rig: Rig) -> None:
