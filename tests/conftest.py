@@ -12,6 +12,11 @@ for _name in [name for name in os.environ if name == "SLUICE_CONFIG" or (name.st
     del os.environ[_name]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes go by their length: those of gzip hold the time, and a test has one name in every process."""
+    return f"{argname}{len(val)}" if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[Any, Any, Any]:
     """Tests handle text that no UTF-8 can hold; xdist would end the whole run on a report that quotes some."""
