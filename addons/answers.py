@@ -8,8 +8,8 @@ from mitmproxy import http
 from mitmproxy.net.http import status_codes
 
 from addons.state import Objection, Passage
-from sluice import refusals
-from sluice.model import Action, Answer, Decision, Exchange, Refusal
+from sluice import probe, refusals
+from sluice.model import Action, Answer, Clearance, Decision, Exchange, Refusal
 
 
 def response(answer: Answer) -> http.Response:
@@ -38,6 +38,13 @@ def give(flow: http.HTTPFlow, passage: Passage, refusal: Refusal) -> None:
     passage.reason = refusal.decision.reason
     assert passage.exchange is not None
     passage.answer = refusals.answer(refusal, passage.exchange)
+    flow.response = response(passage.answer)
+
+
+def probed(flow: http.HTTPFlow, passage: Passage, clearance: Clearance) -> None:
+    """Answer here what was cleared: it asks the gate itself (`sluice.probe`)."""
+    assert passage.exchange is not None
+    passage.answer = probe.answer(passage.exchange, clearance)
     flow.response = response(passage.answer)
 
 

@@ -22,7 +22,7 @@ from addons.login import Door, take
 from addons.outcome import Outcomes, now
 from addons.state import Core, Line, Objection, Passage, Tunnel, passage_of
 from addons.streams import BODY_TOO_LARGE, OVERLOAD
-from sluice import metrics
+from sluice import metrics, probe
 from sluice.deadline import Deadline
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
@@ -148,12 +148,15 @@ class GuardAddon:
             and verdict.decision.action is Action.ALLOW
             and not (line.broken or line.gone)
         ):
+            passage.target = self._gate.rulebook.targets.match(exchange.host, exchange.port, exchange.path)
+            passage.clearance = verdict
+            if passage.target is not None and passage.target.row == probe.ROW:
+                answers.probed(flow, passage, verdict)
+                return
             flows.make_ready(flow, self._gate.resolver.strip)
             flow.request.data.host = exchange.host
             flow.request.data.port = exchange.port
             line.permits.add((exchange.host, exchange.port))
-            passage.target = self._gate.rulebook.targets.match(exchange.host, exchange.port, exchange.path)
-            passage.clearance = verdict
             flow.response = None
         elif isinstance(verdict, Refusal):
             answers.give(flow, passage, self._door.challenging(verdict, exchange))

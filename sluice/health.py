@@ -14,7 +14,7 @@ import ipaddress
 import json
 import re
 import struct
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -54,6 +54,9 @@ _PAGE = """<!doctype html>
 <li><a href="/readyz">/readyz</a> ready to forward, or what is missing
 <li><a href="/healthz">/healthz</a> the supervisor is alive
 <li><a href="/metrics">/metrics</a> counters in Prometheus format
+<li><a href="/onboarding">/onboarding</a> how clients go through the gate, step by step
+<li><a href="/proxy.pac">/proxy.pac</a> proxy auto-config file
+<li><a href="/ca.mobileconfig">/ca.mobileconfig</a> the CA certificate as a profile for macOS and iOS
 <li><a href="/ca.pem">/ca.pem</a> the CA certificate that clients have to trust (PEM)
 <li><a href="/ca.der">/ca.der</a> the same for Windows and Java (DER)
 </ul>
@@ -78,9 +81,12 @@ def app(
     metrics: Path,
     listen: str,
     refresh: Callable[[], None] = lambda: None,
+    more: Sequence[Route] = (),
+    names: Sequence[str] = (),
 ) -> ASGIApp:
     """The admin application. `certificate` gives the CA certificate; `metrics` is the directory of metric files;
-    `listen` the address it is served on, for the Host check; `refresh` sets gauges that are measured when asked for."""
+    `listen` the address it is served on, for the Host check; `refresh` sets gauges that are measured when asked for;
+    `more` are other rooms' pages, `names` the host names that it may be asked under."""
 
     def page(_: Request) -> Response:
         return HTMLResponse(_PAGE)
@@ -114,10 +120,11 @@ def app(
         Route("/metrics", numbers),
         Route("/ca.pem", ca_pem),
         Route("/ca.der", ca_der),
+        *more,
     ]
     inner = Starlette(routes=routes)
     inner.router.redirect_slashes = False  # a redirect would repeat the Host header in its Location
-    return _Guarded(inner, listen)
+    return _Guarded(inner, listen, names)
 
 
 class Server(uvicorn.Server):
@@ -150,9 +157,10 @@ def _download(body: bytes, name: str, media_type: str) -> Response:
 class _Guarded:
     """Host check and security headers around every route, the unknown ones too."""
 
-    def __init__(self, inner: ASGIApp, listen: str) -> None:
+    def __init__(self, inner: ASGIApp, listen: str, names: Sequence[str] = ()) -> None:
         self._inner = inner
         self._listen = listen.lower()
+        self._names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -160,23 +168,25 @@ class _Guarded:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_SECURITY]
+                own = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(field for field in _SECURITY if field[0] not in own)]
             await send(message)
 
         hosts = Headers(scope=scope).getlist("host")
-        known = len(hosts) == 1 and allowed_host(hosts[0], self._listen)
+        known = len(hosts) == 1 and allowed_host(hosts[0], self._listen, self._names)
         answer = self._inner if known else PlainTextResponse("unknown Host header\n", status_code=421)
         await answer(scope, receive, guarded)
 
 
-def allowed_host(header: str, listen: str) -> bool:
-    """Whether a Host header names this listener: `localhost`, a loopback address or the listen address.
+def allowed_host(header: str, listen: str, names: Collection[str] = ()) -> bool:
+    """Whether a Host header names this listener: `localhost`, a loopback address, the listen address, or one of the
+    names (in lower case) that the site has given it.
 
     On a wildcard address any IP address will do: DNS rebinding needs a name.
     """
     text = header.strip().lower()
     host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
-    if host in ("localhost", listen):
+    if host in ("localhost", listen) or host in names:
         return True
     try:
         address = ipaddress.ip_address(host)

@@ -212,7 +212,7 @@ def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
     where = "the ClickHouse server of `clickhouse.dsn`" if settings.clickhouse.dsn else f"embedded ClickHouse, {events}"
     return f"""Sluice is ready.
   proxy    http://{proxy}
-  admin    http://{admin}/
+  admin    http://{admin}/   (/onboarding: how clients go through it)
   events   {where}   (sluice sql "{EXAMPLE_QUERY}")
   CA       {ca}
 {_sql_over_http(settings)}

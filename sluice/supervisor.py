@@ -14,6 +14,7 @@ Exit codes: 0 stopped as asked; 1 the appliance could not be kept running; 78 mi
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.metadata
 import logging
 import os
@@ -297,6 +298,7 @@ class Appliance:
 
     def _server(self) -> health.Server:
         from sluice import ca, health  # they import metrics
+        from sluice.onboarding import routes
 
         def status() -> health.Status:
             processes = {
@@ -304,12 +306,17 @@ class Appliance:
             }
             return health.Status(self.missing(), processes, self._degraded())
 
+        pages = routes.routes(
+            self._settings, _table_hosts(self._settings), startup.address(self._proxy), startup.address(self._admin)
+        )
         application = health.app(
             status=status,
             certificate=lambda form: ca.export(self._settings.ca_dir, form, "bundle" if form == "pem" else "current"),
             metrics=self._settings.run_dir / "metrics",
             listen=self._admin.getsockname()[0],
             refresh=self._measure_seals,
+            more=pages,
+            names=self._settings.admin.names,
         )
         return health.Server(application)
 
@@ -327,6 +334,17 @@ class Appliance:
             await self._changed.wait()
         self._was_ready = True
         _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin)))
+
+
+def _table_hosts(settings: config.Settings) -> Callable[[], tuple[str, ...]]:
+    """Host patterns of the destinations, read when they are first asked for: they are in force until the next start."""
+    from sluice import targets
+
+    @functools.cache
+    def hosts() -> tuple[str, ...]:
+        return targets.load(config.signatures_dir() / "targets.toml", settings.paths.targets).hosts()
+
+    return hosts
 
 
 def _say(text: str) -> None:

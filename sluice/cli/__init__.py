@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": "sluice.cli.check",
     "doctor": "sluice.cli.doctor",
     "ca": "sluice.cli.ca",
+    "clients": "sluice.cli.clients",
     "users": "sluice.cli.users",
     "keys": "sluice.cli.keys",
     "packs": "sluice.cli.packs",

@@ -170,6 +170,14 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             endpoint(str(_value(s, path)))
         except ValueError as e:
             bad(path, f"{e}, as in `127.0.0.1:8080`")
+    if s.proxy.advertise:
+        try:
+            endpoint(s.proxy.advertise)
+        except ValueError as e:
+            bad("proxy.advertise", f"{e}, as in `gate.example.com:8080`")
+    for name in s.admin.names:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
+            bad("admin.names", f"`{name}` is not a host name such as `gate.example.com`")
     for host, value in s.upstream.hosts.items():
         try:
             ipaddress.ip_address(endpoint(value)[0])

@@ -18,6 +18,8 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Proxy(Section, frozen=True):
     listen: str = "127.0.0.1:8080"
     """Where clients connect. Loopback by default: an egress proxy that anyone can reach is an open proxy."""
+    advertise: str = ""
+    """`host:port` under which clients reach it, for PAC file and onboarding page; made from `listen` when empty."""
     workers: int = 0
     """Worker processes; 0 = one per core."""
     backlog: int = 1024
@@ -27,6 +29,8 @@ class Proxy(Section, frozen=True):
 class Admin(Section, frozen=True):
     listen: str = "127.0.0.1:8081"
     """Metrics, health and CA download. Never reachable through the proxy."""
+    names: tuple[str, ...] = ()
+    """Host names under which it may be asked, the one for clients first. An address needs none."""
 
 
 class Paths(Section, frozen=True):

@@ -12,6 +12,7 @@ _STYLE = """
 body{margin:0;padding:10vh 1.5rem;background:var(--paper);color:var(--ink);font:1.05rem/1.5 system-ui,sans-serif}
 main{max-width:38rem;margin:auto;border-left:.4rem solid #d0342c;padding:0 0 0 1.5rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
+main.good{border-color:#2b8a3e}
 dl{border-top:1px solid var(--line);padding-top:1rem;display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem}
 dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}
 """.strip()
@@ -26,8 +27,8 @@ HEADERS = (
 """What the page may do: show itself."""
 
 
-def render(title: str, message: str, decision_id: str, reason: str) -> bytes:
-    """The page as UTF-8. Every text is escaped."""
+def render(title: str, message: str, decision_id: str, reason: str, *, good: bool = False) -> bytes:
+    """The page as UTF-8. Every text is escaped. `good`: nothing was refused."""
     title, message, decision_id, reason = (html.escape(t) for t in (title, message, decision_id, reason))
     return f"""<!doctype html>
 <html lang="en">
@@ -39,7 +40,7 @@ def render(title: str, message: str, decision_id: str, reason: str) -> bytes:
 <style>{_STYLE}</style>
 </head>
 <body>
-<main role="main" aria-labelledby="what">
+<main role="main"{' class="good"' if good else ""} aria-labelledby="what">
 <h1 id="what">{title}</h1>
 <p>{message}</p>
 <dl><dt>Decision</dt><dd>{decision_id}</dd><dt>Reason</dt><dd>{reason}</dd></dl>
