@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     f for f in ROOT.rglob("*.md") if not {".venv", "node_modules", "var"} & set(f.relative_to(ROOT).parts)
 )
-COMMAND = re.compile(r"(?:^\s*|`|/bin/|\$ )sluice ((?:[a-z-]+ ?){1,2})", re.M)
+COMMAND = re.compile(r"(?:^\s*|`|/bin/|\$ )sluice ((?:[a-z][a-z-]* ?){1,2})", re.M)
 TARGET = re.compile(r"(?:^    |`|\$ )make ([a-z-]+)", re.M)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
