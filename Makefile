@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo check test test-faults test-agents bench quality fuzz man lock clean
+.PHONY: help setup setup-test run demo check test test-faults test-agents bench quality fuzz generate man lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ fuzz: setup-test ## mutated text against detection (SECONDS=600)
 
 man: setup ## write the manual pages below build/man (man -M build/man sluice)
 	$(BIN)/sluice manual --out build/man
+
+generate: setup-test ## write what is made from code: the page of metrics
+	$(BIN)/python deploy/prometheus/metrics_page.py
 
 lock: ## compile the hash-checked requirement files from pyproject.toml (needs the test tools)
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \

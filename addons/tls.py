@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import certifi
-from mitmproxy import connection, tls
+from mitmproxy import connection, http, tls
 from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers import modes, quic
 from OpenSSL import SSL
@@ -37,6 +37,7 @@ from OpenSSL._util import lib as openssl
 from OpenSSL.crypto import X509StoreFlags
 
 from addons import egress, staple
+from addons.clientkind import kind_of
 from addons.failure import HANDSHAKE_TIMEOUT, Failure, classify_upstream_error
 from sluice import metrics
 from sluice.ca import Authority
@@ -91,8 +92,14 @@ class GateTls:
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._late: set[str] = set()
         self._failures: dict[str, Failure] = {}
+        self._kinds: dict[str, str] = {}
 
     # ------------------------------------------------------------------------------------------------- client side
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Remember what kind of client asks for the tunnel: one that leaves the handshake can say no more of itself."""
+        if flow.client_conn.timestamp_end is None:
+            self._kinds[flow.client_conn.id] = kind_of(flow.request.headers.get("user-agent"))
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         """Offer our certificate for the name that the client named. Without a valid name there is no handshake."""
@@ -122,8 +129,9 @@ class GateTls:
         told = any(word in error for word in ("unknown ca", "bad certificate", "certificate unknown"))
         left = error == "connection closed" and data.ssl_conn is not None
         if told or left:
-            metrics.TLS_CLIENT_REJECT.inc()
-            facts = {"host": data.context.client.sni or "", "told": told}
+            kind = self._kinds.get(data.context.client.id, "none")
+            metrics.TLS_CLIENT_REJECT.labels(kind).inc()
+            facts = {"host": data.context.client.sni or "", "told": told, "client": kind}
             logger.info("client did not accept our certificate", extra={"facts": facts})
 
     # ----------------------------------------------------------------------------------------------- upstream side
@@ -179,6 +187,7 @@ class GateTls:
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._failures.pop(client.id, None)
+        self._kinds.pop(client.id, None)
 
     def failure(self, client: connection.Client) -> Failure | None:
         """Why the last upstream connection of this client failed; None when none did. Kept until it disconnects."""

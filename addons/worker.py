@@ -163,7 +163,6 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     )
     inforce.remember(memory, current)
     gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects)
-    metrics.hold()
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
@@ -306,7 +305,7 @@ class Worker:
                 await self._note(event)
             if slow := master.core.lines.end_slow_bodies(now() - body_us):
                 metrics.BAD_REQUESTS.labels("slow_body").inc(slow)
-            metrics.LOOP_LAG_SECONDS.set(lag)
+            metrics.LOOP_LAG_SECONDS.observe(max(0.0, lag))
             metrics.INFLIGHT_REQUESTS.set(inflight.requests)
             metrics.INFLIGHT_BYTES.set(inflight.bytes)
             metrics.CONNECTIONS.set(listener.connections)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import replace
-from functools import lru_cache, partial
+from functools import partial
 
 from sluice import authentication, decode, dialects, metrics, recording
 from sluice.config import Limits, Settings
@@ -58,9 +58,11 @@ _SCAN_THREADS = 2
 """Scanning releases the GIL, so a second thread uses the second core; more would only queue in the kernel."""
 
 # Finding the series of a set of labels takes longer than counting in it.
-_DECISIONS = lru_cache(maxsize=512)(metrics.DECISIONS.labels)
-_RESPONSES = lru_cache(maxsize=16)(metrics.UPSTREAM_RESPONSES.labels)
-_SCAN_SECONDS = metrics.STAGE_SECONDS.labels("scan")
+_RESPONSES = {n: metrics.UPSTREAM_RESPONSES.labels(f"{n}xx") for n in range(1, 6)}
+_OTHER_RESPONSES = metrics.UPSTREAM_RESPONSES.labels("other")
+_ADDED = metrics.ADDED_SECONDS.labels()
+_BODY_BYTES, _INSPECTED_BYTES = metrics.REQUEST_BYTES.labels(), metrics.INSPECTED_BYTES.labels()
+_STAGES = tuple(metrics.STAGE_SECONDS.labels(stage) for stage in metrics.STAGES)
 
 _REASON_OF = {
     Cause.SCAN_ERROR: Reason.SCAN_ERROR,
@@ -300,7 +302,7 @@ class Gate:
             seen = self._undecided(exchange, rulebook, Cause.SCAN_ERROR)
         kind = RecordType.DECISION if seen.target else RecordType.BYPASS
         result = await self._commit(exchange, seen, rulebook, kind)
-        metrics.ADDED_SECONDS.observe(time.perf_counter() - started)
+        _ADDED.observe(time.perf_counter() - started)
         return result
 
     async def refuse(self, exchange: Exchange, reason: Reason, cause: Cause | None = None, detail: str = "") -> Refusal:
@@ -330,7 +332,7 @@ class Gate:
     async def outcome(self, outcome: Outcome) -> None:
         """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
         if outcome.upstream_status:
-            _RESPONSES(f"{outcome.upstream_status // 100}xx").inc()
+            _RESPONSES.get(outcome.upstream_status // 100, _OTHER_RESPONSES).count += 1
         rulebook = self._rulebook
         try:
             withhold = self._names.withheld(outcome, rulebook.detectors)
@@ -405,24 +407,33 @@ def _refused(cause: Cause, reason: Reason) -> Decision:
 
 
 def _count(seen: Inspection, decision: Decision) -> None:
-    """Metrics of one decision. Labels come from closed lists; a failure here must not undo a durable decision."""
-    target = seen.target
-    provider = metrics.provider_label(target.provider if target else None)
-    _DECISIONS(decision.action, decision.reason, provider, decision.mode).inc()
-    if decision.cause is not None:
-        if decision.action is Action.ALLOW:
-            metrics.FAIL_OPEN.labels(decision.cause).inc()
-        else:
-            metrics.REFUSALS.labels(decision.cause).inc()
+    """Metrics of one decision: additions to plain numbers, labels from closed lists."""
+    target, action, cause = seen.target, decision.action, decision.cause
+    place = ("none", "none", "none")
+    if target is not None:
+        place = (metrics.provider_label(target.provider), target.kind, target.status)
+    metrics.DECISIONS[action, decision.reason, *place, decision.mode].count += 1
+    if seen.subject is not None:
+        metrics.IDENTIFIED[seen.subject.assurance,].count += 1
+    for data_class in decision.classes:
+        metrics.DECISION_CLASSES[action, data_class].count += 1
+    if cause is not None:
+        (metrics.FAIL_OPEN if action is Action.ALLOW else metrics.REFUSALS)[cause,].count += 1
     for dependency in decision.degraded:
-        metrics.DEGRADED.labels(dependency).inc()
-    if seen.coverage is not None and seen.payload is not None:
-        metrics.REQUEST_BYTES.observe(seen.coverage.wire_bytes)
-        metrics.INSPECTED_BYTES.inc(seen.coverage.scanned_bytes)
-        for reason in seen.coverage.reasons:
-            metrics.UNINSPECTED_BYTES.labels(reason).inc(seen.coverage.unread_bytes)
-        if seen.timings.scan_us is not None:
-            _SCAN_SECONDS.observe(seen.timings.scan_us / 1e6)
+        metrics.DEGRADED[dependency,].count += 1
+    coverage = seen.coverage
+    if coverage is not None and seen.payload is not None:
+        _BODY_BYTES.observe(coverage.wire_bytes)
+        _INSPECTED_BYTES.count += coverage.scanned_bytes
+        metrics.INSPECTED_REQUESTS[coverage.completeness,].count += 1
+        for reason in coverage.reasons:
+            metrics.UNINSPECTED_BYTES[reason,].count += coverage.unread_bytes
+        t = seen.timings
+        for stage, took in zip(_STAGES, (t.identity_us, t.decode_us, t.parse_us, t.scan_us, t.decide_us), strict=True):
+            if took is not None:
+                stage.observe(took / 1e6)
     if seen.scan is not None:
         for finding in seen.scan.findings:
-            metrics.FINDINGS.labels(finding.data_class, finding.severity, finding.novelty).inc()
+            metrics.FINDINGS[finding.data_class, finding.severity, finding.novelty].count += 1
+            if finding.live:
+                metrics.LIVE_KEYS[action,].count += 1

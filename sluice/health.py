@@ -14,7 +14,7 @@ import ipaddress
 import json
 import re
 import struct
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,17 +22,18 @@ from typing import Literal
 import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sluice.metrics import METRIC_FILES_UNREADABLE
+from sluice.metrics import METRIC_FILES_UNREADABLE, flush
 
 _SECURITY = (
     (b"cache-control", b"no-store"),
@@ -80,12 +81,12 @@ def app(
     certificate: Callable[[Literal["pem", "der"]], bytes],
     metrics: Path,
     listen: str,
-    refresh: Callable[[], None] = lambda: None,
+    measure: Callable[[], Iterable[Metric]] = tuple,
     more: Sequence[Route] = (),
     names: Sequence[str] = (),
 ) -> ASGIApp:
     """The admin application. `certificate` gives the CA certificate; `metrics` is the directory of metric files;
-    `listen` the address it is served on, for the Host check; `refresh` sets gauges that are measured when asked for;
+    `listen` the address it is served on, for the Host check; `measure` gives the metrics that no process counts;
     `more` are other rooms' pages, `names` the host names that it may be asked under."""
 
     def page(_: Request) -> Response:
@@ -101,10 +102,9 @@ def app(
             json.dumps(body, indent=2) + "\n", status_code=503 if now.missing else 200, media_type="application/json"
         )
 
-    def numbers(request: Request) -> Response:
-        with contextlib.suppress(OSError):  # what cannot be measured now keeps its last value; /readyz says why
-            refresh()
-        body, content_type = exposition(metrics, request.headers.get("accept", ""))
+    async def numbers(request: Request) -> Response:
+        measured = tuple(measure())  # of processes that only this thread knows
+        body, content_type = await run_in_threadpool(exposition, metrics, request.headers.get("accept", ""), measured)
         return Response(body, headers={"content-type": content_type})
 
     def ca_pem(_: Request) -> Response:
@@ -198,13 +198,16 @@ def allowed_host(header: str, listen: str, names: Collection[str] = ()) -> bool:
 # ------------------------------------------------------------------------------------------------------------- metrics
 
 
-def exposition(directory: Path, accept: str = "") -> tuple[bytes, str]:
+def exposition(directory: Path, accept: str = "", measured: Iterable[Metric] = ()) -> tuple[bytes, str]:
     """The metrics of every process, added up, and the content type that goes with the `Accept` header."""
+    flush()
     files = [f for f in directory.glob("*.db") if _NAME.fullmatch(f.name) and _size(f)]  # empty: being made just now
     whole = [file for file in files if readable(file)]
-    METRIC_FILES_UNREADABLE.set(len(files) - len(whole))
+    left_out = GaugeMetricFamily(
+        METRIC_FILES_UNREADABLE.name, METRIC_FILES_UNREADABLE.help, value=len(files) - len(whole)
+    )
     registry = CollectorRegistry()
-    registry.register(_Files(whole))
+    registry.register(_Files(whole, (*measured, left_out)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -217,15 +220,17 @@ def _size(file: Path) -> int:
 
 
 class _Files(Collector):
-    """The sum of these metric files (`MultiProcessCollector` alone would read the broken ones as well)."""
+    """The sum of these metric files (`MultiProcessCollector` alone would read the broken ones as well), and others."""
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: list[Path], others: Iterable[Metric]) -> None:
         self._files = files
+        self._others = others
 
     def collect(self) -> list[Metric]:
         # A live gauge's file goes away with its process, possibly since it was listed; everything else stays.
         present = [str(f) for f in self._files if f.exists()]
-        return list(MultiProcessCollector.merge(present))  # type: ignore[no-untyped-call]  # untyped there
+        added_up = MultiProcessCollector.merge(present)  # type: ignore[no-untyped-call]  # untyped there
+        return [*added_up, *self._others]
 
 
 def readable(file: Path) -> bool:

@@ -173,7 +173,7 @@ class _Lines(logging.Handler):
         # Imported late: prometheus_client fixes where its values live when it is first imported, and the supervisor
         # has to name that directory before.
         if "sluice.metrics" in sys.modules:
-            sys.modules["sluice.metrics"].LOGGED_ERRORS.labels(component=self._component.partition("-")[0]).inc()
+            sys.modules["sluice.metrics"].LOGGED_ERRORS.labels(self._component.partition("-")[0]).inc()
 
 
 def _for_people(line: dict[str, Any]) -> str:

@@ -1,221 +1,303 @@
-"""Every metric of the appliance, defined here and nowhere else: name, help sentence, unit, bounded labels.
+"""Every metric of the appliance, defined here and nowhere else: name, help sentence, type, unit, bounded labels.
 
-Rules: base units, `_total` on counters, labels from closed lists only (actions, reasons, causes, data classes,
-provider ids of the shipped table or `other`). Never a subject, key, client-chosen host, path, model or content.
-Each process writes its own memory-mapped files below `PROMETHEUS_MULTIPROC_DIR` (set by the supervisor before this
-module is imported), so counters survive a killed worker; the admin listener adds the files up. Without that variable
-(offline tools, tests) the metrics are ordinary in-process ones.
-A worker counts in memory (`hold`) and puts its counts into its files once a second and at its end (`flush`): a count
-in a file costs a lock, a system call and a write, and a request has some twenty of them. A worker that is killed takes
-the counts of its last second along, never a record: what happened is in the ledger.
-A gauge that not every process sets has a mode `mostrecent`: with `min`, the zero of one that never set it would win.
+Rules
+1. Base units, `_total` on counters (added when scraped), a unit as the last word of the name.
+2. Labels from closed lists only: a tuple of words, or words of the shipped and the site's own files. Never a subject,
+   key, model, content, or a host or path that a client chose.
+3. Counters and histograms of all processes are added up and outlive a killed process: each writes memory-mapped files
+   of its own below `PROMETHEUS_MULTIPROC_DIR`, which the supervisor names before this module is imported. Without that
+   variable (offline tools, tests) they are ordinary in-process ones. `sluice.tally` says how they are counted.
+4. A gauge goes away with the process that set it, so that none is stale: mode `live...`. What is true of the whole
+   appliance, even when a process is dead, is `measured` by the supervisor while it is scraped (sluice.gauges).
+5. Series with one closed label begin at 0 with the process: an increase from nothing is an increase.
+
+`deploy/prometheus/METRICS.md` is made from this file.
 Source of the list: evidence.md section 2 of the project's specification.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
 from collections.abc import Iterable
-from typing import Any
 
-from prometheus_client import Counter, Gauge, Histogram, values
+from sluice.errors import Cause, Opacity, Reason
+from sluice.model import Action, Assurance, Mode, RecordType, Severity, Status
+from sluice.tally import counter, flush, gauge, histogram, measured
 
-_holding = False
-_lock = threading.Lock()
-_held: set[Any] = set()
-"""Values that have counted since the last flush."""
+__all__ = ["flush"]
 
+_TIME = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_STAGE = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 2.5)
+_LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_FLUSH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_BODY = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 
-def hold() -> None:
-    """From here on this process counts in memory, and `flush` has to be called now and then."""
-    global _holding
-    if not _holding:
-        _holding = True
-        atexit.register(flush)
+PROVIDERS = "provider ids of the destination table, `none` (no AI service), `other`"
+KINDS = "`kind` of a row of the destination table, `none` (no AI service)"
+CLASSES = "classes of `signatures/vocabulary.toml` and of the site's own data"
+PROCESSES = "`worker-0` ..., `sealer`, `shipper`"
+STAGES = ("identity", "decode", "parse", "scan", "decide")
+CLIENTS = (
+    "agent", "browser", "curl", "docker", "dotnet", "electron", "git", "go", "java", "jetbrains", "node", "none",
+    "other", "powershell", "python", "rust",
+)  # fmt: skip
 
+# ---------------------------------------------------------------------------------------------------------- decisions
 
-def flush() -> None:
-    """Put what was counted since the last time where the admin listener reads it. Safe from any thread."""
-    with _lock:
-        due = [(value, value.waiting) for value in _held]
-        _held.clear()
-        for value, _ in due:
-            value.waiting = 0.0
-    for value, amount in due:
-        value.store(amount)
-
-
-def _counting(stored: type[Any]) -> type[Any]:
-    """prometheus_client's value of a memory-mapped file, which can hold back what is added to it.
-
-    A gauge's value is set and not added to, so it is never held back.
-    """
-
-    class Counting(stored):  # type: ignore[misc]  # the library makes it at run time
-        def __init__(self, typ: str, *arguments: Any, **options: Any) -> None:
-            super().__init__(typ, *arguments, **options)
-            self.waiting = 0.0
-            self._adds = typ != "gauge"
-
-        def inc(self, amount: float) -> None:
-            if not (_holding and self._adds):
-                super().inc(amount)
-                return
-            with _lock:
-                _held.add(self)
-                self.waiting += amount
-
-        def store(self, amount: float) -> None:
-            super().inc(amount)
-
-        def get(self) -> float:
-            return float(super().get() + self.waiting)
-
-    return Counting
-
-
-if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # Each metric below asks this name for the class of its values; the library's own way to another process id.
-    values.ValueClass = _counting(values.ValueClass)
-
-_STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_FLUSH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_BODY_BUCKETS = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
-
-DECISIONS = Counter(
+DECISIONS = counter(
     "sluice_decisions",
-    "Decisions committed to the ledger, by what was decided and why.",
-    ["action", "reason", "provider", "mode"],
+    "Decisions made, by what was decided and why; `status` is what the site says of the destination.",
+    action=Action,
+    reason=Reason,
+    provider=PROVIDERS,
+    route_class=KINDS,
+    status=(*Status, "none"),
+    mode=Mode,
 )
-FINDINGS = Counter("sluice_findings", "Findings in inspected requests.", ["data_class", "severity", "novelty"])
-REFUSALS = Counter("sluice_refusals", "Requests refused because the gate could not decide, by cause.", ["cause"])
-FAIL_OPEN = Counter(
-    "sluice_fail_open", "Requests allowed by the failure table although undecided. Zero is the goal.", ["cause"]
+DECISION_CLASSES = counter(
+    "sluice_decision_classes",
+    "Decisions on requests in which a class of data counted, once for each class.",
+    action=Action,
+    data_class=CLASSES,
 )
-DEGRADED = Counter("sluice_degraded", "Decisions taken while a dependency was missing.", ["dependency"])
+FINDINGS = counter(
+    "sluice_findings",
+    "Findings in inspected requests; `history` was said in an earlier turn.",
+    data_class=CLASSES,
+    severity=Severity,
+    novelty=("new", "history"),
+)
+LIVE_KEYS = counter(
+    "sluice_live_keys",
+    "Findings of an API key that was seen working as the credential of another request.",
+    action=Action,
+)
+IDENTIFIED = counter(
+    "sluice_identified_requests",
+    "Requests decided, by how far it is known who sent them.",
+    assurance=Assurance,
+)
+REFUSALS = counter("sluice_refusals", "Requests refused because the gate could not decide, by cause.", cause=Cause)
+FAIL_OPEN = counter(
+    "sluice_fail_open",
+    "Requests allowed by the failure table although undecided. Zero is the goal.",
+    cause=Cause,
+)
+DEGRADED = counter(
+    "sluice_degraded",
+    "Decisions taken while a dependency was missing.",
+    dependency=(*Cause, "policy_expired", "identity_files"),
+)
+BAD_REQUESTS = counter("sluice_bad_requests", "Requests refused for their form, by rule.", rule="`addons/headcheck.py`")
 
-STAGE_SECONDS = Histogram(
-    "sluice_stage_seconds", "Time of each stage of inspection.", ["stage"], buckets=_STAGE_BUCKETS
+STAGE_SECONDS = histogram("sluice_stage_seconds", "Time of each stage of inspection.", _STAGE, stage=STAGES)
+ADDED_SECONDS = histogram(
+    "sluice_added_seconds", "Time from the complete request to its clearance or refusal, its record included.", _TIME
 )
-ADDED_SECONDS = Histogram(
-    "sluice_added_seconds", "Time from the complete request to its clearance or refusal.", buckets=_STAGE_BUCKETS
+REQUEST_BYTES = histogram("sluice_request_bytes", "Size of inspected request bodies on the wire.", _BODY)
+INSPECTED_BYTES = counter("sluice_inspected_bytes", "Bytes of text that the detectors saw.")
+UNINSPECTED_BYTES = counter(
+    "sluice_uninspected_bytes",
+    "Bytes of inspected requests that left unread, once for each reason that their request had.",
+    reason=Opacity,
 )
-REQUEST_BYTES = Histogram(
-    "sluice_request_bytes", "Size of inspected request bodies on the wire.", buckets=_BODY_BUCKETS
-)
-INSPECTED_BYTES = Counter("sluice_inspected_bytes", "Bytes of text that the detectors saw.")
-UNINSPECTED_BYTES = Counter("sluice_uninspected_bytes", "Bytes that left unread, by reason.", ["reason"])
-UPSTREAM_RESPONSES = Counter("sluice_upstream_responses", "Answers of upstreams, by status class.", ["status_class"])
-UPSTREAM_ERRORS = Counter("sluice_upstream_errors", "Upstream connections that failed, by reason.", ["reason"])
-
-LOGINS = Counter("sluice_logins", "Logins at the proxy, by what came of them.", ["result"])
-LOCKOUTS = Counter("sluice_lockouts", "Locks after too many wrong passwords, by what was locked.", ["locked"])
-IDENTITY_STALE = Gauge(
-    "sluice_identity_stale",
-    "1 while a changed identity file cannot be read and the one before stays in force.",
-    multiprocess_mode="livemax",
-)
-REGISTERS_STALE = Gauge(
-    "sluice_registers_stale",
-    "1 while a register cannot be read and the snapshot before stays in force.",
-    multiprocess_mode="livemax",
+INSPECTED_REQUESTS = counter(
+    "sluice_inspected_requests",
+    "Requests to AI services that were inspected, by how much of them the detectors saw.",
+    completeness=("full", "partial", "none"),
 )
 
-TUNNELS = Counter("sluice_tunnels", "CONNECT tunnels, by what became of them.", ["outcome"])
-TUNNEL_BYTES = Counter("sluice_tunnel_bytes", "Bytes through opaque tunnels.", ["direction"])
-TLS_CLIENT_REJECT = Counter("sluice_tls_client_reject", "Clients that gave up the handshake with our certificate.")
-WEBSOCKETS = Counter("sluice_websockets", "WebSocket upgrades to AI destinations, by outcome.", ["outcome"])
-BAD_REQUESTS = Counter("sluice_bad_requests", "Requests refused for their form, by rule.", ["rule"])
+# ----------------------------------------------------------------------------------------------- connections, upstream
 
-COMMIT_SECONDS = Histogram("sluice_ledger_commit_seconds", "Time to make one record durable.", buckets=_STAGE_BUCKETS)
-FSYNC_SECONDS = Histogram("sluice_ledger_fsync_seconds", "Time of one flush to disk.", buckets=_STAGE_BUCKETS)
-FLUSH_RECORDS = Histogram("sluice_ledger_flush_records", "Records that shared one flush.", buckets=_FLUSH_BUCKETS)
-LEDGER_RECORDS = Counter("sluice_ledger_records", "Records made durable.", ["record_type"])
-LEDGER_FAILURES = Counter("sluice_ledger_failures", "Commits that failed; the worker stops after one.", ["reason"])
-LEDGER_BYTES = Gauge("sluice_ledger_bytes", "Bytes of ledger on disk.", multiprocess_mode="max")
-LEDGER_DISK_FREE = Gauge(
-    "sluice_ledger_disk_free_bytes", "Free space where the ledger lives.", multiprocess_mode="mostrecent"
+UPSTREAM_RESPONSES = counter(
+    "sluice_upstream_responses",
+    "Answers of upstreams, by status class.",
+    status_class=("1xx", "2xx", "3xx", "4xx", "5xx", "other"),
 )
-CHAIN_GAPS = Counter("sluice_chain_gap", "Gaps or breaks found in a ledger chain.")
-
-ANSWERS_READ = Counter(
+UPSTREAM_ERRORS = counter(
+    "sluice_upstream_errors",
+    "Upstream connections that failed: UPSTREAM_TLS is a certificate or handshake that was not accepted.",
+    reason=(Reason.UPSTREAM_TLS, Reason.UPSTREAM_UNREACHABLE, Reason.DESTINATION_FORBIDDEN),
+)
+LOGINS = counter(
+    "sluice_logins",
+    "Logins at the proxy, by what came of them.",
+    result=("ok", "required", "malformed", "wrong", "expired", "locked out", "busy", "down"),
+)
+LOCKOUTS = counter(
+    "sluice_lockouts", "Locks after too many wrong passwords, by what was locked.", locked=("user", "address")
+)
+IDENTITY_STALE = gauge(
+    "sluice_identity_stale", "1 while a changed identity file cannot be read and the one before stays.", "livemax"
+)
+REGISTERS_STALE = gauge(
+    "sluice_registers_stale", "1 while a register cannot be read and the snapshot before stays in force.", "livemax"
+)
+TUNNELS = counter(
+    "sluice_tunnels",
+    "CONNECT tunnels, by what became of them.",
+    outcome=("decrypted", "opaque", "refused"),
+)
+TUNNEL_BYTES = counter("sluice_tunnel_bytes", "Bytes through opaque tunnels.", direction=("up", "down"))
+TLS_CLIENT_REJECT = counter(
+    "sluice_tls_client_reject",
+    "Clients that gave up the handshake with our certificate, by the kind of client that asked for the tunnel.",
+    client=CLIENTS,
+)
+WEBSOCKETS = counter("sluice_websockets", "WebSocket upgrades to AI destinations, by outcome.", outcome=("refused",))
+ANSWERS_READ = counter(
     "sluice_answers_read",
     "Answers whose model, tokens and end were looked for: read, cut (broke off), fault.",
-    ["result"],
+    result=("read", "cut", "fault"),
 )
 
-SHIPPED_ROWS = Counter("sluice_ship_rows", "Rows acknowledged by ClickHouse.")
-SHIP_BATCHES = Counter("sluice_ship_batches", "Insert batches, by outcome.", ["outcome"])
-SHIP_LAG_SECONDS = Gauge(
-    "sluice_ship_lag_seconds", "Age of the oldest record not yet in ClickHouse.", multiprocess_mode="mostrecent"
+# ------------------------------------------------------------------------------------------------------------- ledger
+
+COMMIT_SECONDS = histogram("sluice_ledger_commit_seconds", "Time to make one record durable.", _TIME)
+FSYNC_SECONDS = histogram("sluice_ledger_fsync_seconds", "Time of one flush to disk.", _TIME)
+FLUSH_RECORDS = histogram("sluice_ledger_flush_records", "Records that shared one flush.", _FLUSH)
+LEDGER_RECORDS = counter("sluice_ledger_records", "Records made durable.", record_type=RecordType)
+LEDGER_FAILURES = counter(
+    "sluice_ledger_failures",
+    "Commits that failed; a worker whose disk failed stops after one.",
+    reason=("io", "disk_low", "failed", "closed"),
 )
-SHIP_PENDING = Gauge(
-    "sluice_ship_pending_records", "Records in the ledger and not yet in ClickHouse.", multiprocess_mode="mostrecent"
+LEDGER_BYTES = measured("sluice_ledger_bytes", "Bytes of ledger segments on disk, preallocation included.")
+LEDGER_SEGMENTS = measured("sluice_ledger_segments", "Segment files of the ledgers.")
+LEDGER_DISK_FREE = measured("sluice_ledger_disk_free_bytes", "Free space where the ledger lives.")
+LEDGER_DISK_LOW = measured(
+    "sluice_ledger_disk_low_bytes", "Free space below which nothing is forwarded (`evidence.disk_low_bytes`)."
 )
-SHIP_DEAD = Counter(
+CHAIN_GAPS = counter("sluice_chain_gap", "Gaps or breaks found in a ledger chain.")
+
+# ----------------------------------------------------------------------------------------------------------- shipping
+
+SHIPPED_ROWS = counter("sluice_ship_rows", "Rows acknowledged by ClickHouse.")
+SHIP_BATCHES = counter(
+    "sluice_ship_batches",
+    "Insert batches, by outcome: stored, failed (sent again later), split (a row in it was refused).",
+    outcome=("stored", "failed", "split"),
+)
+SHIP_DEAD = counter(
     "sluice_ship_dead_letters", "Rows that ClickHouse will never take, set aside in the dead-letter file."
 )
-
-SEAL_CHECKPOINTS = Counter("sluice_seal_checkpoints", "Checkpoints signed.")
-SEAL_AGE_SECONDS = Gauge(
-    "sluice_seal_checkpoint_age_seconds",
-    "Time since the newest checkpoint was signed. Grows while nothing new is recorded, too.",
-    multiprocess_mode="mostrecent",
+SHIP_LAG_SECONDS = gauge("sluice_ship_lag_seconds", "Age of the oldest record not yet in ClickHouse.", "livemostrecent")
+SHIP_PENDING = gauge(
+    "sluice_ship_pending_records", "Records in the ledger and not yet in ClickHouse.", "livemostrecent"
 )
-SEAL_LAG_SECONDS = Gauge(
-    "sluice_seal_lag_seconds",
-    "Age of the oldest durable record that no checkpoint covers; 0 when all are sealed.",
-    multiprocess_mode="mostrecent",
-)
-SEAL_UNSEALED = Gauge(
-    "sluice_seal_unsealed_records", "Durable records that no checkpoint covers.", multiprocess_mode="mostrecent"
-)
-SEAL_STOPPED = Gauge(
-    "sluice_seal_stopped_streams",
-    "Streams that the sealer will not sign for any more: they contradict what was sealed.",
-    multiprocess_mode="mostrecent",
-)
-SEAL_STOPS = Counter("sluice_seal_stops", "Times that the sealing of a stream was given up, by fault.", ["fault"])
-SEAL_WITNESS_FAILURES = Counter("sluice_seal_witness_failures", "Copies that a witness did not take.", ["kind"])
-SEAL_WITNESS_PENDING = Gauge(
-    "sluice_seal_witness_pending", "Newest checkpoints that a witness does not have.", multiprocess_mode="mostrecent"
-)
-
-RECONCILE_DIFFERENCE = Gauge(
+RECONCILE_DIFFERENCE = gauge(
     "sluice_reconcile_difference",
     "Records of the ledgers that ClickHouse lacks, plus rows that it has twice. Zero is the goal.",
-    multiprocess_mode="mostrecent",
+    "livemostrecent",
 )
-LEDGER_PRUNED = Counter(
+LEDGER_PRUNED = counter(
     "sluice_ledger_segments_pruned", "Ledger segments deleted after ClickHouse was found to hold them."
 )
+SUBJECT_PEAK = gauge(
+    "sluice_subject_peak_requests",
+    "Requests of the subject that sent most in the last five minutes; the runbook's SQL says which one.",
+    "livemostrecent",
+)
+SUBJECT_PEAK_BLOCKED = gauge(
+    "sluice_subject_peak_blocked_requests",
+    "Blocked requests of the subject that was blocked most in the last five minutes.",
+    "livemostrecent",
+)
+KEY_PEAK = gauge(
+    "sluice_key_peak_requests",
+    "Requests with the API key that was used most in the last five minutes.",
+    "livemostrecent",
+)
+STORE_OPEN = measured("sluice_store_open", "1 while the event store (ClickHouse) is open and takes rows.")
 
-INFLIGHT_REQUESTS = Gauge("sluice_inflight_requests", "Requests in inspection.", multiprocess_mode="livesum")
-INFLIGHT_BYTES = Gauge("sluice_inflight_bytes", "Request bytes held for inspection.", multiprocess_mode="livesum")
-CONNECTIONS = Gauge("sluice_client_connections", "Open client connections.", multiprocess_mode="livesum")
-LOOP_LAG_SECONDS = Gauge(
-    "sluice_loop_lag_seconds",
-    "How late the event loop ran in the last second, worst worker.",
-    multiprocess_mode="livemax",
+# ------------------------------------------------------------------------------------------------------------ sealing
+
+SEAL_CHECKPOINTS = counter("sluice_seal_checkpoints", "Checkpoints signed.")
+SEAL_AGE_SECONDS = measured(
+    "sluice_seal_checkpoint_age_seconds",
+    "Time since the newest checkpoint was signed. Grows while nothing new is recorded, too.",
 )
-RULEBOOK_LOADED = Gauge(
-    "sluice_rulebook_loaded_seconds",
-    "When the rulebook in force was loaded (Unix time).",
-    multiprocess_mode="livemostrecent",
+SEAL_LAG_SECONDS = measured(
+    "sluice_seal_lag_seconds", "Age of the oldest durable record that no checkpoint covers; 0 when all are sealed."
 )
-CA_NOT_AFTER = Gauge(
-    "sluice_ca_not_after_seconds",
-    "When the CA certificate in use ends (Unix time).",
-    multiprocess_mode="livemostrecent",
+SEAL_UNSEALED = measured("sluice_seal_unsealed_records", "Durable records that no checkpoint covers.")
+SEAL_STOPPED = gauge(
+    "sluice_seal_stopped_streams",
+    "Streams that the sealer will not sign for any more: they contradict what was sealed.",
+    "livemostrecent",
 )
-WORKER_RESTARTS = Counter("sluice_process_restarts", "Child processes that ended and were started again.", ["process"])
-LOGGED_ERRORS = Counter("sluice_logged_errors", "Errors logged, by part of the program.", ["component"])
-METRIC_FILES_UNREADABLE = Gauge(
-    "sluice_metric_files_unreadable",
-    "Metric files of a process that the last scrape could not read and left out.",
-    multiprocess_mode="mostrecent",
+SEAL_STOPS = counter(
+    "sluice_seal_stops", "Times that the sealing of a stream was given up, by fault.", fault="`sluice/seal/chain.py`"
+)
+SEAL_WITNESS_FAILURES = counter(
+    "sluice_seal_witness_failures", "Copies that a witness did not take.", kind=("directory", "http", "syslog")
+)
+SEAL_WITNESS_PENDING = gauge(
+    "sluice_seal_witness_pending", "Newest checkpoints that a witness does not have.", "livemostrecent"
+)
+
+# ---------------------------------------------------------------------------------------- rules, certificates, process
+
+BUILD = measured(
+    "sluice_build_info",
+    "Always 1; the labels say which program runs.",
+    version="versions of Sluice",
+    mitmproxy="versions of mitmproxy",
+    python="versions of Python",
+)
+RULEBOOK = measured(
+    "sluice_rulebook_workers",
+    "Workers that follow a rulebook, by the first 16 digits of its digest. More than one digest is a skew.",
+    digest="digests of rules that were in force",
+)
+RULEBOOK_LOADED = gauge(
+    "sluice_rulebook_loaded_seconds", "When the rulebook in force was loaded (Unix time).", "livemostrecent"
+)
+RULEBOOK_LOADS = counter(
+    "sluice_rulebook_loads",
+    "Times that a process loaded the rulebook, or could not.",
+    result=("loaded", "failed"),
+)
+IDENTITY_LOADS = counter(
+    "sluice_identity_loads",
+    "Times that changed identity files were read while running.",
+    result=("loaded", "failed"),
+)
+CA_NOT_AFTER = gauge(
+    "sluice_ca_not_after_seconds", "When the CA certificate in use ends (Unix time).", "livemostrecent"
+)
+INFLIGHT_REQUESTS = gauge("sluice_inflight_requests", "Requests in inspection.", "livesum")
+INFLIGHT_BYTES = gauge("sluice_inflight_bytes", "Request bytes held for inspection.", "livesum")
+CONNECTIONS = gauge("sluice_client_connections", "Open client connections.", "livesum")
+LOOP_LAG_SECONDS = histogram(
+    "sluice_loop_lag_seconds", "How late the event loop of a worker ran, looked at once a second.", _LAG
+)
+READY = measured("sluice_ready", "1 when `/readyz` says 200.")
+TROUBLES = measured("sluice_troubles", "What `/readyz` lists under `degraded`: it forwards, and needs somebody.")
+PROCESS_UP = measured("sluice_process_up", "1 while the process is ready and has been heard.", process=PROCESSES)
+PROCESS_RESIDENT = measured("sluice_process_resident_bytes", "Resident memory of the process.", process=PROCESSES)
+PROCESS_CPU = measured(
+    "sluice_process_cpu_seconds",
+    "CPU time of the process and of those that it replaced.",
+    kind="counter",
+    process=PROCESSES,
+)
+PROCESS_STARTED = measured(
+    "sluice_process_start_time_seconds", "When the process was started (Unix time).", process=PROCESSES
+)
+PROCESS_FILES = measured("sluice_process_open_files", "Open file descriptors of the process.", process=PROCESSES)
+WORKER_CONNECTIONS = measured("sluice_worker_connections", "Open client connections of one worker.", process=PROCESSES)
+WORKER_RESTARTS = counter(
+    "sluice_process_restarts",
+    "Child processes that ended and were started again.",
+    process=("worker", "sealer", "shipper"),
+)
+LOGGED_ERRORS = counter(
+    "sluice_logged_errors",
+    "Errors logged, by part of the program.",
+    component=("supervisor", "worker", "sealer", "shipper"),
+)
+METRIC_FILES_UNREADABLE = measured(
+    "sluice_metric_files_unreadable", "Metric files of a process that this scrape could not read and left out."
 )
 
 _PROVIDERS: set[str] = set()
@@ -224,6 +306,13 @@ _PROVIDERS: set[str] = set()
 def know_providers(names: Iterable[str]) -> None:
     """Declare the provider ids of the destination table: the only values that the `provider` label may take."""
     _PROVIDERS.update(names)
+
+
+def know_classes(names: Iterable[str]) -> None:
+    """Begin the series of these data classes at 0, so that the first leak is an increase like any other."""
+    for name in names:
+        for action in Action:
+            DECISION_CLASSES[action, name].inc(0)
 
 
 def provider_label(name: str | None) -> str:

@@ -21,7 +21,7 @@ from sluice.detect.evidence import Fingerprinter
 from sluice.detect.novelty import Novelty
 from sluice.detect.own import site as own
 from sluice.errors import Misconfigured, Problem
-from sluice.metrics import know_providers
+from sluice.metrics import RULEBOOK_LOADS, know_classes, know_providers
 from sluice.model import Rulebook
 
 
@@ -70,10 +70,14 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
             )
         )
     if problems or table is None or detectors is None or rules is None or key is None:
+        RULEBOOK_LOADS.labels("failed").inc()
         raise Misconfigured(problems)
     store = store or Cache(settings.cache_dir, key[0])
     engine = Engine(detectors, Fingerprinter(*key), store=store, novelty=Novelty(secrets.token_bytes(32)), own=own_data)
     know_providers(table.providers)
+    if vocabulary is not None:
+        know_classes((*vocabulary.classes, *(own_data.classes if own_data else ())))
+    RULEBOOK_LOADS.labels("loaded").inc()
     parts = [table.digest, engine.digest, rules.digest, *([judged.digest] if judged else [])]
     return Rulebook(
         targets=table,

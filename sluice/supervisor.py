@@ -21,7 +21,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ from sluice.child import Child, Ending, Patience, State
 from sluice.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from sluice import health
 
 log = logging.getLogger("sluice.supervisor")
@@ -222,7 +224,7 @@ class Appliance:
 
         from sluice import metrics
 
-        metrics.WORKER_RESTARTS.labels(process=child.name.partition("-")[0]).inc()
+        metrics.WORKER_RESTARTS.labels(child.name.partition("-")[0]).inc()
         multiprocess.mark_process_dead(ending.pid, self._settings.run_dir / "metrics")  # type: ignore[no-untyped-call]
         if self._was_ready:
             return
@@ -285,20 +287,17 @@ class Appliance:
             found.append(f"records have waited {max(lags):.0f} s for a checkpoint")
         return found
 
-    def _measure_seals(self) -> None:
-        """Set the gauges of sealing for a scrape: here and not in the sealer, to be right when it is dead."""
-        from sluice import metrics
-        from sluice.seal import standing
-
-        now = standing.standing(self._settings.ledger_dir, self._settings.seal_dir)
-        metrics.SEAL_UNSEALED.set(sum(s.unsealed for s in now))
-        metrics.SEAL_LAG_SECONDS.set(max((s.lag or 0.0 for s in now), default=0.0))
-        if ages := [s.age for s in now if s.age is not None]:
-            metrics.SEAL_AGE_SECONDS.set(min(ages))
-
     def _server(self) -> health.Server:
-        from sluice import ca, health  # they import metrics
+        from sluice import ca, gauges, health  # they import metrics
         from sluice.onboarding import routes
+
+        measuring = gauges.Gauges(self._settings)
+
+        def measure() -> Iterator[Metric]:
+            store_open = self._shipper.missing is None and self._store == "open"
+            return measuring.measure(
+                self._children, ready=not self.missing(), troubles=len(self._degraded()), store_open=store_open
+            )
 
         def status() -> health.Status:
             processes = {
@@ -314,7 +313,7 @@ class Appliance:
             certificate=lambda form: ca.export(self._settings.ca_dir, form, "bundle" if form == "pem" else "current"),
             metrics=self._settings.run_dir / "metrics",
             listen=self._admin.getsockname()[0],
-            refresh=self._measure_seals,
+            measure=measure,
             more=pages,
             names=self._settings.admin.names,
         )

@@ -46,12 +46,14 @@ class Watch:
         except Misconfigured as e:
             self._seen = marks
             metrics.IDENTITY_STALE.set(1)
+            metrics.IDENTITY_LOADS.labels("failed").inc()
             log.error("identity files cannot be read; the ones before stay in force", extra={"facts": {"why": str(e)}})
             return Change(None, {"problems": len(e.problems), "first": e.problems[0].file})
         if self._marks() != marks:
             return None  # it was written while it was read: the next look reads it again
         self._seen = marks
         metrics.IDENTITY_STALE.set(0)
+        metrics.IDENTITY_LOADS.labels("loaded").inc()
         return Change(known, known.facts)
 
     def _marks(self) -> _Marks:

@@ -51,7 +51,8 @@ CHECK_COMMITS = 64
 CHECK_SECONDS = 0.25
 """Free space is looked at after this many commits or this long, whichever is first."""
 
-_RECORDS = {kind: metrics.LEDGER_RECORDS.labels(record_type=kind) for kind in RecordType}
+_RECORDS = {kind: metrics.LEDGER_RECORDS.labels(kind) for kind in RecordType}
+_COMMIT = metrics.COMMIT_SECONDS.labels()
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -223,11 +224,11 @@ class Writer:
         """Place a record behind all others, and see to it that it is handed over."""
         with self._lock:
             if self.failed is not None or self._closed:
-                metrics.LEDGER_FAILURES.labels(reason="failed" if self.failed else "closed").inc()
+                metrics.LEDGER_FAILURES.labels("failed" if self.failed else "closed").inc()
                 why = f"the ledger failed: {type(self.failed).__name__}" if self.failed else "the ledger is closed"
                 raise Unavailable(Cause.AUDIT_UNAVAILABLE, why)
             if not self._has_room():
-                metrics.LEDGER_FAILURES.labels(reason="disk_low").inc()
+                metrics.LEDGER_FAILURES.labels("disk_low").inc()
                 raise Unavailable(Cause.AUDIT_UNAVAILABLE, "too little free disk space for the ledger")
             self._held.append(self._place(record, loop, future, hurry=hurry))
             if hurry:
@@ -283,7 +284,6 @@ class Writer:
                 free = disk.f_bavail * disk.f_frsize
             except OSError:
                 free = 0
-            metrics.LEDGER_DISK_FREE.set(free)
             low = free < self._disk_low
             if low is not self._low:
                 self._low = low
@@ -349,7 +349,7 @@ class Writer:
                 lost += self._queue.get() or []
             lost += self._held
             self._held = []
-        metrics.LEDGER_FAILURES.labels(reason="io").inc()
+        metrics.LEDGER_FAILURES.labels("io").inc()
         number = error.errno if isinstance(error, OSError) else None
         log.critical(
             "the ledger failed; this process forwards nothing any more",
@@ -413,8 +413,8 @@ def _count(batch: list[_Waiting], done: float) -> None:
     """Metrics of durable records."""
     for w in batch:
         if w.hurry:
-            metrics.COMMIT_SECONDS.observe(done - w.began)
-        _RECORDS[w.kind].inc()
+            _COMMIT.observe(done - w.began)
+        _RECORDS[w.kind].count += 1
 
 
 def _reject(batch: list[_Waiting], why: str) -> None:

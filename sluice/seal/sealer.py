@@ -196,7 +196,7 @@ class Sealer:
         """Seal this stream no further: the last good checkpoint is worth more than one that explains damage away."""
         self._stopped[name] = why
         self._chains.pop(name, None)
-        metrics.SEAL_STOPS.labels(fault=str(why.fault)).inc()
+        metrics.SEAL_STOPS.labels(str(why.fault)).inc()
         log.critical(
             "a stream contradicts what was sealed; it is not sealed any further",
             extra={"facts": {"stream": name, "fault": str(why.fault), "seq": why.seq, "why": str(why)}},
@@ -320,6 +320,7 @@ class Sealer:
                 "pending": self._copies.pending,
                 "trouble": self._trouble,
             }
+            metrics.flush()
             alive = time.monotonic() - self._moved < STUCK_SECONDS
             if alive and not self._status.say("alive", **facts):
                 log.warning("the supervisor is gone; the sealer ends")

@@ -236,7 +236,7 @@ class _Desk:
                     self._witness.send(stream, sealed)
             except (OSError, ValueError, http.client.HTTPException) as e:
                 failures += 1
-                metrics.SEAL_WITNESS_FAILURES.labels(kind=self._witness.kind).inc()
+                metrics.SEAL_WITNESS_FAILURES.labels(self._witness.kind).inc()
                 if failures == 1:
                     facts = {"kind": self._witness.kind, "error": type(e).__name__, "pending": self.pending}
                     log.warning("a witness does not take checkpoints; it is tried again", extra={"facts": facts})

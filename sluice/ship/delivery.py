@@ -223,12 +223,12 @@ class Delivery:
             if len(entries) == 1:
                 self._bury(entries[0], e.code, str(e))
                 return
-            metrics.SHIP_BATCHES.labels(outcome="split").inc()
+            metrics.SHIP_BATCHES.labels("split").inc()
             for half in batches.halves(entries):
                 # The halves of the same batch are the same on every attempt, and so are their tokens.
                 self._insert(store, half, f"{token}:{half[0].seq}-{half[-1].seq}")
             return
-        metrics.SHIP_BATCHES.labels(outcome="stored").inc()
+        metrics.SHIP_BATCHES.labels("stored").inc()
         metrics.SHIPPED_ROWS.inc(len(entries))
 
     def _without_unfit(self, store: Store, entries: Sequence[Entry], token: str) -> None:
@@ -257,7 +257,7 @@ class Delivery:
         pause = retries.pause(code, message, wait.failures)
         pause *= 0.5 + random.random()  # noqa: S311 - jitter, so that several nodes do not come back as one
         wait.until = self._monotonic() + pause
-        metrics.SHIP_BATCHES.labels(outcome="failed").inc()
+        metrics.SHIP_BATCHES.labels("failed").inc()
         facts = {"code": code, "name": retries.name(code), "failures": wait.failures, "wait_seconds": round(pause, 1)}
         if retries.means(code, message) is Means.AGAIN:
             log.warning("a batch was not taken; it will be sent again", extra={"facts": facts})

@@ -14,7 +14,7 @@ from pathlib import Path
 from sluice.config import Settings
 from sluice.errors import SluiceError
 from sluice.seal.keys import sizes
-from sluice.ship import holds, reconcile, retention
+from sluice.ship import holds, peaks, reconcile, retention
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.delivery import Delivery
 
@@ -52,6 +52,7 @@ class Keeping:
             if self._monotonic() >= self._compare_at:
                 self._compare_at = self._monotonic() + COMPARE_SECONDS
                 reconcile.publish(self.counts(store))
+                peaks.publish(store)
             if self._monotonic() >= self._delete_at:
                 self._delete_at = self._monotonic() + DELETE_SECONDS
                 self.delete(store)

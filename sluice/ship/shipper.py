@@ -155,7 +155,7 @@ class Shipper:
         patience = max(STUCK_SECONDS, 2 * self._settings.clickhouse.insert_timeout_seconds)
         while not self.stopping.wait(BEAT_SECONDS):
             standing = self.delivery.standing
-            metrics.LEDGER_BYTES.set(_bytes_below(self._settings.ledger_dir))
+            metrics.flush()
             alive = time.monotonic() - self._moved < patience
             facts: dict[str, object] = {
                 "store": "closed" if self._store is None else ("failing" if standing.failures else "open"),
@@ -188,17 +188,6 @@ class Shipper:
 def directory(settings: Settings) -> Path:
     """Where cursors and dead letters lie."""
     return settings.paths.var / "ship"
-
-
-def _bytes_below(ledger: Path) -> int:
-    """What the ledgers take on disk, preallocation included."""
-    total = 0
-    for path in ledger.glob("*/*.seg"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
-    return total
 
 
 def _scratch(settings: Settings) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY
-
+from sluice import metrics
 from sluice.errors import Cause, Reason
 from tests.rig import Proxy
 from tests.upstream import Upstream
@@ -20,7 +19,7 @@ UPGRADE = (
 def test_upgrade_is_answered_426(proxy: Proxy, upstream: Upstream) -> None:
     """A WebSocket upgrade to an AI host: 426 at once, one record, one count, no upstream connection, and the same
     connection carries the POST that follows."""
-    before = REGISTRY.get_sample_value("sluice_websockets_total", {"outcome": "refused"}) or 0
+    before = metrics.WEBSOCKETS.labels("refused").count
     with proxy.tunnel(AI) as client:
         answer = client.request("GET", "/v1/responses", headers=UPGRADE)
         assert answer.status == 426
@@ -31,7 +30,7 @@ def test_upgrade_is_answered_426(proxy: Proxy, upstream: Upstream) -> None:
     (refused,) = proxy.gate.refusals()
     assert (refused.reason, refused.cause) == (Reason.WEBSOCKET, Cause.WEBSOCKET)
     assert refused.exchange.path == "/v1/responses"
-    assert REGISTRY.get_sample_value("sluice_websockets_total", {"outcome": "refused"}) == before + 1
+    assert metrics.WEBSOCKETS.labels("refused").count == before + 1
     assert proxy.gate.wait_outcomes(2)[0].client_status == 426
 
 

@@ -117,13 +117,13 @@ def test_syslog_over_tcp() -> None:
 def test_a_witness_that_was_away_gets_the_newest(server: Server) -> None:
     """Tried again until it takes it, failures counted, pending shown; what is between is not needed."""
     server.status = 500
-    failures = metrics.SEAL_WITNESS_FAILURES.labels(kind="http")
-    before = failures._value.get()
+    failures = metrics.SEAL_WITNESS_FAILURES.labels("http")
+    before = failures.count
     copies = Copies([Http(server.url)], WAITS)
     copies.start()
     for size in (5, 6, 7):
         copies.offer("n-w0", Sealed(at=size, note=NOTE.replace("\n5\n", f"\n{size}\n")))
-    rig.until(lambda: failures._value.get() >= before + 2)
+    rig.until(lambda: failures.count >= before + 2)
     assert copies.pending == 1
     server.status = 200
     rig.until(lambda: copies.pending == 0)

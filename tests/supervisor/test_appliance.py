@@ -209,15 +209,15 @@ async def test_restarts_are_counted_and_live_gauges_go(rig: Callable[..., Rig]) 
     r = rig()
     await r.start()
     await r.ready()
-    counter = metrics.WORKER_RESTARTS.labels(process="worker")
-    before, pid = counter._value.get(), r.pid("worker-0")
+    counter = metrics.WORKER_RESTARTS.labels("worker")
+    before, pid = counter.count, r.pid("worker-0")
     directory = r.settings.run_dir / "metrics"
     live, total = directory / f"gauge_livesum_{pid}.db", directory / f"counter_{pid}.db"
     live.touch()
     total.touch()
     os.kill(pid, signal.SIGKILL)
     await r.until(lambda: r.pid("worker-0") != pid)
-    assert counter._value.get() == before + 1
+    assert counter.count == before + 1
     assert not live.exists()
     assert total.exists()
 

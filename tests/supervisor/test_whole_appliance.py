@@ -21,7 +21,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sluice import metrics
 from sluice.ledger import reader
+from sluice.tally import DEFINITIONS, Definition
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.timeout(400)  # five restarts on a machine that others use as well
@@ -297,6 +299,7 @@ def test_a_killed_worker_leaves_the_counters(running: Running) -> None:
         for _ in range(4):
             ask(client, "count me")
     before, pid = running.metrics(), running.pid("worker-0")
+    began = before['sluice_process_start_time_seconds{"process": "worker-0"}']
     os.kill(pid, signal.SIGKILL)
     running.until(lambda: running.pid("worker-0") not in (pid, 0) and running.ready, "worker-0 did not come back")
     after = running.metrics()
@@ -304,6 +307,25 @@ def test_a_killed_worker_leaves_the_counters(running: Running) -> None:
     assert counters
     assert {name: after.get(name) for name in counters if after.get(name, -1.0) < before[name]} == {}
     assert after['sluice_process_restarts_total{"process": "worker"}'] >= 1
+    assert after['sluice_process_up{"process": "worker-0"}'] == 1
+    assert after['sluice_process_start_time_seconds{"process": "worker-0"}'] > began
+
+
+def test_every_series_is_a_defined_one(running: Running) -> None:
+    """After everything that was sent here: each sample is of a metric that is defined, with exactly its labels, and no
+    value of a closed list is outside of it; every metric that the supervisor measures is there."""
+    families = list(text_string_to_metric_families(running.admin("/metrics").text))
+    for family in families:
+        made = DEFINITIONS[family.name]
+        assert (family.type, family.documentation) == (made.kind, made.help)
+        for sample in family.samples:
+            labels = {k: v for k, v in sample.labels.items() if k != "le"}
+            assert set(labels) == set(made.labels), sample
+            for label, value in labels.items():
+                closed = made.labels[label]
+                assert isinstance(closed, str) or value in closed, sample
+    found = {family.name for family in families}
+    assert {d.name for d in vars(metrics).values() if isinstance(d, Definition)} <= found
 
 
 def test_a_stopped_worker_is_replaced(running: Running) -> None:
