@@ -103,8 +103,7 @@ def ask(
     if form == "table":
         _print(answered)
         return 0
-    text = {"html": rendering.as_html, "csv": rendering.as_csv, "json": rendering.as_json, "md": rendering.as_markdown}
-    data = text[form](answered).encode()
+    data = rendering.rendered(answered, form).encode()
     if out is None:
         sys.stdout.buffer.write(data)
     else:

@@ -169,3 +169,8 @@ def as_html(report: Answered) -> str:
 </body>
 </html>
 """
+
+
+def rendered(report: Answered, form: str) -> str:
+    """The report in one of `FORMATS` but `table`."""
+    return {"html": as_html, "csv": as_csv, "json": as_json, "md": as_markdown}[form](report)

@@ -18,6 +18,8 @@
     holds        what may not be deleted
     keeping      when these three have their turn
     registers    what is declared, as snapshots in the store
+    notes        what people and other tools have to say to the store
+    assessing    findings evaluated, facts and snapshots of the posture
     again        shipping everything once more
     shipper      the process
     query        the asking side

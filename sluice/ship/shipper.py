@@ -23,6 +23,7 @@ from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured
 from sluice.ship.answers import Answers
+from sluice.ship.assessing import Assessing
 from sluice.ship.clickhouse import Store, StoreError, open_store
 from sluice.ship.delivery import Delivery
 from sluice.ship.http import interface
@@ -90,6 +91,7 @@ class Shipper:
         )
         self._keeping = Keeping(settings, self.delivery, directory(settings))
         self._registers = Registers(settings)
+        self._assessing = Assessing(settings, directory(settings), self.delivery)
 
     def run(self) -> None:
         """Until `stopping` is set. Raises `Misconfigured`."""
@@ -121,7 +123,7 @@ class Shipper:
                 shipped = self.delivery.round(self._store)
                 self._keeping.turn(self._store)
                 self._registers.turn(self._store)
-                if not shipped:
+                if not self._assessing.turn(self._store) and not shipped:
                     self.stopping.wait(POLL_SECONDS)
         until = time.monotonic() + LAST_ROUND_SECONDS
         while self._store is not None and time.monotonic() < until and self.delivery.round(self._store, flush=True):

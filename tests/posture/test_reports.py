@@ -174,7 +174,8 @@ def test_r11_and_r12_know_agents_tools_and_keys(rig: Rig, sent: list[Record]) ->
     tools = {(r["agent"], r["tool"]): r for r in dicts(ask(rig, "R11"))}
     assert tools["cline", "bash"]["declared"] == tools["cline", "read_file"]["declared"] == 30
     assert tools["cline", "bash"]["called"] == 30
-    assert (tools["cline", "bash"]["acts"], tools["cline", "read_file"]["acts"]) == (1, 0)
+    assert tools["cline", "bash"]["side_effect"] == "acts"
+    assert tools["cline", "read_file"]["side_effect"] == "unknown"
     keys: Counter[str | None] = Counter(r.key_fp for r in decisions(sent))
     got: Counter[str | None] = Counter()
     for row in dicts(ask(rig, "R12")):

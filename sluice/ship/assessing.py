@@ -1,0 +1,132 @@
+"""The posture of this deployment, evaluated by the process that owns the store: findings, facts, snapshots.
+
+Between two rounds of delivery, one finding at a time: each takes a fraction of a second, so records wait no longer for
+it. Every quarter of an hour, and when `sluice findings evaluate` asks. An error stops nothing; the next one is tried.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from sluice import durable
+from sluice.config import Settings
+from sluice.errors import SluiceError
+from sluice.posture import evaluation, score, units
+from sluice.posture.evaluation import Evaluated
+from sluice.seal import store as seals
+from sluice.seal.keys import sizes
+from sluice.ship import notes, retention
+from sluice.ship.clickhouse import Store
+from sluice.ship.delivery import Delivery
+
+log = logging.getLogger("sluice.ship")
+
+EVERY_SECONDS = 900.0
+FIRST_SECONDS = 60.0
+
+
+class Assessing:
+    """The evaluations of one shipper."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        delivery: Delivery | None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._delivery = delivery
+        self._monotonic = monotonic
+        self._now = now
+        self._due = monotonic() + FIRST_SECONDS
+        self._running: Iterator[str] | None = None
+
+    def turn(self, store: Store) -> bool:
+        """Do the next step, if one is due; whether one was. Never raises for a store, a disk or a file."""
+        try:
+            notes.place(store, self._directory)
+            if self._running is None and not self._is_due():
+                return False
+            if self._running is None:
+                self._running = self._evaluation(store)
+            if next(self._running, None) is None:
+                self._running = None
+        except (SluiceError, OSError) as e:
+            self._running = None
+            self._due = self._monotonic() + EVERY_SECONDS
+            log.warning("the posture was not evaluated", extra={"facts": {"why": str(e)[:500]}})
+        return True
+
+    def whole(self, store: Store) -> Evaluated:
+        """Everything at once, for a store that no shipper owns now. Raises `SluiceError`, OSError."""
+        notes.place(store, self._directory)
+        for _ in self._evaluation(store):
+            pass
+        return self._out
+
+    def _is_due(self) -> bool:
+        return self._monotonic() >= self._due or (notes.inbox(self._directory) / notes.REQUEST).exists()
+
+    def _evaluation(self, store: Store) -> Iterator[str]:
+        request = notes.inbox(self._directory) / notes.REQUEST
+        asked_at = request.stat().st_mtime_ns if request.exists() else None
+        at = self._now()
+        self._due = self._monotonic() + EVERY_SECONDS
+        self._out = Evaluated(at)
+        self._facts(store, at)
+        yield "facts"
+        yield from evaluation.steps(store.select, store.add, list(units.findings().values()), at, self._out)
+        if score.is_due(store.select, at):
+            score.keep(store.select, store.add, at)
+        self._tell(asked_at, request)
+
+    def _tell(self, asked_at: int | None, request: Path) -> None:
+        out = self._out
+        box = notes.inbox(self._directory)
+        box.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.write(box / notes.RESULT, msgspec.json.encode(out))
+        if asked_at is not None and request.exists() and request.stat().st_mtime_ns == asked_at:
+            request.unlink()
+        facts = {"findings": out.units, "scopes": out.scopes, "days": out.days, "events": str(out.events)}
+        log.info("the posture was evaluated", extra={"facts": facts})
+        for name, why in out.failed.items():
+            log.warning("a finding could not be evaluated", extra={"facts": {"finding": name, "why": why}})
+
+    def _facts(self, store: Store, at: datetime) -> None:
+        """What the shipper knows beside the traffic: lag, seals, retention, the age of the destination table."""
+        rows: list[dict[str, str | float]] = [
+            {"kind": "retention", "name": name, "number": months, "text": "months"}
+            for name, months in retention.MONTHS.items()
+        ]
+        if self._delivery is not None:
+            standing = self._delivery.standing
+            told = f"{standing.pending} records wait"
+            rows.append({"kind": "shipping", "name": self._settings.node, "number": standing.lag_seconds, "text": told})
+            rows += self._seals(at.timestamp())
+        moment = f"{at:%Y-%m-%d %H:%M:%S.%f}"
+        lines = [msgspec.json.encode({"at": moment, "by": "shipper", **row}) for row in rows]
+        store.add("posture_facts", b"\n".join(lines), f"facts {moment}")
+
+    def _seals(self, now: float) -> list[dict[str, str | float]]:
+        assert self._delivery is not None
+        sealed = sizes(self._settings.seal_dir)
+        rows: list[dict[str, str | float]] = []
+        for name, box in self._delivery.outboxes.items():
+            waits = box.delivered - sealed.get(name, 0)
+            seconds = 0.0
+            if waits > 0:
+                history = self._settings.seal_dir / name / seals.HISTORY
+                newest = history if history.exists() else box.stream
+                seconds = max(0.0, now - newest.stat().st_mtime)
+            rows.append({"kind": "seal", "name": name, "number": seconds, "text": f"{max(0, waits)} records"})
+        return rows

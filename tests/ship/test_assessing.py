@@ -1,0 +1,86 @@
+"""The shipper evaluates the posture between its rounds; what people say reaches the store through it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sluice.ledger import record as ledger_record
+from sluice.posture import question, score
+from sluice.ship import notes
+from sluice.ship.assessing import EVERY_SECONDS, Assessing
+from sluice.ship.clickhouse import Embedded, StoreError
+from tests.ship.ship_rig import decision, outcome, settings_in
+
+NOW = datetime(2026, 11, 19, 12, tzinfo=UTC)
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def counted(store: Embedded, table: str) -> int:
+    number = question.ask(store.select, f"SELECT count() FROM {table}").rows[0][0]
+    assert isinstance(number, int)
+    return number
+
+
+def test_notes_reach_the_store_once_and_evaluations_come_in_turns(store: Embedded, tmp_path: Path) -> None:
+    """A note is placed once, an evaluation is done step by step, again only when it is due or asked for, and leaves
+    findings, facts, a snapshot of the score and its result."""
+    clock, directory = Clock(), tmp_path / "ship"
+    assessing = Assessing(settings_in(tmp_path), directory, None, monotonic=clock, now=lambda: NOW)
+    records = [decision(1, provider_status="prohibited"), outcome(1)]
+    store.insert([ledger_record.encode(msgspec.structs.replace(r, seq=n)) for n, r in enumerate(records)], "t")
+    (path,) = notes.leave(directory, "policy_approvals", [{"at": "2026-11-19 11:00:00", "sha256": "a", "by": "ann"}])
+    bad = notes.inbox(directory) / "1.json"
+    bad.write_text('{"table": "events", "rows": []}')
+
+    assert not assessing.turn(store)  # not due yet: only the notes
+    assert (path.exists(), bad.exists(), counted(store, "policy_approvals")) == (False, False, 1)
+    assert counted(store, "finding_events") == 0
+
+    clock.seconds += EVERY_SECONDS
+    steps = 0
+    while assessing.turn(store):
+        steps += 1
+    assert steps > 61
+    opened = "SELECT finding, scope FROM findings WHERE status = 'open'"
+    assert ("PRV-01", "provider=openai") in question.ask(store.select, opened).rows
+    assert counted(store, "posture_facts") == 2
+    before = counted(store, "posture_snapshot")
+    assert before == len(score.measures()) + 1
+
+    request = notes.inbox(directory) / notes.REQUEST
+    request.write_text("now")
+    while assessing.turn(store):
+        pass
+    assert not request.exists()
+    result = json.loads((notes.inbox(directory) / notes.RESULT).read_text())
+    assert (result["units"], result["events"], result["failed"]) == (61, {}, {})
+    assert counted(store, "posture_snapshot") == before
+
+
+def test_a_store_that_fails_stops_no_delivery(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The turn ends, the log says why, and it is not tried again at once."""
+
+    class Failing:
+        def select(self, sql: str, form: str) -> bytes:
+            raise StoreError(210, "away")
+
+        def add(self, table: str, lines: bytes, token: str) -> None:
+            raise StoreError(210, "away")
+
+    clock = Clock()
+    assessing = Assessing(settings_in(tmp_path), tmp_path / "ship", None, monotonic=clock, now=lambda: NOW)
+    clock.seconds += EVERY_SECONDS
+    assert assessing.turn(Failing())  # type: ignore[arg-type]
+    assert "the posture was not evaluated" in caplog.text
+    assert not assessing.turn(Failing())  # type: ignore[arg-type]
