@@ -10,7 +10,6 @@ event of every connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mitmproxy import http
@@ -140,8 +139,7 @@ class StrictHttp1Server(Http1Server):
                 yield self._alarm
 
     def _receive(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        lines: Iterable[bytearray] = self.buf.maybe_extract_lines() or ()
-        raw = [bytes(line) for line in lines]
+        raw = [bytes(line) for line in self.buf.maybe_extract_lines() or ()]
         method, form, _ = raw[0].split(b" ")
         if fault := headcheck.target(form, method, tunnelled=self._tunnelled):
             yield from self._refuse(fault)

@@ -30,6 +30,7 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client
 from OpenSSL import SSL
 from OpenSSL._util import ffi, lib
 
+from addons.chunks import Arrived
 from addons.fields import Fields
 
 ANSWER_HEAD_BYTES = 256 * 1024
@@ -54,6 +55,7 @@ class LenientHttp1Client(Http1Client):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.buf: Arrived = Arrived()
         self._head = b""
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
