@@ -5,6 +5,8 @@
     coverage    how much of the traffic in a span of time was seen at all: every report says it
     report      one report: scope, coverage, basis, query, its digest, rows
     rendering   the same report as text, CSV, JSON, Markdown or HTML
+    inventory   what is in use, declared against observed
+    graph       where data flows, as JSON, DOT or Mermaid
     evaluation  findings: what their SQL shows, day by day where it adds up
     lifecycle   opened, acknowledged, accepted, fixed, reopened: events that are only ever added
     compliance  clause -> evidence -> status

@@ -47,11 +47,12 @@ def as_csv(report: Answered) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(report.table.columns)
     for row in report.table.rows:
-        writer.writerow([_harmless(cell, number) for cell, number in zip(row, report.table.numeric, strict=True)])
+        writer.writerow([harmless(cell, number) for cell, number in zip(row, report.table.numeric, strict=True)])
     return out.getvalue()
 
 
-def _harmless(cell: Cell, number: bool) -> str:
+def harmless(cell: Cell, number: bool) -> str:
+    """A cell for CSV: no text that a spreadsheet would take for a formula."""
     said = shown(cell)
     return f"'{said}" if said.startswith(_FORMULA) and not number else said
 

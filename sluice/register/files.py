@@ -76,11 +76,12 @@ def load(shipped: Path, site: Path | None = None) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def read(file: Path) -> tuple[Entry, ...]:
-    """The rows of one file by itself. Raises `Misconfigured` with every problem."""
+def read(file: Path, kind: str | None = None) -> tuple[Entry, ...]:
+    """The rows of one file by itself; of a CSV file of a kind, whatever its name. Raises `Misconfigured` with every
+    problem."""
     problems: list[Problem] = []
     entries = []
-    for raw in _raw(file, problems):
+    for raw in csv_rows(file, kind, problems) if kind else _raw(file, problems):
         row = _typed(raw, problems)
         if row is not None:
             entries.append(Entry(raw.kind, row, "site", str(file), raw.line))
