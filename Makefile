@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo check test test-faults test-agents bench quality fuzz generate man lock clean
+.PHONY: help setup setup-test setup-watch run demo check test test-faults test-agents bench quality fuzz generate man lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ $(VENV)/.installed-test: $(VENV)/.installed tests/requirements.txt
 	@echo "installing the Node packages of $* ..."
 	npm ci --no-audit --no-fund --prefix $*
 	@touch $@
+
+setup-watch: ## Debian's Prometheus, promtool, Alertmanager and amtool, for the tests of what watches (needs root)
+	@command -v promtool >/dev/null && command -v amtool >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager; \
+	else echo "without root or apt-get the tests with real Prometheus and Alertmanager are skipped"; fi
 
 run: setup ## run the appliance: proxy on 127.0.0.1:8080, admin on 127.0.0.1:8081
 	$(BIN)/sluice-proxy
