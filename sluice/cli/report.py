@@ -51,7 +51,7 @@ def listed(settings: Settings, as_json: bool) -> int:
     return 0
 
 
-@command.command("ask", hidden=True)
+@command.command("ask")
 @config_option
 @click.argument("name", metavar="REPORT")
 @click.option(
@@ -80,7 +80,7 @@ def ask(
     only_sql: bool,
     **filters: tuple[str, ...],
 ) -> int:
-    """Ask REPORT, as in R5."""
+    """Ask REPORT, as in R5; `sluice report R5` is the same."""
     from sluice.cli.asking import questions
     from sluice.posture import question, rendering, report, units
 
