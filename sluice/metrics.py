@@ -34,7 +34,7 @@ _BODY = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 PROVIDERS = "provider ids of the destination table, `none` (no AI service), `other`"
 KINDS = "`kind` of a row of the destination table, `none` (no AI service)"
 CLASSES = "classes of `signatures/vocabulary.toml` and of the site's own data"
-PROCESSES = "`worker-0` ..., `sealer`, `shipper`"
+PROCESSES = "`worker-0` ..., `sealer`, `shipper`, `forwarder`"
 STAGES = ("identity", "decode", "parse", "scan", "decide")
 CLIENTS = (
     "agent", "browser", "curl", "docker", "dotnet", "electron", "git", "go", "java", "jetbrains", "node", "none",
@@ -208,6 +208,29 @@ KEY_PEAK = gauge(
     "livemostrecent",
 )
 STORE_OPEN = measured("sluice_store_open", "1 while the event store (ClickHouse) is open and takes rows.")
+
+# ------------------------------------------------------------------------------------------------------------ outward
+
+DESTINATIONS = "names of `forward.to` in the settings"
+FORWARD_EVENTS = counter(
+    "sluice_forward_events", "Events that a destination of `forward.to` has taken.", destination=DESTINATIONS
+)
+FORWARD_FAILURES = counter(
+    "sluice_forward_failures", "Batches that a destination did not take; they are sent again.", destination=DESTINATIONS
+)
+FORWARD_REJECTED = counter(
+    "sluice_forward_rejected", "Events that a destination will never take, set aside.", destination=DESTINATIONS
+)
+FORWARD_MISSED = counter(
+    "sluice_forward_missed",
+    "Records that the ledger had let go before a destination took them.",
+    destination=DESTINATIONS,
+)
+FORWARD_LAG_SECONDS = gauge(
+    "sluice_forward_lag_seconds",
+    "Age of the oldest event that a destination has not taken, of the destination that is furthest behind.",
+    "livemostrecent",
+)
 
 # ------------------------------------------------------------------------------------------------------------ sealing
 

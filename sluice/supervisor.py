@@ -47,6 +47,7 @@ DRAIN_MARGIN = 5.0
 """Seconds that a worker gets beyond `limits.drain_seconds`, which it keeps itself, before it is killed."""
 SEALER_GRACE = 10.0
 SHIPPER_GRACE = 20.0
+FORWARDER_GRACE = 12.0
 UNSEALED_ROUNDS = 3
 """Records that waited for a checkpoint this many times longer than they should are told as a trouble."""
 
@@ -54,6 +55,7 @@ UNSEALED_ROUNDS = 3
 WORKER = (sys.executable, "-P", "-m", "addons.worker")
 SHIPPER = (sys.executable, "-P", "-m", "sluice.ship.shipper")
 SEALER = (sys.executable, "-P", "-m", "sluice.seal.sealer")
+FORWARDER = (sys.executable, "-P", "-m", "sluice.forward.forwarder")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -160,10 +162,15 @@ class Appliance:
         self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen,)) for slot in range(count)]
         self._sealer = keep("sealer", lambda status: (*sealer, "--status-fd", str(status), *rest), ())
         self._shipper = keep("shipper", lambda status: (*shipper, "--status-fd", str(status), *rest), ())
+        self._forwarder = (
+            keep("forwarder", lambda status: (*FORWARDER, "--status-fd", str(status), *rest), ())
+            if settings.forward.to
+            else None
+        )
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, self._sealer, self._shipper]
+        return [*self._workers, self._sealer, self._shipper, *([self._forwarder] if self._forwarder else [])]
 
     async def run(self) -> End:
         """Start everything, say so, wait for the end, stop everything in order."""
@@ -216,6 +223,8 @@ class Appliance:
         grace = self._settings.limits.drain_seconds + DRAIN_MARGIN
         await asyncio.gather(*(worker.stop(grace) for worker in self._workers))
         await self._sealer.stop(SEALER_GRACE)
+        if self._forwarder is not None:
+            await self._forwarder.stop(FORWARDER_GRACE)
         await self._shipper.stop(SHIPPER_GRACE)
 
     def _on_child_end(self, child: Child, ending: Ending) -> None:
@@ -230,7 +239,7 @@ class Appliance:
             return
         if ending.code == MISCONFIGURED:
             self._finish(End(MISCONFIGURED, f"{child.name}: {ending.reason or 'misconfigured'}"))
-        elif ending.failures >= FAILURES:
+        elif ending.failures >= FAILURES and child is not self._forwarder:
             what = f"{child.name} failed {ending.failures} times in a row while starting; the last time: {ending}"
             if ending.code == LEDGER_FAILED:
                 what += f". The ledger below {self._settings.ledger_dir} cannot be written"
@@ -241,7 +250,9 @@ class Appliance:
     def missing(self) -> tuple[str, ...]:
         """What keeps the appliance from being ready, in words."""
         # A sealer that is lost later stops nothing: records wait unsealed, which is told as a trouble.
-        found = [c.missing for c in self._children if not (c is self._sealer and self._was_ready)]
+        # Events outward are nobody's evidence: they never keep anyone from working.
+        counted = [c for c in self._children if c is not self._forwarder]
+        found = [c.missing for c in counted if not (c is self._sealer and self._was_ready)]
         found += [
             f"{w.name}: too little free disk space for the ledger"
             for w in self._workers
@@ -263,6 +274,11 @@ class Appliance:
             found.append(f"the event store is {self._store}: events wait in the ledger")
         if self._shipper.facts.get("sql") == "not served":
             found.append("the SQL interface of `clickhouse.http_listen` is not served: the shipper's log says why")
+        if self._forwarder is not None:
+            if self._forwarder.missing:
+                found.append(f"{self._forwarder.missing}: events outward wait in the ledger")
+            if down := self._forwarder.facts.get("down"):
+                found.append(f"events are not taken by {down}: they wait in the ledger")
         found += self._unsealed()
         others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]
         found += [f"{name} follows other rules than were checked: files changed since the start" for name in others]

@@ -52,6 +52,7 @@ _COMMANDS = {
     "compliance": "sluice.cli.compliance",
     "schema": "sluice.cli.schema",
     "ship": "sluice.cli.ship",
+    "forward": "sluice.cli.forward",
     "hold": "sluice.cli.hold",
     "subjects": "sluice.cli.subjects",
     "verify": "sluice.cli.verify",

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from typing import Any, cast
 import msgspec
 
 from sluice import tomlfile
-from sluice.config.settings import Own, Section, Settings, endpoint
+from sluice.config.settings import ForwardTo, Own, Section, Settings, endpoint
 from sluice.errors import Misconfigured, Problem
 
 PREFIX = "SLUICE_"
@@ -214,6 +214,10 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             )
     if s.seal.origin and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", s.seal.origin):
         bad("seal.origin", "must be a name such as `gates.example.com`: letters, digits, dots, hyphens and slashes")
+    for i, to in enumerate(s.forward.to):
+        out += [origin.problem(f"forward.to[{i}].{key}", f"forward.to.{key}: {what}") for key, what in _unfit(to)]
+        if [other.name for other in s.forward.to].count(to.name) > 1:
+            bad(f"forward.to[{i}].name", f"`{to.name}` is there twice")
     named: list[tuple[str, str, str]] = [
         *((f"own.dictionary[{i}]", d.name, d.data_class) for i, d in enumerate(s.own.dictionary)),
         *((f"own.edm[{i}]", e.name, e.data_class) for i, e in enumerate(s.own.edm)),
@@ -230,12 +234,36 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
     return sorted(out, key=lambda problem: problem.line or 0)
 
 
+def _unfit(to: ForwardTo) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) of one receiver."""
+    if not OWN_NAME.fullmatch(to.name) or len(to.name) > 40:
+        yield "name", f"`{to.name}` must be small letters, digits and hyphens"
+    if not _RECEIVER.fullmatch(to.url):
+        yield (
+            "url",
+            f"`{to.url}` is none of `syslog+tcp://host:601`, `syslog+tls://`, `https://host/path`, `file:///path`",
+        )
+    of_syslog = to.format.startswith("syslog")
+    if to.format not in ("ocsf", "json", "syslog", "syslog-ocsf") or of_syslog != to.url.startswith("syslog+"):
+        yield "format", f"`{to.format}` does not fit: `syslog` or `syslog-ocsf` for syslog, else `ocsf` or `json`"
+    for key, values, known in (
+        ("records", to.records, ("decision", "outcome", "bypass", "control", "access")),
+        ("decisions", to.decisions, ("allow", "block", "refuse")),
+    ):
+        if strange := set(values) - set(known):
+            yield key, f"`{sorted(strange)[0]}` is none of {', '.join(known)}"
+    if to.file_bytes <= 0 or not 0 < to.file_keep <= 1000:
+        yield "file_keep", "file_bytes must be above 0, file_keep 1 to 1000"
+
+
 OWN_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 OWN_CLASS = re.compile(r"own(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+")
 """A name of a table of `[own]`, and a class that the site may give its data; those of the vocabulary mean what they
 say there."""
 
 _WITNESS = re.compile(r"https?://[^\s/]+(/\S*)?|syslog\+(udp|tcp)://[^\s/:]+:\d{1,5}|(?![a-z+]+://).+")
+
+_RECEIVER = re.compile(r"syslog\+(tcp|tls)://[^\s/:@]+(:\d{1,5})?|https?://[^\s/@]+(/\S*)?|file:///\S+")
 
 RANGES = {
     "seal.seconds": (0.1, 3600, " seconds"),
@@ -276,6 +304,15 @@ def _absolute(s: Settings, base: Path) -> Settings:
         ),
         upstream=msgspec.structs.replace(s.upstream, trusted_ca=at(s.upstream.trusted_ca)),
         own=_own_at(s.own, base),
+        forward=msgspec.structs.replace(
+            s.forward,
+            to=tuple(
+                msgspec.structs.replace(
+                    to, ca=at(to.ca), certificate=at(to.certificate), token=at(to.token), signing=at(to.signing)
+                )
+                for to in s.forward.to
+            ),
+        ),
         identity=msgspec.structs.replace(
             s.identity,
             address_map=at(s.identity.address_map),

@@ -242,6 +242,40 @@ class Own(Section, frozen=True):
         return bool(self.dictionary or self.edm or self.documents or self.secrets or self.canaries)
 
 
+class ForwardTo(Section, frozen=True):
+    """`[[forward.to]]`: a receiver of events."""
+
+    name: str
+    """Names it in logs, metrics and `sluice forward`; its place in the ledger goes by it."""
+    url: str
+    """`syslog+tcp://host:601`, `syslog+tls://host:6514`, `https://host/path` (or `http://`), `file:///path`."""
+    format: str = "ocsf"
+    """`ocsf`, `json`; for syslog `syslog` (structured data) or `syslog-ocsf`."""
+    records: tuple[str, ...] = ("decision", "control", "access")
+    """Kinds of record: decision, outcome, bypass, control, access."""
+    decisions: tuple[str, ...] = ("allow", "block", "refuse")
+    ca: Path | None = None
+    """PEM bundle that its certificate has to verify by; the public roots when unset."""
+    certificate: Path | None = None
+    """PEM file with our own certificate and key, for a receiver that asks for one."""
+    token: Path | None = None
+    """File (0600) with a bearer token for a webhook."""
+    signing: Path | None = None
+    """File (0600) with a secret: a webhook's body is signed with it (HMAC-SHA-256, `x-sluice-signature`)."""
+    from_start: bool = False
+    """A new destination begins with the oldest record of the ledger instead of the next one."""
+    file_bytes: int = 64 * 1024 * 1024
+    """Size at which a file is rotated."""
+    file_keep: int = 8
+    """Files before it that are kept."""
+
+
+class Forward(Section, frozen=True):
+    """Events outward. A process of its own sends them, when there is a receiver."""
+
+    to: tuple[ForwardTo, ...] = ()
+
+
 class Settings(Section, frozen=True):
     """All settings of one appliance. `source` is the file they came from, for error messages."""
 
@@ -257,6 +291,7 @@ class Settings(Section, frozen=True):
     identity: Identity = Identity()
     ca: Ca = Ca()
     own: Own = Own()
+    forward: Forward = Forward()
 
     @property
     def node(self) -> str:

@@ -7,6 +7,7 @@ import plistlib
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -161,3 +162,20 @@ def test_a_browser_shows_the_page_as_it_is_meant(size: str, appliance: Appliance
     assert shot.stat().st_size > 10_000
     assert "CONSOLE" not in done.stderr
     assert "Content Security Policy" not in done.stderr
+
+
+def test_events_go_outward_and_a_dead_receiver_is_told(appliance: Appliance) -> None:
+    """The appliance's own forwarder brings a decision into the file; a receiver that is away is named under `degraded`,
+    and the appliance is ready all the same."""
+    with proxied(appliance) as client:
+        told = client.get(f"https://{probe.HOST}/").json()
+    file = appliance.directory / "events.jsonl"
+    deadline = time.monotonic() + 20
+    while not (file.exists() and told["decision_id"] in file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    while "not taken by dead" not in (ready := get(appliance, "/readyz")).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ready.status_code == 200
+    assert ready.json()["processes"]["forwarder"]["state"] == "ready"

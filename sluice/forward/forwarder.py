@@ -1,0 +1,244 @@
+"""The forwarder's process: a thread for each destination, none of which waits for another. `python -m
+sluice.forward.forwarder`.
+
+SIGTERM: the batch in hand is finished or given up after its time limit; what was not taken is sent by the next start.
+Exit 78: the settings cannot work. When the supervisor goes away, so does this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from sluice import config, durable, logs, metrics
+from sluice.config import ForwardTo, Settings
+from sluice.errors import Misconfigured, Problem
+from sluice.forward import cursors, events, sinks
+from sluice.forward.sinks import Rejected, Sink
+from sluice.ledger import reader
+from sluice.ledger.reader import Position
+from sluice.ledger.record import BadRecord
+from sluice.ledger.segment import Damage, Fault
+from sluice.model import Record
+
+log = logging.getLogger("sluice.forward")
+
+BATCH = 500
+POLL_SECONDS = 0.5
+BEAT_SECONDS = 1.0
+WAITS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+"""Wait after the first, second, ... failure in a row; the last one stays."""
+GRACE_SECONDS = 5.0
+MISCONFIGURED = 78
+
+
+def directory(settings: Settings) -> Path:
+    """Cursors, and what was rejected."""
+    return settings.paths.var / "forward"
+
+
+class Destination:
+    """One receiver: its place in the ledger, and the loop that moves it on."""
+
+    def __init__(
+        self, settings: Settings, to: ForwardTo, *, sink: Sink | None = None, waits: Sequence[float] = WAITS
+    ) -> None:
+        """Raises `Misconfigured`."""
+        self.name = to.name
+        self._to = to
+        self._ledger = settings.ledger_dir
+        self._file = directory(settings) / f"{to.name}.json"
+        self._format = events.FORMATS[to.format]
+        self._waits = waits
+        self.stopping = threading.Event()
+        self.trouble = ""
+        self._turns = 0
+        self.behind_since: float | None = None
+        try:
+            self._sink = sink or sinks.make(to)
+        except (OSError, ValueError) as e:
+            what = f"{getattr(e, 'filename', None) or to.url}: {getattr(e, 'strerror', None) or e}"
+            raise Misconfigured(Problem(f"forward.to `{to.name}`", None, what)) from e
+        self.cursor = cursors.load(self._file) or self._begin()
+
+    def _begin(self) -> cursors.Cursor:
+        cursor = cursors.begin(self._ledger, from_start=self._to.from_start)
+        try:
+            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            cursors.save(self._file, cursor)  # at once: a restart must not begin at a later end
+        except OSError as e:
+            raise Misconfigured(Problem(str(self._file), None, f"cannot be written: {e.strerror}")) from e
+        return cursor
+
+    def run(self) -> None:
+        """Until `stopping` is set. Whatever fails is tried again; nothing here ends the process."""
+        failures = 0
+        while not self.stopping.is_set():
+            try:
+                moved = self.turn()
+            except (OSError, ValueError) as e:  # ValueError: a certificate that does not fit comes as one
+                failures += 1
+                self.trouble = type(e).__name__
+                metrics.FORWARD_FAILURES.labels(self.name).inc()
+                if failures == 1:
+                    facts = {"destination": self.name, "error": logs.safe(str(e), 120)}
+                    log.warning("events are not taken; they wait in the ledger", extra={"facts": facts})
+                self.stopping.wait(self._waits[min(failures, len(self._waits)) - 1])
+                continue
+            if failures:
+                log.info("events are taken again", extra={"facts": {"destination": self.name, "failures": failures}})
+            failures, self.trouble = 0, ""
+            if not moved:
+                self.stopping.wait(POLL_SECONDS)
+        self._sink.close()
+
+    def turn(self) -> int:
+        """Read a batch, send it, remember it. Records passed by, those that are not wanted too. Raises OSError."""
+        batch: list[bytes] = []
+        oldest: int | None = None
+        after = dict(self.cursor.streams)
+        passed = 0
+        for stream, position, record, body in self._records(after):
+            after[stream] = position
+            passed += 1
+            if record is not None and self._wanted(record):
+                batch.append(self._format(record, body))
+                oldest = min(oldest or record.ts_received, record.ts_received)
+            if len(batch) >= BATCH or passed >= 20 * BATCH or self.stopping.is_set():
+                break
+        if batch:
+            self.behind_since = (oldest or 0) / 1e6
+            self._send(batch)
+            self.cursor.sent += len(batch)
+        self.behind_since = None
+        if passed:
+            self.cursor.streams = after
+            cursors.save(self._file, self.cursor)
+        return passed
+
+    @property
+    def lag(self) -> float:
+        """Age of the oldest event in hand, seconds; 0 when nothing waits."""
+        return max(0.0, time.time() - self.behind_since) if self.behind_since else 0.0
+
+    def _records(self, after: dict[str, Position]) -> Iterator[tuple[str, Position, Record | None, bytes]]:
+        streams = list(reader.streams(self._ledger))
+        self._turns += 1
+        first = self._turns % max(1, len(streams))  # a busy stream must not keep the others waiting
+        for stream in (*streams[first:], *streams[:first]):
+            for entry in reader.read(stream, after.get(stream.name), on_damage=self._damaged):
+                try:
+                    yield entry.stream, entry.after, entry.record, entry.body
+                except BadRecord:
+                    yield entry.stream, entry.after, None, b""  # of a newer kind: it has a position all the same
+
+    def _damaged(self, damage: Damage) -> None:
+        """Records that are not there any more: pruned while this destination was away, or damaged."""
+        number = int(damage.detail.split()[1]) - damage.seq if damage.fault is Fault.GAP else 1
+        self.cursor.missed += max(0, number)
+        metrics.FORWARD_MISSED.labels(self.name).inc(max(0, number))
+        facts = {"destination": self.name, "stream": damage.stream, "from": damage.seq, "records": number}
+        log.error("records were gone before they could be sent", extra={"facts": facts})
+
+    def _wanted(self, record: Record) -> bool:
+        to = self._to
+        return str(record.record_type) in to.records and (record.decision is None or record.decision in to.decisions)
+
+    def _send(self, batch: Sequence[bytes]) -> None:
+        """All of it; what the receiver will never take is found by halves and set aside."""
+        try:
+            self._sink.send(batch)
+            metrics.FORWARD_EVENTS.labels(self.name).inc(len(batch))
+        except Rejected as e:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                self._send(batch[:middle])
+                self._send(batch[middle:])
+                return
+            durable.append(self._file.with_name(f"{self.name}.rejected"), batch[0] + b"\n")
+            self.cursor.rejected += 1
+            metrics.FORWARD_REJECTED.labels(self.name).inc()
+            facts = {"destination": self.name, "why": str(e)}
+            log.error("an event was rejected and set aside", extra={"facts": facts})
+
+
+class Forwarder:
+    """All destinations of one process, and its heartbeat."""
+
+    def __init__(self, settings: Settings, say: Callable[..., bool]) -> None:
+        """Raises `Misconfigured` with the problems of all."""
+        self._say = say
+        self.stopping = threading.Event()
+        problems: list[Problem] = []
+        self.destinations: list[Destination] = []
+        for to in settings.forward.to:
+            try:
+                self.destinations.append(Destination(settings, to))
+            except Misconfigured as e:
+                problems += e.problems
+        if problems:
+            raise Misconfigured(problems)
+
+    def run(self) -> None:
+        """Until `stopping` is set, or nobody listens to the heartbeat."""
+        threads = [threading.Thread(target=d.run, name=f"forward-{d.name}", daemon=True) for d in self.destinations]
+        for thread in threads:
+            thread.start()
+        self._say("ready")
+        while not self.stopping.wait(BEAT_SECONDS):
+            metrics.FORWARD_LAG_SECONDS.set(max(d.lag for d in self.destinations))
+            metrics.flush()
+            down = ", ".join(d.name for d in self.destinations if d.trouble)
+            dead = [thread.name for thread in threads if not thread.is_alive()]
+            if dead:
+                log.error("a destination's thread ended", extra={"facts": {"threads": ", ".join(dead)}})
+                break
+            if not self._say("alive", down=down, sent=sum(d.cursor.sent for d in self.destinations)):
+                break
+        for d in self.destinations:
+            d.stopping.set()
+        until = time.monotonic() + GRACE_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def main() -> int:
+    """The process. Its exit code."""
+    parser = argparse.ArgumentParser(prog="sluice.forward.forwarder", description=__doc__.splitlines()[0])
+    parser.add_argument("--status-fd", type=int, help="pipe to the supervisor")
+    parser.add_argument("--config", type=Path, help="settings file")
+    arguments = parser.parse_args()
+    logs.setup("forwarder")
+
+    def say(state: str, **facts: object) -> bool:
+        if arguments.status_fd is None:
+            return True
+        try:
+            os.write(arguments.status_fd, json.dumps({"state": state, **facts}).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    say("starting")
+    try:
+        forwarder = Forwarder(config.load(arguments.config), say)
+    except Misconfigured as e:
+        say("failed", reason=str(e))
+        log.error("the settings cannot work", extra={"facts": {"problems": str(e)}})
+        return MISCONFIGURED
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: forwarder.stopping.set())
+    forwarder.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
