@@ -22,6 +22,8 @@ class Inventory:
     register: str = ""
     beyond: tuple[str, ...] = ()
     """Columns that list what was observed beyond what the row declares."""
+    judged: str = ""
+    """SQL of the site's judgement of a row in use, where it is against it or is missing; empty text otherwise."""
 
     @property
     def view(self) -> str:
@@ -31,23 +33,25 @@ class Inventory:
 def _of(kind: str, what: str, key: str, shown: str, order: str = "requests DESC", **more: str) -> Inventory:
     return Inventory(
         kind, what, tuple(key.split()), tuple(shown.split()), order, more.get("register", ""),
-        tuple(more.get("beyond", "").split()),
+        tuple(more.get("beyond", "").split()), more.get("judged", ""),
     )  # fmt: skip
 
 
+_STATUS = "if(requests > 0 AND status IN ('unreviewed', 'prohibited'), status, '')"
+_APPROVED = "if(approved = false AND source != 'declared', 'not approved', '')"
 KINDS = {
     made.kind: made
     for made in (
         _of("provider", "who receives what", "provider_id",
             "status requests not_allowed with_findings subjects contracted_tiers dpa review_due",
-            register="register_provider"),
+            register="register_provider", judged=_STATUS),
         _of("tier", "plans, and the traffic under their terms", "provider_id tier",
             "basis requests trains_on_input retention_days baa_covered contracted", register="register_tier"),
         _of("domain", "destinations", "domain provider_id", "surface mode status requests bypassed subjects"),
         _of("route", "uses of an API", "provider_id route_id",
             "requests not_allowed subjects data_classes purpose tags", register="register_route"),
         _of("model", "models asked for and served", "provider_id model",
-            "requests answers served lifecycle shutdown approved", register="register_model"),
+            "requests answers served lifecycle shutdown approved", register="register_model", judged=_APPROVED),
         _of("subject", "who asks, by pseudonym", "subject_id",
             "subject_kind role requests not_allowed with_findings assurance_best providers",
             register="register_subject"),
@@ -55,15 +59,15 @@ KINDS = {
             "requests subjects observed_models models_beyond providers_beyond classes_beyond review_due",
             register="register_role", beyond="models_beyond providers_beyond classes_beyond"),
         _of("application", "programs and SDKs", "app_id", "kind requests subjects providers sdks approved",
-            register="register_application"),
+            register="register_application", judged=_APPROVED),
         _of("agent", "agents", "agent_id",
             "recognised_by requests tool_loops tool_count dangerous_tools tools_beyond approval_gate owner",
             register="register_agent", beyond="tools_beyond models_beyond"),
         _of("tool", "tools that models are offered", "tool",
             "kind declared denied called dangerous side_effect approved agents", "declared + called DESC",
-            register="register_tool"),
+            register="register_tool", judged=_APPROVED),
         _of("mcp_server", "MCP servers that providers are asked to call", "server",
-            "requests agents url auth approved", register="register_mcp_server"),
+            "requests agents url auth approved", register="register_mcp_server", judged=_APPROVED),
         _of("agent_tool", "which agent has which tool", "agent_id tool",
             "declared denied called last_classes approved_in approved_until", "declared + called DESC",
             register="register_agent_tool"),
@@ -120,7 +124,8 @@ class Difference:
 
 
 def differences(asked: Ask, kinds: tuple[Inventory, ...]) -> list[Difference]:
-    """What is observed and was not declared, what the site declared and nobody uses, and use beyond what is declared.
+    """What is observed and was not declared or not approved, what the site declared and nobody uses, and use beyond
+    what is declared.
 
     Rows that are only shipped are no declaration of the site. Raises a `SluiceError`.
     """
@@ -129,7 +134,10 @@ def differences(asked: Ask, kinds: tuple[Inventory, ...]) -> list[Difference]:
         asking = "declared + called" if "called" in kind.shown else "requests"
         undeclared = "source = 'observed'" + (" AND approved_in IS NULL" if kind.kind == "agent_tool" else "")
         columns = ", ".join(
-            (*kind.key, "source", f"{undeclared} AS undeclared", "last_seen", f"{asking} AS n", *kind.beyond)
+            (
+                *(*kind.key, "source", "last_seen", *kind.beyond),
+                *(f"{undeclared} AS undeclared", f"{asking} AS n", f"{kind.judged or repr('')} AS judged"),
+            )
         )
         ours = _ours(asked, kind)
         sql = f"SELECT {columns} FROM {kind.view} ORDER BY {', '.join(kind.key)}"  # noqa: S608 - our own names
@@ -142,6 +150,8 @@ def differences(asked: Ask, kinds: tuple[Inventory, ...]) -> list[Difference]:
                 out.append(Difference(kind.kind, name, "not declared", _times(times), at, times))
             elif row["source"] == "declared" and key in ours:
                 out.append(Difference(kind.kind, name, "not observed", "declared, and never seen"))
+            if row["judged"]:
+                out.append(Difference(kind.kind, name, str(row["judged"]), _times(times), at, times))
             for column in kind.beyond:
                 if listed := row[column]:
                     what = f"{column.removesuffix('_beyond')}: {_joined(listed)}"

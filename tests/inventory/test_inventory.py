@@ -91,13 +91,14 @@ def test_destinations_with_and_without_a_row(company: Company) -> None:
 
 
 def test_models_asked_for_and_served(company: Company) -> None:
-    """Exact rows outrank patterns; what answered is there with what it answered for; unused declared rows stay."""
+    """Of each field the most specific row that says something counts; what answered is there; unused rows stay."""
     found = table(company, "model", "declared_as != '' OR source = 'observed'")
     asked = Counter(said.body["model"] for said in SAID)
     assert found["gpt-5"]["requests"] == asked["gpt-5"]
-    assert (found["gpt-5"]["served"], found["gpt-5"]["declared_as"], found["gpt-5"]["approved"]) == (
-        ["gpt-5-2026-08-07"], "gpt-5*", True,
-    )  # fmt: skip
+    assert (found["gpt-5"]["served"], found["gpt-5"]["approved"]) == (["gpt-5-2026-08-07"], True)
+    dated = found["gpt-5-2026-08-07"]
+    assert (dated["declared_as"], dated["family"], dated["approved"]) == ("gpt-5*", "house-family", True)
+    assert (found["gpt-5-mini"]["lifecycle"], found["gpt-5-mini"]["family"]) == ("deprecated", "gpt-5"), "as shipped"
     assert (found["gpt-5-2026-08-07"]["requests"], found["gpt-5-2026-08-07"]["answers"]) == (0, 3)
     assert (found["gpt-5-mini"]["declared_as"], found["gpt-5-mini"]["approved"]) == ("gpt-5-mini", False)
     assert (found["gpt-4o"]["requests"], found["gpt-4o"]["not_allowed"], found["gpt-4o"]["answers"]) == (3, 1, 1)

@@ -148,7 +148,9 @@ def test_register_diff(sluice: Run) -> None:
     for wanted in (
         ("agent", "claude-code", "not declared"),
         ("agent", "sleeper", "not observed"),
-        ("model", "openai gpt-4o", "not declared"),
+        ("model", "anthropic claude-sonnet-5", "not declared"),
+        ("model", "openai gpt-5-mini", "not approved"),
+        ("provider", "openai", "unreviewed"),
         ("model", "openai gpt-9", "not observed"),
         ("provider", "mistral", "not observed"),
         ("agent_tool", "claude-code Bash", "not declared"),
