@@ -172,7 +172,8 @@ def static_hosts(settings: config.Settings) -> dict[str, tuple[Address, int]]:
             continue
         if _is_address(key):
             problems.append(Problem("upstream.hosts", None, f"`{name}` must be a host name; clients then ask by name"))
-        own = [listen for listen in (settings.proxy.listen, settings.admin.listen) if _reaches(out[key], listen)]
+        listens = (settings.proxy.listen, settings.admin.listen, settings.console.listen)
+        own = [listen for listen in listens if listen and _reaches(out[key], listen)]
         if own:
             problems.append(Problem("upstream.hosts", None, f"`{name}` leads to this appliance's own {own[0]}"))
     if problems:

@@ -73,8 +73,9 @@ def running(var: Path) -> int | None:
     return None
 
 
-def publish(run_dir: Path, proxy: str, admin: str) -> None:
+def publish(run_dir: Path, proxy: str, admin: str, console: str = "") -> None:
     """Write where this appliance listens (`host:port`), for tools and tests that let the system choose a port."""
+    where = {"proxy": proxy, "admin": admin} | ({"console": console} if console else {})
     draft = run_dir / "endpoints.json.new"
-    draft.write_text(json.dumps({"pid": os.getpid(), "proxy": proxy, "admin": admin}) + "\n", "utf-8")
+    draft.write_text(json.dumps({"pid": os.getpid(), **where}) + "\n", "utf-8")
     draft.replace(run_dir / "endpoints.json")

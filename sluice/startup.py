@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import itertools
 import os
 import resource
 import shutil
@@ -105,9 +106,13 @@ def unfit_settings(settings: config.Settings, file: Path | None = None) -> list[
 
 
 def _listen(settings: config.Settings) -> Iterator[tuple[str, str]]:
-    (host, port), (other, same) = (config.endpoint(s.listen) for s in (settings.proxy, settings.admin))
-    if port == same != 0 and _overlap(host, other):
-        yield "admin.listen", f"`{settings.admin.listen}` is taken by `proxy.listen`; choose another port"
+    listens = {"proxy.listen": settings.proxy.listen, "admin.listen": settings.admin.listen}
+    if settings.console.listen:
+        listens["console.listen"] = settings.console.listen
+    for (one, taken), (key, listen) in itertools.combinations(listens.items(), 2):
+        (host, port), (other, same) = config.endpoint(taken), config.endpoint(listen)
+        if port == same != 0 and _overlap(host, other):
+            yield key, f"`{listen}` is taken by `{one}`; choose another port"
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -127,7 +132,7 @@ def _is_listener(address: str, listen: str) -> bool:
 
 def _upstream(settings: config.Settings) -> Iterator[tuple[str, str]]:
     for name, address in settings.upstream.hosts.items():
-        for listen in (settings.proxy.listen, settings.admin.listen):
+        for listen in filter(None, (settings.proxy.listen, settings.admin.listen, settings.console.listen)):
             if _is_listener(address, listen):
                 yield "upstream.hosts", f"`{name}` leads to this appliance's own {listen}"
         try:
@@ -202,10 +207,27 @@ def bind(listen: str, backlog: int, setting: str) -> socket.socket:
         return made
 
 
+def bind_console(settings: config.Settings) -> tuple[socket.socket | None, tuple[str, ...]]:
+    """The console's listening socket, if it is wanted and its address can be had; else what to tell the operator.
+
+    A port that is taken keeps nobody from working: there are no pages, and that is said.
+    """
+    if not settings.console.listen:
+        return None, ()
+    host, port = config.endpoint(settings.console.listen)
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        made = socket.create_server(address[:2], family=family, backlog=64)
+    except OSError as e:
+        return None, (f"the console is not served: console.listen: cannot listen on {host}:{port}: {e.strerror}",)
+    made.setblocking(False)
+    return made, ()
+
+
 EXAMPLE_QUERY = "select ts, provider_id, decision, rule_id, data_classes from exchanges order by ts desc limit 5"
 
 
-def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
+def welcome(settings: config.Settings, proxy: str, admin: str, console: str = "") -> str:
     """Where everything is, and one command to see it work: a prompt with a card number, which is blocked."""
     ca = settings.ca_dir / "ca.pem"
     events = settings.clickhouse_dir
@@ -215,12 +237,16 @@ def welcome(settings: config.Settings, proxy: str, admin: str) -> str:
   admin    http://{admin}/   (/onboarding: how clients go through it)
   events   {where}   (sluice sql "{EXAMPLE_QUERY}")
   CA       {ca}
-{_sql_over_http(settings)}
+{_console(settings, console)}{_sql_over_http(settings)}
 Try a prompt that is blocked:
   curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
     -H 'content-type: application/json' \\
     -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
 """
+
+
+def _console(settings: config.Settings, console: str) -> str:
+    return f"  console  http://{console}/   (password in {settings.console_password})\n" if console else ""
 
 
 def _sql_over_http(settings: config.Settings) -> str:

@@ -1,4 +1,4 @@
-"""`sluice-proxy`: checks everything, binds once, keeps workers, sealer and shipper running, ends in order.
+"""`sluice-proxy`: checks everything, binds once, keeps workers, sealer, shipper and console running, ends in order.
 
 Rules
 1. Nothing listens before settings, rulebook, keys and CA are whole. Each problem is one line, and the exit code 78.
@@ -6,7 +6,8 @@ Rules
    one that is started again serves the same socket.
 3. Workers stop first, then the sealer, and the shipper last, so that what they recorded while they stopped can still
    be sealed and shipped.
-4. No request passes through here: no mitmproxy, no content, nothing that a client can make slow.
+4. The console is for looking: it keeps nothing from being ready, and its failures end nothing.
+5. No request passes through here: no mitmproxy, no content, nothing that a client can make slow.
 
 Exit codes: 0 stopped as asked; 1 the appliance could not be kept running; 78 misconfigured.
 """
@@ -14,6 +15,7 @@ Exit codes: 0 stopped as asked; 1 the appliance could not be kept running; 78 mi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.metadata
 import logging
@@ -46,6 +48,7 @@ LEDGER_FAILED = 75
 DRAIN_MARGIN = 5.0
 """Seconds that a worker gets beyond `limits.drain_seconds`, which it keeps itself, before it is killed."""
 SEALER_GRACE = 10.0
+CONSOLE_GRACE = 5.0
 SHIPPER_GRACE = 20.0
 FORWARDER_GRACE = 12.0
 UNSEALED_ROUNDS = 3
@@ -56,6 +59,7 @@ WORKER = (sys.executable, "-P", "-m", "addons.worker")
 SHIPPER = (sys.executable, "-P", "-m", "sluice.ship.shipper")
 SEALER = (sys.executable, "-P", "-m", "sluice.seal.sealer")
 FORWARDER = (sys.executable, "-P", "-m", "sluice.forward.forwarder")
+CONSOLE = (sys.executable, "-P", "-m", "sluice.console.process")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,6 +82,7 @@ def run(
     worker: Sequence[str] = WORKER,
     shipper: Sequence[str] = SHIPPER,
     sealer: Sequence[str] = SEALER,
+    console: Sequence[str] = CONSOLE,
 ) -> int:
     """Check, bind, run until told to stop; the exit code. Raises `Misconfigured` before anything listens."""
     startup.refuse_key_logs()
@@ -94,8 +99,10 @@ def run(
             _say(f"warning: {warning}")
         proxy = startup.bind(settings.proxy.listen, settings.proxy.backlog, "proxy.listen")
         admin = startup.bind(settings.admin.listen, 64, "admin.listen")
-        with proxy, admin:
-            instance.publish(settings.run_dir, startup.address(proxy), startup.address(admin))
+        pages, untold = startup.bind_console(settings)
+        with proxy, admin, pages or contextlib.nullcontext():
+            at = startup.address(pages) if pages else ""
+            instance.publish(settings.run_dir, startup.address(proxy), startup.address(admin), at)
             appliance = Appliance(
                 settings,
                 file,
@@ -105,6 +112,9 @@ def run(
                 worker=worker,
                 shipper=shipper,
                 sealer=sealer,
+                pages=pages,
+                console=console,
+                troubles=untold,
             )
             ending = asyncio.run(appliance.run())
     finally:
@@ -136,11 +146,17 @@ class Appliance:
         worker: Sequence[str] = WORKER,
         shipper: Sequence[str] = SHIPPER,
         sealer: Sequence[str] = SEALER,
+        pages: socket.socket | None = None,
+        console: Sequence[str] = CONSOLE,
+        troubles: Sequence[str] = (),
         patience: Patience | None = None,
     ) -> None:
+        """`pages`: where the console is served, if it is. `troubles`: what the start already knows to be amiss."""
         self._settings = settings
         self._proxy = proxy
         self._admin = admin
+        self._pages = pages
+        self._troubles = tuple(troubles)
         self._digest = digest
         self._was_ready = False
         self._stopping = False
@@ -167,10 +183,21 @@ class Appliance:
             if settings.forward.to
             else None
         )
+        self._console: Child | None = None
+        if pages:
+            served = (*console, "--listen-fd", str(pages.fileno()))
+            at = (pages.fileno(),)
+            self._console = keep("console", lambda status: (*served, "--status-fd", str(status), *rest), at)
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, self._sealer, self._shipper, *([self._forwarder] if self._forwarder else [])]
+        return [*self._needed, *(child for child in (self._forwarder, self._console) if child)]
+
+    @property
+    def _needed(self) -> list[Child]:
+        """Those without which the appliance is not ready, and ends when they cannot start. Events outward and pages to
+        look at are nobody's evidence: they never keep anyone from working."""
+        return [*self._workers, self._sealer, self._shipper]
 
     async def run(self) -> End:
         """Start everything, say so, wait for the end, stop everything in order."""
@@ -221,7 +248,8 @@ class Appliance:
         self._stopping = True
         self._proxy.close()
         grace = self._settings.limits.drain_seconds + DRAIN_MARGIN
-        await asyncio.gather(*(worker.stop(grace) for worker in self._workers))
+        console = [self._console.stop(CONSOLE_GRACE)] if self._console else []
+        await asyncio.gather(*console, *(worker.stop(grace) for worker in self._workers))
         await self._sealer.stop(SEALER_GRACE)
         if self._forwarder is not None:
             await self._forwarder.stop(FORWARDER_GRACE)
@@ -235,7 +263,7 @@ class Appliance:
 
         metrics.WORKER_RESTARTS.labels(child.name.partition("-")[0]).inc()
         multiprocess.mark_process_dead(ending.pid, self._settings.run_dir / "metrics")  # type: ignore[no-untyped-call]
-        if self._was_ready:
+        if self._was_ready or child is self._console:
             return
         if ending.code == MISCONFIGURED:
             self._finish(End(MISCONFIGURED, f"{child.name}: {ending.reason or 'misconfigured'}"))
@@ -250,9 +278,7 @@ class Appliance:
     def missing(self) -> tuple[str, ...]:
         """What keeps the appliance from being ready, in words."""
         # A sealer that is lost later stops nothing: records wait unsealed, which is told as a trouble.
-        # Events outward are nobody's evidence: they never keep anyone from working.
-        counted = [c for c in self._children if c is not self._forwarder]
-        found = [c.missing for c in counted if not (c is self._sealer and self._was_ready)]
+        found = [c.missing for c in self._needed if not (c is self._sealer and self._was_ready)]
         found += [
             f"{w.name}: too little free disk space for the ledger"
             for w in self._workers
@@ -268,7 +294,9 @@ class Appliance:
 
     def _degraded(self) -> tuple[str, ...]:
         """What keeps nothing from being decided and recorded, and yet calls for a person."""
-        found = []
+        found = list(self._troubles)
+        if self._was_ready and self._console and (gone := self._console.missing):
+            found.append(f"{gone}: there are no pages to look at")
         # Evidence is in the ledger, so a store that is down keeps nobody from working, from the first second on.
         if self._shipper.state is State.READY and self._store != "open":
             found.append(f"the event store is {self._store}: events wait in the ledger")
@@ -348,7 +376,8 @@ class Appliance:
                 break
             await self._changed.wait()
         self._was_ready = True
-        _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin)))
+        where = startup.address(self._pages) if self._pages else ""
+        _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin), where))
 
 
 def _table_hosts(settings: config.Settings) -> Callable[[], tuple[str, ...]]:

@@ -89,6 +89,9 @@ def warnings(settings: Settings, file: str) -> Iterator[Problem]:
         yield Problem(file, None, f"proxy.listen: `{settings.proxy.listen}` can be reached by others; firewall it")
     if not _loopback(config.endpoint(settings.admin.listen)[0]):
         yield Problem(file, None, f"admin.listen: `{settings.admin.listen}` shows metrics to others; firewall it")
+    if settings.console.listen and not _loopback(config.endpoint(settings.console.listen)[0]):
+        what = "can be reached by others, and it speaks HTTP: its password crosses the network in the clear"
+        yield Problem(file, None, f"console.listen: `{settings.console.listen}` {what}")
     for name, value in (
         ("tunnels.non_tls", settings.tunnels.non_tls),
         ("tunnels.missing_sni", settings.tunnels.missing_sni),

@@ -178,6 +178,11 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
     for name in s.admin.names:
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
             bad("admin.names", f"`{name}` is not a host name such as `gate.example.com`")
+    if s.console.listen:
+        try:
+            endpoint(s.console.listen)
+        except ValueError as e:
+            bad("console.listen", f"{e}, as in `127.0.0.1:8082`")
     for host, value in s.upstream.hosts.items():
         try:
             ipaddress.ip_address(endpoint(value)[0])

@@ -33,6 +33,13 @@ class Admin(Section, frozen=True):
     """Host names under which it may be asked, the one for clients first. An address needs none."""
 
 
+class Console(Section, frozen=True):
+    listen: str = "127.0.0.1:8082"
+    """Where the console is served; empty = not at all. Its password is in `keys/console.password` below `paths.var`."""
+    idle_minutes: float = 60.0
+    """A login ends after so long without a request, and after a day at the latest."""
+
+
 class Paths(Section, frozen=True):
     var: Path = Path("var")
     """Ledgers, embedded ClickHouse, keys and sockets: everything that this deployment writes."""
@@ -281,6 +288,7 @@ class Settings(Section, frozen=True):
 
     proxy: Proxy = Proxy()
     admin: Admin = Admin()
+    console: Console = Console()
     paths: Paths = Paths()
     upstream: Upstream = Upstream()
     limits: Limits = Limits()
@@ -328,6 +336,11 @@ class Settings(Section, frozen=True):
     def keys_dir(self) -> Path:
         """Keys that are not the CA's: the fingerprint key. 0700."""
         return self.paths.var / "keys"
+
+    @property
+    def console_password(self) -> Path:
+        """Password of the console, made by its process on the first start. 0600."""
+        return self.keys_dir / "console.password"
 
     @property
     def ca_dir(self) -> Path:

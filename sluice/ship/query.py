@@ -60,6 +60,20 @@ def ask(settings: Settings, sql: str, fmt: str = "PrettyCompact") -> Iterator[by
     except (FileNotFoundError, ConnectionRefusedError):
         yield _open_and_ask(settings, sql, fmt)
         return
+    yield from _asked(connection, sql, fmt)
+
+
+def asked(run_dir: Path, sql: str, fmt: str) -> Iterator[bytes]:
+    """As `ask`, of the running shipper alone: nobody else's engine is opened. Raises `SqlError`."""
+    try:
+        connection = connect(run_dir)
+    except OSError as e:
+        what = "the shipper, which owns the event store, does not answer; it may be starting or stopping: try again"
+        raise SqlError(NOT_OPEN, what) from e
+    yield from _asked(connection, sql, fmt)
+
+
+def _asked(connection: socket.socket, sql: str, fmt: str) -> Iterator[bytes]:
     with connection:
         connection.settimeout(TIMEOUT_SECONDS)
         try:

@@ -143,6 +143,7 @@ def sluice(directory: Path, upstream: int, ca: Path, workers: int = 1) -> Iterat
     config = directory / "sluice.toml"
     config.write_text(
         f'[proxy]\nlisten = "127.0.0.1:{proxy}"\nworkers = {workers}\n[admin]\nlisten = "127.0.0.1:{admin}"\n'
+        '[console]\nlisten = ""\n'
         f'[paths]\nvar = "{directory}/var"\n[upstream]\ntrusted_ca = "{ca}"\n'
         f'[upstream.hosts]\n"api.openai.com" = "127.0.0.1:{upstream}"\n'
     )

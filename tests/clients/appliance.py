@@ -59,7 +59,7 @@ class Appliance:
         mapping = "\n".join(f'"{host}" = "{address}"' for host, address in addresses.items())
         self.config.write_text(
             f'{settings}\n[proxy]\nlisten = "127.0.0.1:{port}"\nworkers = {workers}\n'
-            '[admin]\nlisten = "127.0.0.1:0"\n'
+            '[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = ""\n'
             f'[upstream]\ntrusted_ca = "upstream-ca.pem"\n[upstream.hosts]\n{mapping}\n'
         )
 

@@ -21,7 +21,7 @@ from tests.upstream import Upstream
 def start_into_a_pipe(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
     """`sluice-proxy` whose standard output is a pipe; returns it and the reading end once it is ready."""
     (directory / "sluice.toml").write_text(
-        '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 1\n[admin]\nlisten = "127.0.0.1:0"\n'
+        '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 1\n[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = ""\n'
     )
     reading, writing = os.pipe()
     process = subprocess.Popen(

@@ -28,7 +28,7 @@ class Place:
     environment: dict[str, str]
 
     def settings(self, text: str) -> None:
-        listen = '[proxy]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "127.0.0.1:0"\n'
+        listen = '[proxy]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = ""\n'
         (self.path / "sluice.toml").write_text(text if "[proxy]" in text else listen + text)
 
     def start(self) -> tuple[subprocess.CompletedProcess[str], float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -45,6 +46,7 @@ class Running:
         (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
         (directory / "sluice.toml").write_text(
             '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:0"\n'
+            '[console]\nlisten = "127.0.0.1:0"\n'
             "[clickhouse]\nbatch_seconds = 0.2\n[limits]\ndrain_seconds = 5.0\n"
             f'[upstream]\ntrusted_ca = "upstream-ca.pem"\nhosts = {{"{HOST}" = "{upstream.address}"}}\n'
         )
@@ -173,6 +175,26 @@ def test_it_tells_a_person_where_everything_is(running: Running) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     refused = json.loads(done.stdout)
     assert "card" in refused["error"]["message"]
+
+
+def test_the_console_shows_what_was_decided(running: Running) -> None:
+    """Its own process on its own port: with the password of the file, the decision is there, and why it was made."""
+    mark = f"m-{uuid.uuid4()}"
+    with running.client() as client:
+        assert ask(client, f"my card is {CARD}", mark).status_code == 400
+    host, port = running.endpoint("console")
+    assert f"http://{host}:{port}/" in running.output.read_text()
+    password = (running.var / "keys" / "console.password").read_text().strip()
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=20, trust_env=False) as browser:
+        assert browser.get("/").status_code == 303
+        browser.get("/login")
+        fields = {"password": password, "token": browser.cookies["sluice-console-login"]}
+        assert browser.post("/login", data=fields).status_code == 303
+        running.until(lambda: "1 fit" in browser.get("/decisions", params={"model": mark}).text, "not on the page")
+        (found,) = re.findall(r'href="(/decisions/[0-9a-f-]{36})"', browser.get(f"/decisions?model={mark}").text)
+        shown = browser.get(found).text
+    assert "a payment card number" in shown
+    assert CARD not in shown
 
 
 def test_what_it_writes_is_private(running: Running) -> None:

@@ -35,7 +35,11 @@ def password_file(settings: Settings) -> Path:
 
 def password(settings: Settings) -> str:
     """The password; made when there is none. Raises `Misconfigured` when the file cannot be used."""
-    path = password_file(settings)
+    return secret_in(password_file(settings))
+
+
+def secret_in(path: Path) -> str:
+    """The secret in a file; made when there is none. Raises `Misconfigured` when the file cannot be used."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():

@@ -1,0 +1,22 @@
+"""The console: posture, decisions and evidence for people, as pages that a browser shows without running anything.
+
+    process    the child process that serves it, started by the supervisor
+    app        routes, from the request to the page
+    guard      Host, security headers, size and origin of what is posted
+    sessions   the password, who is logged in, and how fast the password may be guessed
+    store      asking the events: bounded, several at a time, never by opening the engine
+    access     who read what, as records in the ledger
+    given      what a request says: span, filters, paging
+    page       a page as questions to the store, and what is made of the answers
+    rendering  templates, and how a cell becomes text
+    chart      bars as SVG
+    pages      the pages themselves
+
+Rules
+1. Reading only: nothing here changes a decision. What is posted is a login or a logout.
+2. Every number comes from a question to the store, and every page shows those questions with their digests (`sql=1`).
+3. Texts in the records are of a client's choosing: every cell loses its control characters and is escaped; pages run no
+   script, load nothing from elsewhere and carry no inline style, and the policy in their headers says so.
+4. Who looks at records leaves an access record first; without one, nothing is shown.
+5. A store that is away is said plainly, with what to do. This process never opens it.
+"""

@@ -1,0 +1,216 @@
+"""The application: from a request to a page. Login and logout are the only things that are posted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from sluice.config import Settings
+from sluice.console import pages
+from sluice.console.access import Access
+from sluice.console.given import SPANS, Given
+from sluice.console.guard import BadForm, Guarded, form
+from sluice.console.page import Context, Missing, Page, View
+from sluice.console.rendering import Templates, stylesheet
+from sluice.console.sessions import COOKIE, LOGIN_COOKIE, Session, Sessions, same
+from sluice.console.store import Asker, Away, TooMuch
+from sluice.errors import SluiceError, Unavailable
+from sluice.posture.question import BadQuestion
+from sluice.ship.http.credentials import USER, Credentials
+from sluice.ship.sqlgate import SqlError
+
+log = logging.getLogger("sluice.console")
+
+type Shown = Callable[[Request, Session], Awaitable[Response]]
+
+
+class Console:
+    """The pages of one appliance."""
+
+    def __init__(self, settings: Settings, secret: str, access: Access, *, listen: str) -> None:
+        self._settings = settings
+        self._access = access
+        self._asker = Asker(settings)
+        self._credentials = Credentials(secret)
+        self._sessions = Sessions(settings.console.idle_minutes * 60)
+        self._style, digest = stylesheet()
+        self._templates = Templates(style=f"/static/{digest}.css", nav=pages.NAV, spans=SPANS)
+        routes = [
+            Route("/login", self._login, methods=["GET", "POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route(f"/static/{digest}.css", self._styled),
+            *(Route(path, self._shown(view)) for path, view in pages.VIEWS.items()),
+            *(Route(path, self._sent(download)) for path, download in pages.DOWNLOADS.items()),
+        ]
+        inner = Starlette(routes=routes, exception_handlers={404: self._unknown})
+        inner.router.redirect_slashes = False  # a redirect would repeat the Host header in its Location
+        self.app: ASGIApp = Guarded(inner, listen, settings.admin.names)
+
+    # ------------------------------------------------------------------------------------------------ in and out again
+
+    async def _login(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._ask_password()
+        try:
+            fields = await form(request)
+        except BadForm:
+            return self._ask_password("That could not be read. Try again.", 400)
+        if not same(fields.get("token", ""), request.cookies.get(LOGIN_COOKIE, "")):
+            return self._ask_password("This form is out of date. Try again.", 403)
+        right = await self._credentials.check(USER, fields.get("password", ""))
+        client = request.client.host if request.client else ""
+        if not right:
+            log.warning("a login at the console failed", extra={"facts": {"client": client}})
+            if right is None:
+                return self._ask_password("Too many attempts at once. Wait a moment.", 429)
+            return self._ask_password("That is not the password.", 403)
+        value = self._sessions.begin()
+        session = self._sessions.find(value)
+        try:
+            await self._access.record("login", session=session.name if session else "", client=client)
+        except Unavailable as e:
+            self._sessions.end(value)
+            return self._ask_password(f"Logging in must be recorded, and that cannot be done now: {e}", 503)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, value, httponly=True, samesite="strict", path="/")
+        answer.delete_cookie(LOGIN_COOKIE, path="/login", httponly=True, samesite="strict")
+        return answer
+
+    def _ask_password(self, problem: str = "", status: int = 200) -> Response:
+        token = secrets.token_urlsafe(24)
+        answer = self._html("login.html", {"problem": problem, "token": token, "title": "Log in"}, None, status)
+        answer.set_cookie(LOGIN_COOKIE, token, max_age=600, httponly=True, samesite="strict", path="/login")
+        return answer
+
+    async def _logout(self, request: Request) -> Response:
+        value = request.cookies.get(COOKIE)
+        session = self._sessions.find(value)
+        if session:
+            try:
+                fields = await form(request)
+            except BadForm:
+                fields = {}
+            if not same(fields.get("token", ""), session.token):
+                return self._problem(
+                    "This form is out of date", "Go back, reload the page, and try again.", session, 403
+                )
+            self._sessions.end(value)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return answer
+
+    # -------------------------------------------------------------------------------------------------------- the pages
+
+    def _shown(self, view: View) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request, session: Session) -> Response:
+            given = _given(request)
+            page = view(given, self._settings)
+            if given.wants_sql:
+                return self._html(
+                    "sql.html", {"page": page, "given": given, "title": f"{page.title}: queries"}, session
+                )
+            context = await self._answered(request, session, page)
+            return self._html(page.template, {**context, "page": page, "given": given, "title": page.title}, session)
+
+        return self._for_those_logged_in(show)
+
+    async def _answered(self, request: Request, session: Session, page: Page) -> Context:
+        tables = await self._asker.tables({name: one.sql for name, one in page.questions.items()})
+        if page.looks:
+            await self._access.record(
+                request.url.path,
+                session=session.name,
+                client=request.client.host if request.client else "",
+                digests=[one.sha256 for one in page.questions.values()],
+                rows=sum(len(table.rows) for table in tables.values()),
+            )
+        return page.fill(tables)
+
+    def _sent(self, download: pages.Download) -> Callable[[Request], Awaitable[Response]]:
+        async def send(request: Request, session: Session) -> Response:
+            file = await download(_given(request), self._settings, self._asker)
+            await self._access.record(
+                request.url.path,
+                session=session.name,
+                client=request.client.host if request.client else "",
+                digests=[file.sha256],
+                rows=file.rows,
+            )
+            disposition = f'attachment; filename="{file.name}"'
+            return Response(file.body, media_type=file.media_type, headers={"content-disposition": disposition})
+
+        return self._for_those_logged_in(send)
+
+    def _for_those_logged_in(self, show: Shown) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            session = self._sessions.find(request.cookies.get(COOKIE))
+            if session is None:
+                return RedirectResponse("/login", 303)
+            try:
+                return await show(request, session)
+            except Missing as e:
+                return self._problem("Not found", str(e), session, 404)
+            except BadQuestion as e:
+                return self._problem("That cannot be asked", str(e), session, 400)
+            except Away as e:
+                return self._problem("The event store is away", str(e), session, 503)
+            except TooMuch:
+                what = (
+                    "Ask for a shorter span or with a filter, or use the command line: `sluice sql`, `sluice report`."
+                )
+                return self._problem("The answer is too large for a page", what, session, 422)
+            except SqlError as e:
+                return self._problem("The event store refused a query", str(e), session, 502)
+            except Unavailable as e:
+                what = f"Who reads records is recorded first, and that cannot be done now: {e}"
+                return self._problem("Nothing is shown", what, session, 503)
+            except SluiceError as e:
+                return self._problem("That did not work", str(e), session, 500)
+
+        return answer
+
+    async def _unknown(self, request: Request, _: Exception) -> Response:
+        session = self._sessions.find(request.cookies.get(COOKIE))
+        return self._problem("Not found", "There is no such page.", session, 404)
+
+    async def _styled(self, _: Request) -> Response:
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(self._style, media_type="text/css", headers=headers)
+
+    def _problem(self, title: str, what: str, session: Session | None, status: int) -> Response:
+        return self._html("problem.html", {"title": title, "what": what}, session, status)
+
+    def _html(self, template: str, context: Context, session: Session | None, status: int = 200) -> HTMLResponse:
+        given = context.get("given")
+        path = given.path if isinstance(given, Given) else ""
+        common = {
+            "token": session.token if session else "",
+            "logged_in": session is not None,
+            "here": path,
+            "node": self._settings.node,
+            "now": datetime.now(UTC),
+        }
+        return HTMLResponse(self._templates.page(template, {**common, **context}), status)
+
+
+def _given(request: Request) -> Given:
+    return Given.of(request.url.path, request.query_params, parts=request.path_params)
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, secret: str, listen: str) -> AsyncIterator[ASGIApp]:
+    """The application with its ledger stream. Raises `Unavailable`."""
+    access = Access(settings)
+    try:
+        yield Console(settings, secret, access, listen=listen).app
+    finally:
+        access.close()

@@ -1,0 +1,86 @@
+"""Templates. What is put into one is escaped, and a cell of the store loses its control characters before that."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sluice.posture.question import Cell
+from sluice.posture.rendering import shown
+
+HERE = Path(__file__).parent
+STYLESHEET = "console.css"
+CLIPPED = 120
+"""Characters of a cell in a table; the whole of it is on the page of the decision."""
+
+
+def stylesheet() -> tuple[bytes, str]:
+    """The stylesheet, and a digest for its address, so that a browser may keep it."""
+    data = (HERE / "static" / STYLESHEET).read_bytes()
+    return data, hashlib.sha256(data).hexdigest()[:16]
+
+
+def cell(value: Cell) -> str:
+    """A cell in a table: short, and numbers with thin groups."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number(value)
+    said = shown(value)
+    return said if len(said) <= CLIPPED else said[: CLIPPED - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def number(value: object) -> str:
+    """1234567 as 1,234,567."""
+    return f"{value:,}" if isinstance(value, int) else shown(value)  # type: ignore[arg-type]
+
+
+def share(part: object, whole: object) -> str:
+    """A percentage, or a dash where there is nothing to share."""
+    if not isinstance(part, int | float) or not isinstance(whole, int | float) or not whole:
+        return "\N{EN DASH}"
+    return f"{100 * part / whole:.1f}%"
+
+
+def bytes_said(value: object) -> str:
+    size = float(value) if isinstance(value, int | float) else 0.0
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def moment(value: object) -> str:
+    """A time of the store to the second."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return shown(value)[:19]  # type: ignore[arg-type]
+
+
+class Templates:
+    """The templates of the console."""
+
+    def __init__(self, **common: object) -> None:
+        self._env = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._env.filters |= {
+            "cell": cell,
+            "shown": shown,
+            "number": number,
+            "bytes": bytes_said,
+            "moment": moment,
+            "segment": lambda text: quote(shown(text), safe=""),
+        }
+        self._env.globals |= {"share": share, **common}
+
+    def page(self, template: str, context: dict[str, Any]) -> str:
+        return self._env.get_template(template).render(context)

@@ -1,0 +1,273 @@
+"""The console's pages over HTTP: who gets in, what they show, and that hostile text stays text."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+
+import httpx
+import pytest
+
+from sluice.console import pages
+from sluice.ledger import reader
+from sluice.posture import question
+from tests.console.console_rig import BLOCKED_ID, HOSTILE, HOSTILE_ID, PASSWORD, SECRET, Served
+
+PATHS = sorted({path.format(id=HOSTILE_ID, name="R5", kind="provider") for path in pages.VIEWS})
+"""Every page, those with a part in their path once."""
+LONGER = {"/": "/?since=7d", "/decisions": "/decisions?since=7d"}
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of a page: its elements with their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def values(self, name: str) -> list[str]:
+        return [found for _, attrs in self.tags if (found := attrs.get(name))]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_for_those_logged_in(served: Served, path: str) -> None:
+    """Without a session there is the login page and nothing else, also for the queries of a page."""
+    with served.client(logged_in=False) as client:
+        for asked in (path, f"{path}?sql=1"):
+            answer = client.get(asked)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+            assert answer.text == ""
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_hostile_text_stays_text(http: httpx.Client, path: str) -> None:
+    """Texts that clients chose make no element, no attribute, no address of another site and no control character."""
+    page = http.get(LONGER.get(path, path))
+    assert page.status_code == 200, page.text
+    read = Page(page.text)
+    names = {tag for tag, _ in read.tags}
+    assert not names & {"script", "img", "iframe", "object", "embed", "base"}
+    assert not [name for _, attrs in read.tags for name in attrs if name.startswith("on") or name == "style"]
+    assert "\u202e" not in page.text
+    assert SECRET not in page.text
+    assert all(to.startswith(("/", "#")) and not to.startswith("//") for to in read.values("href") + read.values("src"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_shows_its_queries_with_their_digests(http: httpx.Client, path: str) -> None:
+    """Each link to a query leads to the text that was asked, and its SHA-256 is that of the text."""
+    page = Page(http.get(LONGER.get(path, path)).text)
+    links = {to for tag, attrs in page.tags if tag == "a" and "sql=1" in (to := attrs.get("href") or "")}
+    for address in sorted({to.partition("#")[0] for to in links}):
+        shown = http.get(address).text
+        found = re.findall(r'<code class="break">([0-9a-f]{64})</code></p>\n<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
+        assert found
+        assert all(question.digest(html.unescape(sql)) == digest for digest, sql in found)
+        marks = {to.partition("#")[2] for to in links if to.startswith(address)}
+        assert marks <= set(re.findall(r'<section id="([^"]+)"', shown))
+
+
+@pytest.mark.parametrize("path", ["/login", *PATHS])
+def test_nothing_runs_and_nothing_is_fetched(http: httpx.Client, path: str) -> None:
+    """The headers allow our stylesheet and nothing else, forbid framing, and keep no page in a cache."""
+    headers = http.get(path).headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+    assert headers["cache-control"] == "no-store"
+    assert "server" not in headers
+
+
+def test_the_stylesheet_may_be_kept(http: httpx.Client) -> None:
+    """Its address holds its digest, so a browser needs it once."""
+    (address,) = [attrs["href"] for tag, attrs in Page(http.get("/").text).tags if tag == "link"]
+    answer = http.get(str(address))
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/css")
+    assert "immutable" in answer.headers["cache-control"]
+
+
+# --------------------------------------------------------------------------------------------------------- who gets in
+
+
+def test_a_login_makes_a_session_and_a_logout_ends_it(served: Served) -> None:
+    """The cookie is for HTTP alone and for this site alone; after the logout its value opens nothing."""
+    with served.client(logged_in=False) as client:
+        answer = served.login(client)
+        cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith("sluice-console="))
+        assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        value = client.cookies["sluice-console"]
+        page = Page(client.get("/").text)
+        token = next(attrs["value"] for tag, attrs in page.tags if attrs.get("name") == "token")
+        assert client.post("/logout", data={"token": "wrong"}).status_code == 403
+        assert client.get("/").status_code == 200
+        assert client.post("/logout", data={"token": token}).status_code == 303
+        client.cookies.set("sluice-console", value)
+        assert client.get("/").status_code == 303
+
+
+def test_a_wrong_password_opens_nothing(served: Served) -> None:
+    """Refused without a session, and the page does not repeat what was typed."""
+    with served.client(logged_in=False) as client:
+        for password in ("", PASSWORD[:-1], PASSWORD + " x", "<script>alert(1)</script>"):
+            answer = served.login(client, password)
+            assert answer.status_code == 403
+            assert "sluice-console" not in client.cookies
+            assert not password or password not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"host": "rebound.example"}, 421),
+        ({"content-type": "text/plain"}, 400),
+    ],
+)
+def test_nothing_is_posted_from_elsewhere(served: Served, headers: dict[str, str], status: int) -> None:
+    """With the right password and token, another site's form, a rebound name or another encoding still gets nowhere."""
+    with served.client(logged_in=False) as client:
+        client.get("/login")
+        fields = {"password": PASSWORD, "token": client.cookies["sluice-console-login"]}
+        assert client.post("/login", data=fields, headers=headers).status_code == status
+        assert "sluice-console" not in client.cookies
+        assert client.post("/login", data=fields | {"token": "other"}).status_code == 403
+
+
+def test_a_rebound_name_sees_nothing(http: httpx.Client) -> None:
+    """A session's cookie under another Host opens no page."""
+    answer = http.get("/", headers={"host": "rebound.example"})
+    assert (answer.status_code, answer.text) == (421, "unknown Host header\n")
+
+
+def test_other_methods_and_long_forms_are_refused(served: Served) -> None:
+    """Reading and the two forms are all there is."""
+    with served.client(logged_in=False) as client:
+        assert client.put("/").status_code == 405
+        assert client.post("/decisions").status_code in (404, 405)
+        assert client.post("/login", data={"password": "x" * 9000}).status_code == 400
+
+
+# ------------------------------------------------------------------------------------------------------ what they show
+
+
+def test_the_overview_counts_what_is_on_record(served: Served, http: httpx.Client) -> None:
+    """Its figures are those of the records, and the chart says them in words too."""
+    (row,) = served.rig.rows(
+        "SELECT countIf(record_type = 'decision') AS all, countIf(record_type = 'decision' AND decision = 'block')"
+        " AS blocked FROM events WHERE record_type = 'decision'"
+    )
+    page = http.get("/?since=7d").text
+    figures = dict(re.findall(r"<dt>([^<]+)</dt>\s*<dd>(?:<a [^>]*>)?([^<]+?)(?:</a>)? <a class", page))
+    assert (figures["Requests"], figures["Blocked"]) == (str(row["all"]), str(row["blocked"]))
+    assert f"{row['blocked']} blocked" in page
+
+
+def test_decisions_are_found_by_what_is_known_of_them(served: Served, http: httpx.Client) -> None:
+    """Each filter gives what SQL gives; a text with quotes in it is a text."""
+    for field, value, condition in (
+        ("provider", "deepseek", "provider_id = 'deepseek'"),
+        ("decided", "block", "decision = 'block'"),
+        ("class", "phi.record", "has(data_classes, 'phi.record')"),
+        ("reason", "SECRET_FOUND", "reason_code = 'SECRET_FOUND'"),
+        ("tool", "bash", "has(tools_declared, 'bash')"),
+        ("key", f"{1:032x}", f"key_fp = '{1:032x}'"),
+        ("model", HOSTILE, "startsWith(ifNull(model_requested, ''), '\">')"),
+        ("rule", "' OR 1 = 1 --", "0"),
+    ):
+        (row,) = served.rig.rows(f"SELECT count() AS n FROM events WHERE record_type = 'decision' AND {condition}")
+        page = http.get("/decisions", params={"since": "7d", field: value})
+        found = re.search(r"<p>([\d,]+) fit", page.text)
+        assert found, page.text
+        assert int(found[1]) == row["n"], field
+        assert page.text.count("/decisions/0") + page.text.count("/decisions/") >= min(row["n"], 50)
+
+
+def test_every_decision_is_on_one_of_the_pages(served: Served, http: httpx.Client) -> None:
+    """From the newest to the last by the link `Older`: each decision once."""
+    address, seen = "/decisions?since=7d", []
+    while address:
+        page = http.get(address).text
+        seen += re.findall(r'href="/decisions/([0-9a-f-]{36})"', page)
+        older = re.search(r'<a href="([^"]+)">Older</a>', page)
+        address = html.unescape(older[1]) if older else ""
+    wanted = [
+        str(r["id"]) for r in served.rig.rows("SELECT decision_id AS id FROM events WHERE record_type = 'decision'")
+    ]
+    assert sorted(seen) == sorted(wanted)
+
+
+def test_a_decision_says_why(http: httpx.Client) -> None:
+    """The reason in words, the rule, what was found without its value, and how to prove it."""
+    page = Page(http.get(f"/decisions/{BLOCKED_ID}").text).text
+    for word in ("it contains a code host's or registry's token", "secrets", "SECRET_FOUND", "secret.code-key"):
+        assert word in page
+    assert f"sluice prove {BLOCKED_ID}" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/decisions/0193c000-0000-7000-8000-0000000000ff", 404, "Nothing with this id"),
+        ("/decisions/%22%3E%3Cscript%3E", 404, "A decision&#39;s id looks like"),
+        ("/decisions?since=soon", 400, "neither a span"),
+        ("/decisions?before=1", 400, "a place in this list"),
+        ("/decisions?decided=maybe", 400, "is one of"),
+        (f"/decisions?model={'x' * 300}", 400, "longer than 256"),
+        ("/?since=2026-11-02&until=2026-11-01", 400, "the span is empty"),
+        ("/nothing", 404, "There is no such page"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(http: httpx.Client, path: str, status: int, words: str) -> None:
+    """A page with the status and the reason, not an empty one."""
+    answer = http.get(path)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+def test_who_reads_is_on_record(served: Served, http: httpx.Client) -> None:
+    """A look at decisions is in the ledger when the page comes: what, from where, which queries; no filter's value."""
+
+    def looks() -> list[str]:
+        entries = (e for s in reader.streams(served.settings.ledger_dir) for e in reader.read(s))
+        return [r.control_detail or "" for r in (e.record for e in entries) if r.record_type == "access"]
+
+    before = len(looks())
+    shown = http.get("/decisions?since=7d&subject=somebody-i-know")
+    assert shown.status_code == 200
+    (detail,) = looks()[before:]
+    assert '"what": "/decisions"' in detail
+    assert '"from": "127.0.0.1"' in detail
+    assert "somebody-i-know" not in detail
+    assert "console session" in detail
+    assert not [d for d in looks() if http.cookies["sluice-console"] in d]
+
+
+def test_a_store_that_is_away_is_said(served: Served, http: httpx.Client) -> None:
+    """While the shipper restarts each page says so, with 503; the engine is not opened instead; then all is back."""
+    served.close_store()
+    try:
+        for path in PATHS:
+            answer = http.get(path)
+            assert (answer.status_code, "The event store is away" in answer.text) == (503, True), path
+        assert not (served.settings.clickhouse_dir / "store").exists()
+        assert http.get("/?sql=1").status_code == 200
+    finally:
+        served.open_store()
+    assert http.get("/").status_code == 200
