@@ -225,11 +225,11 @@ def _evaluate(
     found = dict(before)
     for scope, hit in _shown(asked, unit, since, now).items():
         found[scope] = found[scope] + hit if scope in found else hit
+    standing, at = known.standing.get(unit.id, {}), micros(now)
     if len(found) > MOST_SCOPES:
         out.truncated.append(unit.id)
-        gravest = sorted(found.items(), key=lambda one: (-one[1].grave, -one[1].hits, one[0]))
-        found = dict(gravest[:MOST_SCOPES])
-    standing, at = known.standing.get(unit.id, {}), micros(now)
+        kept = sorted(found.items(), key=lambda o: (-o[1].grave, o[0] not in standing, -o[1].hits, o[0]))
+        found = dict(kept[:MOST_SCOPES])
     maybe = lifecycle.unclear(unit, found, standing, at)
     clean = _clean(asked, unit, now, maybe) if maybe else {}
     events = lifecycle.advance(unit, found, standing, clean, at)

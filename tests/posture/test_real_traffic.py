@@ -1,0 +1,201 @@
+"""Findings over records that real requests made: clients, the appliance, its ledger, its shipper, its evaluation.
+
+The fixtures of `finding_fixtures` say what each finding needs of a record; this says that the gate writes such records.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from string import ascii_letters, digits
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.clients import planted
+from tests.clients.appliance import SHIP_SOON, Appliance
+from tests.upstream import AI_HOSTS, Received, Reply, Upstream, json_reply
+
+ASKED = "gpt-5-latest"
+THEIRS = "org-of-somebody"
+POLICY = """
+id      = "everything"
+version = "1"
+default = "allow"
+[failure]
+partial_inspection = "allow"
+unparsed           = "allow"
+"""
+TARGETS = """
+[provider]
+openai    = "sanctioned"
+anthropic = "prohibited"
+[[target]]
+host = "chatgpt.com"
+mode = "pass"
+"""
+REGISTERS = {
+    "models.toml": f'[[model]]\nid = "{ASKED}"\nprovider = "openai"\nlifecycle = "deprecated"\nshutdown = 2026-12-01\n'
+    '[[model]]\nid = "other"\nprovider = "openai"\napproved = true\n',
+    "exceptions.toml": '[[exception]]\nid = "old"\nexpires = 2026-01-01\nreason = "trial"\n',
+}
+SETTINGS = f"""
+{SHIP_SOON}
+[paths]
+policy    = "policy.toml"
+targets   = "targets.toml"
+registers = "registers"
+[identity]
+trusted_proxies    = ["127.0.0.1/32"]
+trusted_in_tunnels = true
+organisations      = ["org-ours"]
+"""
+KEY, ADMIN = "sk-proj-" + "Ab3dEf6hIj9" * 5, "sk-admin-" + "Xy7zQw2eRt5" * 5
+LEAKED = "sk-proj-" + "".join(random.Random(7).choices(ascii_letters + digits, k=74)) + "T3BlbkFJ"
+LEAKED += "".join(random.Random(8).choices(ascii_letters + digits, k=74))
+"""A key as OpenAI makes them, made up."""
+OPENAI, ANTHROPIC = "https://api.openai.com/v1/chat/completions", "https://api.anthropic.com/v1/messages"
+TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("bash", "crm")]
+
+
+def answer(request: Received) -> Reply | None:
+    """Another model than was asked for, of another organisation than ours."""
+    if b"gpt-5-latest" not in request.body:
+        return None
+    told = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "gpt-5-2026-08-07",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
+    }
+    made = json_reply(told)
+    return Reply(made.status, (*made.headers, ("openai-organization", THEIRS)), made.body)
+
+
+def chat(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": ASKED, "messages": [{"role": "user", "content": text}], **more}
+
+
+def requests() -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """What is sent: address, body, headers beside the key."""
+    ann, bob = {"x-authenticated-user": "ann"}, {"x-authenticated-user": "bob"}
+    key = {"authorization": f"Bearer {KEY}"}
+    yield OPENAI, chat("hello"), key
+    yield OPENAI, chat("hello"), key | ann
+    yield OPENAI, chat(f"Mail maria.delgado@contoso-hospital.com about card {planted.card_number()}"), key | bob
+    yield OPENAI, chat(f"why does OPENAI_API_KEY={LEAKED} not work?"), key | ann
+    yield OPENAI, chat("Patient MRN: 84512773, diagnosed with type 2 diabetes, metformin 500 mg"), key | ann
+    yield OPENAI, chat("He was convicted of theft; her religion is Catholic; trade union member"), key | ann
+    yield OPENAI, chat("hello"), {"authorization": f"Bearer {ADMIN}"} | ann
+    yield OPENAI, chat("write to jane.doe@contoso-hospital.com", tools=TOOLS), key | {"user-agent": "Cline/3.1"} | ann
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYA"}}
+    yield OPENAI, {"model": ASKED, "messages": [{"role": "user", "content": [image]}]}, key | ann
+    servers = [{"type": "url", "url": "https://files.example/mcp", "name": "files"}]
+    claude = {"model": "claude-5", "max_tokens": 9, "messages": [{"role": "user", "content": "jane.doe@contoso.com"}]}
+    yield ANTHROPIC, claude | {"mcp_servers": servers}, {"x-api-key": "sk-ant-api03-" + "a" * 60} | ann
+
+
+WANTED = {
+    "PRV-01": "provider=anthropic",
+    "PRV-03": "provider=openai",
+    "PRV-04": "provider=openai",
+    "DAT-01": "provider=openai operation=chat",
+    "DAT-02": "provider=openai",
+    "DAT-03": "provider=openai",
+    "DAT-04": "provider=openai",
+    "KEY-01": "",
+    "KEY-02": "",
+    "KEY-04": "",
+    "KEY-06": "",
+    "KEY-07": "",
+    "IDN-01": "network=127.0.0.0/24",
+    "IDN-02": "method=header_trusted",
+    "POL-01": "provider=anthropic operation=chat",
+    "POL-02": "policy=everything",
+    "POL-03": "exception=old",
+    "POL-05": "policy=everything",
+    "AGT-01": "agent=cline",
+    "AGT-02": "agent=cline",
+    "AGT-03": "server=files",
+    "MOD-01": f"provider=openai model={ASKED}",
+    "MOD-02": f"provider=openai model={ASKED}",
+    "MOD-03": f"provider=openai model={ASKED}",
+    "AUD-04": "stream=(witnesses)",
+    "COV-01": "provider=openai product=chatgpt",
+    "COV-04": "provider=openai",
+    "COV-05": "provider=openai",
+    "COV-06": "host=registry.ollama.ai",
+    "OPS-01": "cause=unparsed",
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """What one appliance finds of its own traffic, by finding; and what it was asked for `summary`."""
+    directory: Path = tmp_path_factory.mktemp("appliance")
+    for name, text in {"policy.toml": POLICY, "targets.toml": TARGETS}.items():
+        (directory / name).write_text(text)
+    (directory / "registers").mkdir()
+    for name, text in REGISTERS.items():
+        (directory / "registers" / name).write_text(text)
+    hosts = (*AI_HOSTS, "registry.ollama.ai")
+    with Upstream(override=answer, delay=0) as upstream:
+        appliance = Appliance(directory, upstream, hosts=hosts, settings=SETTINGS)
+        appliance.start()
+        try:
+            send(appliance)
+            count = "SELECT countIf(record_type = 'decision') AS d, countIf(record_type = 'outcome') AS o FROM events"
+            appliance.rows_when(count, lambda rows: int(rows[0]["d"]) >= 12 and int(rows[0]["o"]) >= 12)
+            result = json.loads(appliance.sluice("findings", "evaluate", "--json"))
+            rows = appliance.sql("SELECT finding, scope, severity, hits, facts FROM findings")
+            report = json.loads(appliance.sluice("report", "R3", "--since", "2020-01-01", "--until", "2100-01-01", "--format", "json"))
+        finally:
+            appliance.stop()
+    assert result["failed"] == {}
+    by_finding: dict[str, list[dict[str, Any]]] = {"report": [report]}
+    for row in rows:
+        by_finding.setdefault(row["finding"], []).append(row)
+    return by_finding
+
+
+def send(appliance: Appliance) -> None:
+    context = ssl.create_default_context(cafile=str(appliance.ca_file))
+    with httpx.Client(proxy=appliance.proxy, verify=context, timeout=30) as client:
+        for url, body, headers in requests():
+            client.post(url, json=body, headers=headers)
+        client.post(
+            OPENAI, content=b'{"model": "gpt-5-latest", "messages": [', headers={"content-type": "application/json"}
+        )
+        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+        client.get(
+            "https://api.openai.com/v1/realtime", headers=upgrade | {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        )
+    for host in ("registry.ollama.ai", "chatgpt.com"):
+        with httpx.Client(proxy=appliance.proxy, verify=False, timeout=30) as client:  # noqa: S501 - a tunnel is opaque
+            try:
+                client.get(f"https://{host}/")
+            except httpx.HTTPError:
+                continue  # what is in the tunnel is not the point
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", list(WANTED))
+def test_real_requests_raise_it(found: dict[str, list[dict[str, Any]]], name: str) -> None:
+    """The gate's own records raise the finding, in the scope that the traffic had."""
+    assert name in found, sorted(found)
+    scopes = {row["scope"] for row in found[name]}
+    assert not WANTED[name] or WANTED[name] in scopes, scopes
+
+
+def test_a_report_counts_what_was_sent(found: dict[str, list[dict[str, Any]]]) -> None:
+    """The generator's own count and the report's are the same."""
+    (report,) = found["report"]
+    claude = [r for r in report["rows"] if r["provider"] == "anthropic"]
+    assert {(r["model"], r["requests"]) for r in claude} == {("claude-5", 1)}
+    sent = len(list(requests())) + 2  # the broken body, the upgrade
+    assert report["coverage"]["requests"] == sent + report["coverage"]["tunnelled"]
