@@ -65,6 +65,9 @@ def listed(settings: Settings, as_json: bool) -> int:
 @click.option("--provider", "providers", multiple=True, metavar="NAME", help="Providers.")
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="Data classes.")
 @click.option("--fingerprint", "fingerprints", multiple=True, metavar="FP", help="Values by keyed fingerprint.")
+@click.option(
+    "--value", "value_of", metavar="CLASS", help="R6: a value of this data class, read from stdin and not kept."
+)
 @click.option("--session", "sessions", multiple=True, metavar="FP", help="Conversations, sessions, traces, decisions.")
 @click.option("--agent", "agents", multiple=True, metavar="NAME", help="Agents.")
 @click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json or md.")
@@ -78,6 +81,7 @@ def ask(
     form: str,
     out: Path | None,
     only_sql: bool,
+    value_of: str | None,
     **filters: tuple[str, ...],
 ) -> int:
     """Ask REPORT, as in R5; `sluice report R5` is the same."""
@@ -91,6 +95,8 @@ def ask(
     unit = units.reports().get(name.upper())
     if unit is None:
         raise click.UsageError(f"there is no report `{name}`: `sluice report list` names them")
+    if value_of is not None:
+        filters["fingerprints"] += _fingerprints(settings, value_of)
     try:
         begin, end = question.span(since, until, unit.span, datetime.now(UTC))
         if only_sql:
@@ -121,3 +127,24 @@ def _print(answered: Answered) -> None:
         table(answered.table.columns, [[rendering.shown(cell) for cell in row] for row in answered.table.rows])
     else:
         note("no rows: nothing on record answers this question in this span")
+
+
+def _fingerprints(settings: Settings, data_class: str) -> tuple[str, ...]:
+    """A value on stdin under every fingerprint key that there is: the value itself goes no further than here."""
+    import getpass
+
+    from sluice import keys
+    from sluice.config import signatures_dir
+    from sluice.detect import packs
+    from sluice.detect.evidence import Fingerprinter, normalised, purpose
+
+    classes = packs.load_vocabulary(signatures_dir() / "vocabulary.toml").classes
+    if data_class not in classes and not data_class.startswith("own."):
+        raise click.UsageError(f"`{data_class}` is no data class: `sluice packs list` names them")
+    value = getpass.getpass("Value (not shown): ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
+    if not value:
+        raise click.UsageError("no value on stdin")
+    if not any(settings.keys_dir.glob("fingerprint-k*.key")):
+        raise click.UsageError(f"there is no key in {settings.keys_dir}: nothing was ever fingerprinted here")
+    domain, plain = purpose(data_class), normalised(data_class, value)
+    return tuple(Fingerprinter(k.secret, k.id).fingerprint(domain, plain) for k in keys.versions(settings))

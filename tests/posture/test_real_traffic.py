@@ -153,7 +153,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
             appliance.rows_when(count, lambda rows: int(rows[0]["d"]) >= 12 and int(rows[0]["o"]) >= 12)
             result = json.loads(appliance.sluice("findings", "evaluate", "--json"))
             rows = appliance.sql("SELECT finding, scope, severity, hits, facts FROM findings")
-            report = json.loads(appliance.sluice("report", "R3", "--since", "2020-01-01", "--until", "2100-01-01", "--format", "json"))
+            span = ("--since", "2020-01-01", "--until", "2100-01-01")
+            report = json.loads(appliance.sluice("report", "R3", *span, "--format", "json"))
         finally:
             appliance.stop()
     assert result["failed"] == {}
