@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from sluice.posture import inventory
 from sluice.ship.clickhouse import Embedded, StoreError
 
 MEMORY_BYTES = 512 * 1024**2
@@ -46,6 +47,11 @@ QUESTIONS = {
     "key use": "SELECT * FROM key_use ORDER BY requests DESC LIMIT 10",
     "tool use": "SELECT tool, how, count() FROM tool_use GROUP BY 1, 2",
     "reconciliation": "SELECT * FROM streams",
+    **{
+        f"inventory of {kind.kind}s": f"SELECT * FROM {kind.view} ORDER BY {kind.order} LIMIT 1000"
+        for kind in inventory.KINDS.values()
+    },
+    "flow of data": "SELECT * FROM flow_graph ORDER BY requests DESC LIMIT 1000",
 }
 
 

@@ -204,8 +204,20 @@ def test_nodes_and_blind_spots(company: Company) -> None:
     node = table(company, "node")["gate-1"]
     assert (node["decisions"], node["policy_id"]) == (len(SAID), "default")
     assert node["rulebook_digest"] == company.book.digest
-    blind = rows(company, "SELECT provider_id, host, reason, requests FROM inventory_coverage")
-    assert blind == [{"provider_id": "", "host": "www.example.com", "reason": "tunnel: NOT_AI", "requests": 1}]
+    blind = rows(company, "SELECT layer, host, reason, requests FROM inventory_coverage")
+    assert blind == [{"layer": "proxy", "host": "www.example.com", "reason": "tunnel: NOT_AI", "requests": 1}]
+
+
+def test_other_sensors_see_what_the_proxy_does_not(company: Company) -> None:
+    """What DNS or a flow log saw and nobody read is a blind spot beside those of the proxy itself."""
+    seen = {"at": "2026-11-20 10:00:00.000000", "layer": "dns", "domain": "chatgpt.com", "subject_id": "", "seen": 3,
+            "seen_bytes": 0, "decrypted": False, "reason_not_inspected": "not_proxied"}  # fmt: skip
+    company.store.add("cov_observation", json.dumps(seen).encode(), "sensor")
+    try:
+        blind = rows(company, "SELECT layer, reason, requests FROM inventory_coverage WHERE host = 'chatgpt.com'")
+    finally:
+        company.store.command("TRUNCATE TABLE cov_observation")
+    assert blind == [{"layer": "dns", "reason": "not_proxied", "requests": 3}]
 
 
 def test_the_flow_of_data(company: Company) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
 
-from sluice import config
+from sluice import config, startup
 from sluice.errors import Misconfigured
 from sluice.register import files
 from sluice.register.shapes import KINDS, Model, Provider, Tool
@@ -177,6 +178,24 @@ def test_the_shipped_register_names_what_the_destination_table_knows() -> None:
             assert provider in table.providers, entry.key
         for product in getattr(entry.row, "products", None) or ():
             assert (provider, product) in products, (entry.key, product)
+
+
+def test_the_example_is_a_register_once_its_lines_are_taken_in(tmp_path: Path) -> None:
+    """As shipped it declares nothing; with the `#` before each line removed every kind is in it, and it is sound."""
+    text = (config.registers_dir() / "example.toml").read_text("utf-8")
+    assert not files.read(config.registers_dir() / "example.toml")
+    lines = [line.removeprefix("#") for line in text.splitlines() if re.match(r"#(\[\[|\w+ *= )", line)]
+    site = written(tmp_path / "site", site_toml="\n".join(lines))
+    found = files.load(config.registers_dir(), site)
+    assert {entry.kind for entry in found if entry.origin in ("site", "both")} == set(KINDS)
+
+
+def test_a_wrong_register_is_told_before_anything_starts(tmp_path: Path) -> None:
+    """`sluice check` and the start itself name it, as they do any other file of the site."""
+    site = written(tmp_path / "site", site_toml="[[tool]]\nid = 'x'\nsid_effect = 'exec'\n")
+    settings = config.Settings(paths=config.Paths(var=tmp_path, registers=site))
+    (problem,) = startup.unfit_settings(settings)
+    assert (Path(problem.file).name, problem.line) == ("site.toml", 3)
 
 
 def test_every_kind_has_a_key_that_names_its_rows() -> None:

@@ -99,6 +99,10 @@ def test_records_are_in_the_table_seconds_later(settings: Settings) -> None:
         with pytest.raises(SqlError, match="file"):
             list(ask(settings, "SELECT file('/etc/hostname')"))
         assert oct((settings.run_dir / SOCKET).stat().st_mode)[-3:] == "600"
+        until = time.monotonic() + 30
+        while rows(settings, "SELECT count() AS n FROM register_provider") == [{"n": 0}]:
+            assert time.monotonic() < until, "what is declared is there too, soon after the start"
+            time.sleep(0.2)
         assert shipper.stop() == 0
         lines = [json.loads(line) for line in shipper.errors().splitlines() if line.startswith("{")]
         assert not [line for line in lines if line["level"] in ("ERROR", "CRITICAL")]
