@@ -33,6 +33,7 @@ import click
 from sluice import config, instance, logs, startup
 from sluice.child import Child, Ending, Patience, State
 from sluice.errors import Misconfigured
+from sluice.notify import Notifier
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -51,6 +52,7 @@ SEALER_GRACE = 10.0
 CONSOLE_GRACE = 5.0
 SHIPPER_GRACE = 20.0
 FORWARDER_GRACE = 12.0
+STATUS_SECONDS = 10.0
 UNSEALED_ROUNDS = 3
 """Records that waited for a checkpoint this many times longer than they should are told as a trouble."""
 
@@ -162,6 +164,7 @@ class Appliance:
         self._stopping = False
         self._changed = asyncio.Event()
         self._end: asyncio.Future[End] | None = None
+        self._manager = Notifier()
         rest = ("--config", str(file.resolve())) if file else ()
         listen = proxy.fileno()
 
@@ -214,6 +217,7 @@ class Appliance:
         for child in self._children:
             child.start()
         announcing = asyncio.create_task(self._announce(), name="announce")
+        living = asyncio.create_task(self._stay_alive(), name="service manager")
         keeping = [child.task for child in self._children if child.task]
         try:
             # A task that ends before the end was decided is a fault of ours, and takes the appliance with it.
@@ -225,6 +229,7 @@ class Appliance:
             for child in self._children:
                 child.kill()
             announcing.cancel()
+            living.cancel()
             server.should_exit = True
             await asyncio.wait({serving}, timeout=3)
         return end
@@ -237,6 +242,7 @@ class Appliance:
             return
         self._stopping = True
         self._finish(End(OK))
+        self._manager.say(STOPPING="1", STATUS="requests in flight finish")
         _say("stopping: requests in flight finish first (once more to stop at once) ...")
 
     def _finish(self, end: End) -> None:
@@ -376,8 +382,16 @@ class Appliance:
                 break
             await self._changed.wait()
         self._was_ready = True
+        self._manager.say(READY="1", STATUS="ready")
         where = startup.address(self._pages) if self._pages else ""
         _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin), where))
+
+    async def _stay_alive(self) -> None:
+        """Tell the service manager that this loop turns, and how things stand. A loop that hangs is killed by it."""
+        while True:
+            await asyncio.sleep(self._manager.watchdog / 3 or STATUS_SECONDS)
+            troubles = (*self.missing(), *self._degraded())
+            self._manager.say(WATCHDOG="1", STATUS="; ".join(troubles)[:400] or "ready")
 
 
 def _table_hosts(settings: config.Settings) -> Callable[[], tuple[str, ...]]:

@@ -441,3 +441,30 @@ async def test_status_of_processes_is_json(rig: Callable[..., Rig]) -> None:
     shipper = json.loads((await r.get("/readyz")).text)["processes"]["shipper"]
     assert shipper["pid"] == r.pid("shipper")
     assert shipper["starts"] == 1
+
+
+async def test_the_service_manager_is_told(
+    rig: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sd_notify: READY once everything serves and not before, then signs of life, STOPPING at the end; no child hears
+    of the socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        one = rig()
+        assert "NOTIFY_SOCKET" not in os.environ
+        await one.start()
+        loop = asyncio.get_running_loop()
+        said = b""
+        async with asyncio.timeout(15):
+            while b"READY=1" not in said:
+                said = await loop.sock_recv(manager, 4096)
+            assert not one.appliance.missing()
+            while not said.startswith(b"WATCHDOG=1"):
+                said = await loop.sock_recv(manager, 4096)
+            os.kill(os.getpid(), signal.SIGTERM)
+            while b"STOPPING=1" not in said:
+                said = await loop.sock_recv(manager, 4096)
+        assert (await one.ended()).code == 0

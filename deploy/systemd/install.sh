@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs this checkout on a machine with systemd: program in /opt/sluice, settings in /etc/sluice, state in
+# /var/lib/sluice, account `sluice`. Run as root from the checkout. Settings that are there already stay as they are.
+set -eu
+
+here=$(cd "$(dirname "$0")/../.." && pwd)
+to=${SLUICE_PREFIX:-/opt/sluice}
+python=${PYTHON:-python3.13}
+
+[ "$(id -u)" = 0 ] || { echo "install.sh: run it as root" >&2; exit 2; }
+command -v "$python" >/dev/null || { echo "install.sh: $python was not found; PYTHON=/path/to/python3.13" >&2; exit 2; }
+
+install -D -m 0644 "$here/deploy/systemd/sluice.sysusers" /usr/lib/sysusers.d/sluice.conf
+systemd-sysusers sluice.conf
+
+mkdir -p "$to"
+for each in sluice addons signatures certs deploy pyproject.toml README.md Makefile; do
+	rm -rf "${to:?}/$each"
+	cp -R "$here/$each" "$to/$each"
+done
+make -C "$to" PYTHON="$python" setup
+chown -R root:root "$to"
+chmod -R u=rwX,go=rX "$to"
+
+install -d -m 0750 -o root -g sluice /etc/sluice
+for each in policy targets suppressions; do
+	[ -e "/etc/sluice/$each.toml" ] || install -m 0640 -o root -g sluice "$here/deploy/$each.toml" "/etc/sluice/$each.toml"
+done
+[ -e /etc/sluice/sluice.toml ] || install -m 0640 -o root -g sluice "$here/deploy/systemd/sluice.toml" /etc/sluice/sluice.toml
+
+"$to/.venv/bin/sluice" manual --out /usr/local/share/man
+"$to/.venv/bin/sluice" completion bash >/usr/share/bash-completion/completions/sluice 2>/dev/null || true
+ln -sf "$to/.venv/bin/sluice" /usr/local/bin/sluice
+
+install -m 0644 "$here/deploy/systemd/sluice.service" /etc/systemd/system/sluice.service
+systemctl daemon-reload
+echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice && sluice doctor --config /etc/sluice/sluice.toml"
