@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from addons.egress import GuardedLoop
@@ -40,6 +41,7 @@ from sluice.identity import Known
 from sluice.identity.login import Logins
 from sluice.identity.watch import Watch
 from sluice.keyuse import KnownKeys
+from sluice.ledger import acted
 from sluice.ledger.writer import Writer, open_stream
 from sluice.subjects import Subjects
 
@@ -156,13 +158,15 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
             "mitmproxy": metadata.version("mitmproxy"),
             "rules": rules.digest,
         },
-        events=[
-            *inforce.events(current, inforce.remembered(memory), rules),
-            *([("identity_load", known.facts)] if known.facts else ()),
-        ],
+        events=chain(
+            inforce.events(current, inforce.remembered(memory), rules),
+            [("identity_load", known.facts)] if known.facts else (),
+            acted.events(settings.ledger_dir / f"{settings.node}-w{slot}"),  # read when the stream is ours
+        ),
     )
     inforce.remember(memory, current)
-    gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects)
+    acts = acted.Count(ledger.stream, ledger.epoch)
+    gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects, acted=acts.add)
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
@@ -172,6 +176,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
         gate.close()
         subjects.keep()
         ledger.close()
+        acts.close()
         metrics.flush()
 
 

@@ -251,7 +251,9 @@ class Gate:
         clock: Callable[[], int] = time.time_ns,
         keys: KnownKeys | None = None,
         subjects: Subjects | None = None,
+        acted: Callable[[], None] = lambda: None,
     ) -> None:
+        """`acted` is told of each decision that has a receipt and is acted on: counted apart from the ledger."""
         self._limits = settings.limits
         self._commit_deadline = Deadline(settings.limits.commit_seconds)
         self._evidence = settings.evidence
@@ -262,6 +264,7 @@ class Gate:
         self._names = recording.Names()
         self._keys = keys or KnownKeys()
         self._subjects = subjects
+        self._acted = acted
         self._organisations = frozenset(settings.identity.organisations)
         self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
         metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
@@ -388,6 +391,8 @@ class Gate:
             log.error("record not built", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
             decision = _refused(Cause.INTERNAL, Reason.INTERNAL)
         _count(seen, decision)
+        if receipt is not None:
+            self._acted()
         if decision.action is Action.ALLOW and receipt is not None:
             key = seen.credential.fingerprint if seen.credential else None
             return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt, key=key)

@@ -189,6 +189,11 @@ RECONCILE_DIFFERENCE = gauge(
     "Records of the ledgers that ClickHouse lacks, plus rows that it has twice. Zero is the goal.",
     "livemostrecent",
 )
+RECONCILE_UNRECORDED = gauge(
+    "sluice_reconcile_unrecorded",
+    "Decisions that the gate counted when it acted on them, and that no ledger holds. Zero is the goal.",
+    "livemostrecent",
+)
 LEDGER_PRUNED = counter(
     "sluice_ledger_segments_pruned", "Ledger segments deleted after ClickHouse was found to hold them."
 )

@@ -10,7 +10,7 @@ from sluice.cli.terminal import complain, config_option, note, print_json, table
 
 if TYPE_CHECKING:
     from sluice.config import Settings
-    from sluice.ship.reconcile import Count
+    from sluice.ship.reconcile import Acted, Count
 
 AGREE, DIFFER = 0, 1
 
@@ -24,7 +24,10 @@ def command() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status(settings: Settings, as_json: bool) -> int:
-    """Compare every ledger with ClickHouse: records, rows, what was set aside, what waits.
+    """Compare what the gate counted, what the ledgers hold and what ClickHouse holds; what was set aside, what waits.
+
+    `decided` is what the gate has acted on since its worker began, by its own count, `recorded` the decisions on record
+    since then; recorded and not acted on is what was in flight. The view `decided` says the same of earlier times.
 
     Exit code: 0 they agree, 1 they differ, 3 nobody answers.
     """
@@ -42,35 +45,40 @@ def status(settings: Settings, as_json: bool) -> int:
         def select(self, sql: str, form: str) -> bytes:
             return b"".join(query.ask(settings, sql, form))
 
-    where, found = directory(settings), []
+    where, found, acts = directory(settings), [], []
+    dead = DeadLetters(where)
     try:
         for stream in segment.streams(settings.ledger_dir):
             box = Outbox(stream, where, lambda _: None)
-            found.append(reconcile.count(Asking(), stream, box.delivered, box.pending, DeadLetters(where)))
+            found.append(reconcile.count(Asking(), stream, box.delivered, box.pending, dead))
+            acts.append(reconcile.acted(Asking(), stream, box.state.cursor, dead))
     except StoreError as e:
         complain(str(e))
         return NOT_RUNNING if e.code == query.NOT_OPEN else DIFFER
     if as_json:
-        print_json([_plain(c) for c in found])
+        print_json([_plain(c, a) for c, a in zip(found, acts, strict=True)])
     elif not found:
         note("there is no ledger yet: nothing to deliver")
     else:
-        columns = ("stream", "numbers", "records", "rows", "set aside", "waiting", "missing", "doubled")
-        table(columns, [_row(c) for c in found])
-    return DIFFER if any(c.wrong for c in found) else AGREE
+        columns = ("stream", "decided", "recorded", "numbers", "records", "rows", "set aside", "waiting")
+        table((*columns, "unrecorded", "missing", "doubled"), [_row(c, a) for c, a in zip(found, acts, strict=True)])
+    return DIFFER if any(c.wrong for c in found) or any(a.unrecorded for a in acts if a) else AGREE
 
 
-def _plain(c: Count) -> dict[str, object]:
+def _plain(c: Count, a: Acted | None) -> dict[str, object]:
     return {
         "stream": c.stream, "first": c.first, "upto": c.upto, "records": c.records, "rows": c.rows, "dead": c.dead,
         "pending": c.pending, "missing": c.missing, "doubled": c.doubled, "difference": c.difference,
+        "epoch": a and a.epoch, "decided": a and a.decided, "recorded": a and a.recorded,
+        "unrecorded": a and a.unrecorded,
     }  # fmt: skip
 
 
-def _row(c: Count) -> tuple[object, ...]:
+def _row(c: Count, a: Acted | None) -> tuple[object, ...]:
     numbers = f"{c.first} to {c.upto - 1}" if c.records else "-"
-    wrong = [text(n, "bold red") if n else text(0, "green") for n in (c.missing, c.doubled)]
-    return (c.stream, numbers, c.records, c.rows, c.dead, c.pending, *wrong)
+    counted = (a.decided, a.recorded) if a else ("-", "-")
+    wrong = [text(n, "bold red") if n else text(0, "green") for n in (a.unrecorded if a else 0, c.missing, c.doubled)]
+    return (c.stream, *counted, numbers, c.records, c.rows, c.dead, c.pending, *wrong)
 
 
 @command.command("again")

@@ -22,6 +22,8 @@ log = logging.getLogger("sluice.ship")
 
 COMPARE_SECONDS = 60.0
 DELETE_SECONDS = 3600.0
+MOST_WAITING = 20_000
+"""A stream with more records than this on their way is not compared with the gate's count in this turn."""
 
 
 class Keeping:
@@ -51,7 +53,7 @@ class Keeping:
                 holds.place(store, self._directory)
             if self._monotonic() >= self._compare_at:
                 self._compare_at = self._monotonic() + COMPARE_SECONDS
-                reconcile.publish(self.counts(store))
+                reconcile.publish(self.counts(store), self.acts(store))
                 peaks.publish(store)
             if self._monotonic() >= self._delete_at:
                 self._delete_at = self._monotonic() + DELETE_SECONDS
@@ -67,6 +69,14 @@ class Keeping:
             reconcile.count(store, box.stream, box.delivered, box.pending, self._delivery.dead)
             for box in self._delivery.outboxes.values()
         ]
+
+    def acts(self, store: Store) -> list[reconcile.Acted]:
+        """The gate's counts against the records, for streams without a backlog. Raises `StoreError`."""
+        found = (
+            reconcile.acted(store, box.stream, box.state.cursor, self._delivery.dead, most=MOST_WAITING)
+            for box in self._delivery.outboxes.values()
+        )
+        return [act for act in found if act]
 
     def delete(self, store: Store) -> None:
         """Ledger segments that the store holds, and partitions of the store whose time is over. Raises `StoreError`."""

@@ -7,6 +7,8 @@
     doubled    rows - distinct
     wrong      both together: 0 is the only good answer
 
+Beside that, the gate's own count (`ledger.acted`): what it acted on, against the decisions on record.
+
 A segment is deleted when it is old enough, sealed by a signed checkpoint, delivered, and when the store holds each of
 its records exactly once. The note of what was taken is written first (`ledger.pruned`); the last segment always stays,
 because the writer goes on from it.
@@ -21,8 +23,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from sluice import metrics
-from sluice.ledger import pruned, segment
+from sluice.ledger import acted as counted
+from sluice.ledger import pruned, reader, segment
 from sluice.ledger.pruned import BadNote, Pruned
+from sluice.ledger.reader import Position
+from sluice.ledger.record import link
 from sluice.ship import stored
 from sluice.ship.clickhouse import Asked
 from sluice.ship.deadletters import DeadLetters
@@ -79,9 +84,55 @@ def count(store: Asked, stream: Path, delivered: int, pending: int, dead: DeadLe
     return Count(stream.name, first, delivered, rows, distinct, len(letters), pending)
 
 
-def publish(counts: list[Count]) -> None:
-    """Set the gauge: the sum of what is missing and what is doubled, which never hide each other."""
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """The newest epoch of one stream: how many decisions the gate has acted on, how many are on record."""
+
+    stream: str
+    epoch: int
+    decided: int
+    recorded: int
+
+    @property
+    def unrecorded(self) -> int:
+        """Acted on without a record. More recorded than acted on is what is in flight, or was at a kill."""
+        return max(0, self.decided - self.recorded)
+
+
+_DECISIONS = frozenset({"decision", "bypass"})
+
+
+def acted(
+    store: Asked, stream: Path, cursor: Position | None, dead: DeadLetters, *, most: int | None = None
+) -> Acted | None:
+    """Compare the gate's count with the records: rows up to the cursor, the ledger behind it.
+
+    None where nobody counts, where retention has taken the beginning of the epoch, and where more than `most` records
+    are not delivered yet. Raises `StoreError`, OSError, `Damaged`.
+    """
+    said = counted.read(stream)  # first: what it counts was on record before
+    if said is None:
+        return None
+    delivered = cursor.seq if cursor else 0
+    recorded, whole = stored.decisions(store, stream.name, said.epoch, delivered) if delivered else (0, False)
+    for n, entry in enumerate(reader.read(stream, cursor)):
+        if n == most:
+            return None
+        if entry.epoch == said.epoch:
+            recorded += entry.link.record_type in _DECISIONS
+            whole = whole or entry.link.control_kind == "start"
+    for letter in dead.read(stream.name):
+        recorded += letter.epoch == said.epoch and link(bytes(letter.record)).record_type in _DECISIONS
+    return Acted(stream.name, said.epoch, said.decisions, recorded) if whole else None
+
+
+def publish(counts: list[Count], acts: list[Acted]) -> None:
+    """Set the gauges: what is missing and what is doubled, which never hide each other, and what has no record."""
     metrics.RECONCILE_DIFFERENCE.set(sum(c.wrong for c in counts))
+    metrics.RECONCILE_UNRECORDED.set(sum(a.unrecorded for a in acts))
+    for act in (a for a in acts if a.unrecorded):
+        facts = {"stream": act.stream, "epoch": act.epoch, "decided": act.decided, "recorded": act.recorded}
+        log.error("the gate acted on decisions that no ledger holds", extra={"facts": facts})
     for wrong in (c for c in counts if c.wrong):
         log.error(
             "ledger and event store differ",

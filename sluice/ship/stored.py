@@ -51,6 +51,14 @@ def exactly(store: Asked, stream: str, epoch: int, first: int, last: int) -> tup
     return number, distinct
 
 
+def decisions(store: Asked, stream: str, epoch: int, upto: int) -> tuple[int, bool]:
+    """How many decisions of an epoch the store holds below number `upto`, and whether the beginning of the epoch is
+    among its rows: without it retention has taken some. Raises `StoreError`."""
+    what = "countIf(record_type IN ('decision', 'bypass')), countIf(control_kind = 'start')"
+    (number, starts), *_ = _ask(store, what, stream, f"AND epoch = {epoch} AND seq < {upto}")
+    return number, starts > 0
+
+
 def missing(store: Asked, entries: Sequence[Entry]) -> list[Entry]:
     """The records of one stream that the store does not hold. Raises `StoreError`.
 

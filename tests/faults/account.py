@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice.ledger import reader
+from sluice.ledger import acted, reader
 from sluice.model import RecordType
 from tests.clients.appliance import Appliance
 from tests.e2e.traffic import Clients, body_hmac
@@ -35,18 +36,23 @@ class Account:
     """Rows that ClickHouse holds more than once."""
     foreign: int
     """Rows that no ledger holds."""
+    counted: int
+    """Decisions that the gate counted when it acted on them, in all epochs."""
+    unrecorded: int
+    """Of those, more than the ledger has of that epoch."""
     sound: bool
 
     def __str__(self) -> str:
         return (
             f"answered {self.answered}, forwarded {self.forwarded}, records {self.records}; forwarded without record "
-            f"{self.without_record}, lost {self.lost}, doubled {self.doubled}, foreign {self.foreign}, "
-            f"chain {'sound' if self.sound else 'BROKEN'}"
+            f"{self.without_record}, lost {self.lost}, doubled {self.doubled}, foreign {self.foreign}; counted by the "
+            f"gate {self.counted}, without record {self.unrecorded}; chain {'sound' if self.sound else 'BROKEN'}"
         )
 
     @property
     def clean(self) -> bool:
-        return self.sound and not (self.without_record or self.unforwarded or self.lost or self.doubled or self.foreign)
+        wrong = self.without_record + self.unforwarded + self.lost + self.doubled + self.foreign + self.unrecorded
+        return self.sound and wrong == 0
 
 
 def settle(appliance: Appliance, seconds: float = 90.0) -> None:
@@ -70,6 +76,8 @@ def take(appliance: Appliance, upstream: Upstream, clients: Clients) -> Account:
     assert appliance.stop() == 0
     kept: Counter[tuple[str, int, int]] = Counter()
     allowed: set[str] = set()
+    decisions: Counter[tuple[str, int]] = Counter()
+    counted: dict[tuple[str, int], int] = {}
     for stream in reader.streams(appliance.var / "ledger"):
         for entry in reader.read(stream):
             if entry.seq < before.get(stream.name, 0):
@@ -77,6 +85,13 @@ def take(appliance: Appliance, upstream: Upstream, clients: Clients) -> Account:
             record = entry.record
             if record.record_type is RecordType.DECISION and record.decision == "allow" and record.body_hmac:
                 allowed.add(record.body_hmac)
+            if record.record_type in (RecordType.DECISION, RecordType.BYPASS):
+                decisions[stream.name, entry.epoch] += 1
+            if record.control_kind == acted.CONTROL:
+                told = json.loads(record.control_detail or "")
+                counted[stream.name, told["epoch"]] = told["decisions"]
+        if now := acted.read(stream):
+            counted[stream.name, now.epoch] = now.decisions
     forwarded = {r.request_id: r.body for r in upstream.journal.posts("/v1/chat/completions") if r.complete}
     answered = {i for i, status in clients.sent.statuses.items() if status == 200}
     return Account(
@@ -88,6 +103,8 @@ def take(appliance: Appliance, upstream: Upstream, clients: Clients) -> Account:
         lost=len(kept.keys() - held.keys()),
         doubled=sum(n - 1 for n in held.values()) + sum(n - 1 for n in kept.values()),
         foreign=len([k for k in held.keys() - kept.keys() if k[2] < before.get(k[0], 0)]),
+        counted=sum(counted.values()),
+        unrecorded=sum(max(0, n - decisions[at]) for at, n in counted.items()),
         sound=reader.verify(appliance.var / "ledger").sound,
     )
 

@@ -225,6 +225,23 @@ async def test_block_is_recorded_before_it_is_told(house: House) -> None:
     assert record.matches[0].fingerprint == "ab" * 16
 
 
+async def test_what_is_acted_on_is_counted(house: House) -> None:
+    """Each answer that rests on a receipt is counted once, an allow as well as a block; one without is not."""
+    counted: list[int] = []
+    gate = Gate(Settings(), house.rulebook, house.ledger, Resolver.load(Settings()), acted=lambda: counted.append(1))
+    assert isinstance(await gate.clear(exchange()), Clearance)
+    house.scanner.act = lambda parts: Scan(findings=(finding(),), scanned_bytes=10)
+    assert isinstance(await gate.clear(exchange()), Refusal)
+    assert len(counted) == len(house.ledger.records) == 2
+    house.ledger.commit = fails  # type: ignore[method-assign]
+    assert isinstance(await gate.clear(exchange()), Refusal)
+    assert len(counted) == 2
+
+
+async def fails(_: Record) -> Receipt:
+    raise Unavailable(Cause.AUDIT_UNAVAILABLE, "the disk")
+
+
 async def test_scanner_that_raises_never_clears(house: House) -> None:
     """A thousand scanner faults give a thousand refusals, each recorded as scan_error (T01 at the gate)."""
 

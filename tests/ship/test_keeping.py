@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sluice.ledger import pruned, reader, segment
+from sluice import metrics
+from sluice.errors import Unavailable
+from sluice.ledger import acted, pruned, reader, segment
 from sluice.ledger.record import encode
-from sluice.model import Record
+from sluice.model import Record, RecordType
 from sluice.ship import holds, reconcile, retention
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.deadletters import DeadLetters
@@ -279,3 +282,79 @@ def test_a_row_missing_and_another_doubled_do_not_hide_each_other(rig: Rig) -> N
     count = reconcile.count(rig.store, rig.stream, delivered, 0, rig.dead)
     assert (count.missing, count.doubled, count.difference) == (1, 1, 0)
     assert count.wrong == 2
+
+
+def told(rig: Rig, *, most: int | None = None) -> reconcile.Acted | None:
+    return reconcile.acted(rig.store, rig.stream, rig.delivery.outboxes["n-w0"].state.cursor, rig.dead, most=most)
+
+
+def test_what_the_gate_counted_is_held_against_what_is_on_record(rig: Rig) -> None:
+    """Rows of the epoch, records that still wait and those that were set aside are on record; whatever the gate has
+    counted beyond them is told, and nothing is said of an epoch that retention has begun to take."""
+    rig.deliver()
+    assert told(rig) is None, "nobody counts"
+    count = acted.Count(rig.stream, 3)
+    for _ in range(10):
+        count.add()
+    assert told(rig) == reconcile.Acted("n-w0", 3, 10, 10)
+    assert told(rig, most=0) == told(rig)
+    count.add()
+    found = told(rig)
+    assert found
+    assert found.unrecorded == 1
+    rig.store.command("DELETE FROM sluice.events WHERE epoch = 3 AND seq = 30")
+    assert told(rig).unrecorded == 2  # type: ignore[union-attr]
+    rig.dead.put(list(reader.read(rig.stream))[30], 691, "x")
+    assert told(rig).unrecorded == 1  # type: ignore[union-attr]
+    reconcile.publish([], [found])
+    assert metrics.RECONCILE_UNRECORDED._value.get() == 1
+    rig.store.command("DELETE FROM sluice.events WHERE epoch = 3 AND control_kind = 'start'")
+    assert told(rig) is None
+    count.close()
+    write(rig.ledger, [decision(n) for n in range(100, 105)])
+    with closing(acted.Count(rig.stream, 4)) as count:
+        for _ in range(5):
+            count.add()
+        assert told(rig) == reconcile.Acted("n-w0", 4, 5, 5), "what waits is on record"
+        assert told(rig, most=3) is None
+
+
+def test_epochs_that_are_over_are_compared_in_sql(store: Embedded) -> None:
+    """The view `decided`: by epoch, what the gate counted, what is on record, and what is not; NULL of the newest."""
+
+    def control(kind: str, written: int, **detail: int) -> Record:
+        return Record(record_type=RecordType.CONTROL, decision_id="", control_kind=kind, ts_received=NOVEMBER,
+                      control_detail=json.dumps(detail), epoch=written, chain_id="n-w0", seq=written * 100)  # fmt: skip
+
+    def decided(n: int, epoch: int) -> Record:
+        return decision(n, epoch=epoch, chain_id="n-w0", seq=epoch * 100 + n + 1)
+
+    insert(
+        store,
+        [
+            *(control("start", epoch) for epoch in (1, 2, 3)),
+            *(decided(n, epoch) for epoch in (1, 2, 3, 4) for n in range(4)),
+            control("decided", 2, epoch=1, decisions=3),
+            control("decided", 3, epoch=2, decisions=5),
+            control("decided", 5, epoch=4, decisions=9),
+        ],
+        "a",
+    )
+    sql = "SELECT epoch, decided, recorded, unrecorded FROM decided ORDER BY epoch"
+    rows = [json.loads(line) for line in store.select(sql, "JSONCompactEachRow").splitlines()]
+    assert rows == [[1, 3, 4, 0], [2, 5, 4, 1], [3, None, 4, None], [4, None, 4, None]]
+
+
+def test_the_count_of_an_epoch_outlives_its_process(tmp_path: Path) -> None:
+    """What was counted is there without any write or flush; the next epoch puts it on record and begins at zero."""
+    assert list(acted.events(tmp_path)) == []
+    count = acted.Count(tmp_path, 7)
+    count.add()
+    assert list(acted.events(tmp_path)) == [("decided", {"epoch": 7, "decisions": 1})]
+    acted.Count(tmp_path, 8).close()
+    assert acted.read(tmp_path) == acted.Decided(8, 0)
+    count.close()
+    (tmp_path / acted.FILE).write_bytes(b"torn")
+    assert acted.read(tmp_path) is None
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        acted.Count(tmp_path / "gone", 1)

@@ -422,6 +422,17 @@ def test_killed_workers_forward_nothing_without_a_record(running: Running, upstr
     running.until(lambda: int(running.sql(query)[0]["rows"]) >= len(decided), "rows are missing")
     (told,) = running.sql(query)
     assert int(told["rows"]) == int(told["events"]) == len(decided)
+    counted = running.sql(
+        "select sum(decided) as counted, sum(unrecorded) as without, count(decided) as n from decided"
+    )
+    assert int(counted[0]["n"]) >= 3, "the epochs of killed workers are counted, too"
+    assert int(counted[0]["counted"]) > 0
+    assert int(counted[0]["without"]) == 0
+    status = running.sluice("ship", "status", "--json")
+    assert status.returncode == 0, status.stdout
+    streams = [c for c in json.loads(status.stdout) if c["decided"] is not None]
+    assert len(streams) == 2
+    assert all(c["unrecorded"] == 0 and c["recorded"] == c["decided"] for c in streams), "nothing is in flight now"
     print(f"{len(answered)} answered, {len(failed)} failed, {len(received)} received, {len(decided)} decided, ", end="")
     print(f"worker ready again after {', '.join(f'{seconds:.1f}' for seconds in away)} s")
 
