@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,16 @@ class Snapshot:
 
 def take(settings: config.Settings) -> Snapshot:
     """What the files declare now. Raises `Misconfigured` with every problem."""
-    sealed = Fingerprinter(*keys.fingerprint_key(settings))
+    versions = [Fingerprinter(secret, name) for name, secret in keys.secrets_by_name(settings).items()]
+
+    def pseudonyms(name: str) -> list[str]:
+        subject = elsewhere.real_subject(name)
+        return [sealed.fingerprint("subject", subject) for sealed in reversed(versions)]
 
     def pseudonym(name: str) -> str:
-        return sealed.fingerprint("subject", elsewhere.real_subject(name))
+        return pseudonyms(name)[0]
 
-    rows = [*_registers(settings, pseudonym), *elsewhere.rows(settings, pseudonym)]
+    rows = [*_registers(settings, pseudonyms), *elsewhere.rows(settings, pseudonym)]
     lines = sorted(
         (
             Line(kind=kind, id=key, origin=origin, row=msgspec.json.encode(_said(fields), order="sorted").decode())
@@ -75,16 +79,16 @@ def watched(settings: config.Settings) -> tuple[Path, ...]:
 
 
 def _registers(
-    settings: config.Settings, pseudonym: elsewhere.Pseudonym
+    settings: config.Settings, pseudonyms: Callable[[str], list[str]]
 ) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     for entry in files.load(config.registers_dir(), settings.paths.registers):
         fields = msgspec.to_builtins(entry.row)
         for name in SUBJECTS:
             named = fields.get(name)
             if isinstance(named, str):
-                fields[name] = pseudonym(named)
-            elif named:
-                fields[name] = [pseudonym(one) for one in named]
+                fields[name] = pseudonyms(named)[0]
+            elif named:  # of every version of the key, so that records from before a rotation are known as well
+                fields[name] = [made for one in named for made in pseudonyms(one)]
         for name in PATTERNS.get(entry.kind, ()):
             value = fields.get(name)
             if value is not None:

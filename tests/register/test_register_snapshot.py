@@ -122,6 +122,22 @@ def test_no_name_of_a_subject_reaches_the_store(store: Embedded, settings: Setti
     assert "(pattern)" in conditions
 
 
+def test_an_agent_is_known_by_the_pseudonyms_of_every_key(store: Embedded, settings: Settings) -> None:
+    """After a rotation of the fingerprint key, records from before are still those of the agent."""
+    before = snapshot.take(settings)
+    keys.rotate(settings)
+    load(store, settings, dt.datetime.now(dt.UTC))
+    (agent,) = rows(store, "SELECT subject_ids FROM register_agent")
+    made = [
+        Fingerprinter(secret, name).fingerprint("subject", subject)
+        for subject in ("service:invoices", "user:maribel")
+        for name, secret in reversed(keys.secrets_by_name(settings).items())
+    ]
+    assert agent["subject_ids"] == made
+    (old,) = (json.loads(line.row)["subjects"] for line in before.lines if line.kind == "agent")
+    assert set(old) < set(made)
+
+
 def test_a_snapshot_is_loaded_once_and_again_when_it_changes(
     store: Embedded, settings: Settings, tmp_path: Path
 ) -> None:
