@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import sluice.cli
+from sluice import config, keys
 from sluice.cli import asking
+from sluice.detect.evidence import Fingerprinter, purpose
 from sluice.posture import units
 
 ANSWERS = {
@@ -98,3 +101,17 @@ def test_the_list_names_every_report(capsys: pytest.CaptureFixture[str]) -> None
     assert run("list") == 0
     said = capsys.readouterr().out
     assert all(f"{name} " in said for name in units.reports())
+
+
+def test_a_value_is_looked_for_by_its_fingerprint_and_goes_no_further(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`--value` reads a person's data from stdin; the query holds its keyed fingerprint and not the value."""
+    monkeypatch.setenv("SLUICE_PATHS__VAR", str(tmp_path / "var"))
+    key, name = keys.fingerprint_key(config.load(None))
+    monkeypatch.setattr("sys.stdin", io.StringIO("jane.doe@contoso.com\n"))
+    assert run("R6", "--value", "contact.email", "--sql") == 0
+    said = capsys.readouterr()
+    assert Fingerprinter(key, name).fingerprint(purpose("contact.email"), "jane.doe@contoso.com") in said.out
+    assert "jane" not in said.out + said.err
+    assert run("R6", "--value", "contact.mail", "--sql") == 2

@@ -6,19 +6,21 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from sluice.posture import evaluation, units
+from sluice.posture import evaluation, question, units
 from tests.posture.finding_fixtures import FIXTURES, LATER, Side
-from tests.posture.posture_rig import NOW, Rig
+from tests.posture.posture_rig import NOW, Rig, decision, micros
 
 FINDINGS = units.findings()
 type States = dict[tuple[str, str], dict[str, Any]]
 
 
-def evaluate(rig: Rig, at: Any, **more: Any) -> evaluation.Evaluated:
+def evaluate(rig: Rig, at: Any, *names: str, **more: Any) -> evaluation.Evaluated:
     out = evaluation.Evaluated(at)
-    for _ in evaluation.steps(rig.ask, rig.store.add, list(FINDINGS.values()), at, out, **more):
+    some = [FINDINGS[name] for name in names or FINDINGS]
+    for _ in evaluation.steps(rig.ask, rig.store.add, some, at, out, **more):
         pass
     return out
 
@@ -104,3 +106,81 @@ def test_it_is_cleared(cleared: States, name: str) -> None:
 def test_an_evaluation_repeated_says_nothing_new(again: evaluation.Evaluated) -> None:
     """No event is added twice, and no day that is over is asked again."""
     assert (again.events, again.days) == ({}, 0)
+
+
+DAILY = [name for name, unit in FINDINGS.items() if unit.daily]
+
+
+@pytest.mark.parametrize("name", DAILY)
+def test_days_add_up_to_what_one_query_says(rig: Rig, cleared: States, name: str) -> None:
+    """What is kept of days that are over, with today, is what the whole window gives when it is asked at once."""
+    unit = FINDINGS[name]
+    begin = evaluation.midnight(LATER.date() - timedelta(days=unit.days))
+    whole: defaultdict[str, list[Any]] = defaultdict(lambda: [0, 0])
+    sql = question.filled(unit.sql, {"since": begin, "until": LATER})
+    for row in rig.rows(
+        f"SELECT scope, sum(u.hits) AS h, sum(u.grave) AS g FROM ({sql}) AS u GROUP BY scope HAVING h > 0"
+    ):
+        whole[row["scope"]] = [row["h"], row["g"]]
+    kept = evaluation._sums(rig.ask, [unit], LATER).get(name, {})
+    today = evaluation._shown(rig.ask, unit, evaluation.midnight(LATER.date()), LATER)
+    added: defaultdict[str, list[Any]] = defaultdict(lambda: [0, 0])
+    for some in (kept, today):
+        for scope, hit in some.items():
+            added[scope] = [added[scope][0] + hit.hits, added[scope][1] + hit.grave]
+    assert added == whole
+
+
+def test_a_late_record_has_its_day_asked_again(rig: Rig, cleared: States) -> None:
+    """A record that reaches the store days later is found; nothing else is asked again, and then nothing at all."""
+    late = decision(provider_id="late", provider_status="prohibited", ts_received=micros(LATER - timedelta(days=3)))
+    rig.put([late])
+    after = LATER + timedelta(minutes=5)
+    assert evaluate(rig, after, "PRV-01").days == 1
+    assert states(rig)["PRV-01", "provider=late"]["hits"] == 1
+    assert evaluate(rig, after, "PRV-01").days == 0
+
+
+def test_a_changed_register_has_its_days_asked_again(rig: Rig, cleared: States) -> None:
+    """A finding that asks the registers forgets what it kept when they change; one that does not keeps it."""
+    rig.declare([("provider", "late", {"name": "Late"})], LATER + timedelta(minutes=6))
+    assert evaluate(rig, LATER + timedelta(minutes=7), "PRV-04").days > 5
+    assert evaluate(rig, LATER + timedelta(minutes=7), "DAT-04").days <= 1
+
+
+def test_an_acceptance_holds_until_its_day(rig: Rig, cleared: States) -> None:
+    """Accepted, it stays accepted while it is there; when its time is over it is open again, with the reason."""
+    bad = {"provider_id": "lived-with", "provider_status": "prohibited"}
+    rig.put([decision(**bad, ts_received=micros(LATER + timedelta(minutes=8)))])
+    evaluate(rig, LATER + timedelta(minutes=10), "PRV-01")
+    said = {"finding": "PRV-01", "scope": "provider=lived-with", "event": "accepted", "severity": "high", "by": "ann"}
+    when = {"at": f"{LATER + timedelta(minutes=11):%Y-%m-%d %H:%M:%S}", "reason": "trial"}
+    rig.add("finding_events", said | when | {"accepted_until": f"{LATER + timedelta(days=2):%Y-%m-%d %H:%M:%S}"})
+    evaluate(rig, LATER + timedelta(minutes=12), "PRV-01")
+    assert states(rig)["PRV-01", "provider=lived-with"]["status"] == "accepted"
+    evaluate(rig, LATER + timedelta(days=2, minutes=1), "PRV-01")
+    state = states(rig)["PRV-01", "provider=lived-with"]
+    assert (state["status"], state["reason"]) == ("reopened", "its acceptance has ended")
+
+
+def test_names_that_a_client_chooses_do_not_fill_the_store(
+    rig: Rig, cleared: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more scopes than are kept the gravest are, and the result says that there were more."""
+    monkeypatch.setattr(evaluation, "MOST_SCOPES", 3)
+    at = micros(LATER + timedelta(minutes=14))
+    rig.put([decision(provider_id=f"p{n}", provider_status="prohibited", ts_received=at) for n in range(9)])
+    before = sum(finding == "PRV-01" for finding, _ in states(rig))
+    out = evaluate(rig, LATER + timedelta(minutes=15), "PRV-01")
+    assert out.truncated == ["PRV-01"]
+    assert sum(finding == "PRV-01" for finding, _ in states(rig)) <= before + 3
+
+
+def test_a_finding_that_cannot_be_asked_stops_no_other(rig: Rig, cleared: States) -> None:
+    """It is named with the reason, and the rest is evaluated."""
+    broken = msgspec.structs.replace(FINDINGS["DAT-04"], sql="SELECT nothing FROM nowhere")
+    out = evaluation.Evaluated(LATER)
+    for _ in evaluation.steps(rig.ask, rig.store.add, [broken, FINDINGS["DAT-08"]], LATER, out):
+        pass
+    assert out.failed.keys() == {"DAT-04"}
+    assert out.units == 1
