@@ -30,6 +30,8 @@ _IMPORTED: dict[str, tuple[str, ...]] = {
     "observations": ("at", "layer", "domain", "subject_id", "seen", "seen_bytes", "decrypted", "reason_not_inspected"),
     "facts": ("at", "kind", "name", "number", "text"),
 }
+_KINDS = ("leaver", "tool_definition", "mcp_request", "detectors")
+"""Facts that others may enter; what the shipper itself knows (lag, seals, retention) nobody else says."""
 _NUMBERS = {"seen": int, "seen_bytes": int, "number": float, "decrypted": int}
 
 
@@ -176,7 +178,7 @@ def imported(settings: Settings, what: str, file: Path) -> int:
 
     observations: at,layer,domain,subject_id,seen,seen_bytes,decrypted,reason_not_inspected (DNS, flows, bills; reasons:
     quic, ech, pinned, not_proxied, unmanaged_device, local_model, ai_shaped). facts: at,kind,name,number,text (kinds:
-    leaver, tool_definition, mcp_request, targets, detectors). Exit code: 2 with every line that is wrong.
+    leaver, tool_definition, mcp_request, detectors). Exit code: 2 with every line that is wrong.
     """
     from sluice.cli import USAGE
 
@@ -215,6 +217,8 @@ def _row(line: dict[str, str]) -> Row:
             made[name] = f"{(at.astimezone(UTC) if at.tzinfo else at):%Y-%m-%d %H:%M:%S.%f}"
         elif name in _NUMBERS:
             made[name] = _NUMBERS[name](value or 0)
+        elif name == "kind" and value not in _KINDS:
+            raise ValueError(f"`{value[:40]}` is no kind: {', '.join(_KINDS)}")
         else:
             made[name] = value[:500]
     return made

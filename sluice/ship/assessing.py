@@ -7,15 +7,16 @@ it. Every quarter of an hour, and when `sluice findings evaluate` asks. An error
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 
 from sluice import durable
-from sluice.config import Settings
+from sluice.config import Settings, signatures_dir
 from sluice.errors import SluiceError
 from sluice.posture import evaluation, score, units
 from sluice.posture.evaluation import Evaluated
@@ -27,6 +28,7 @@ from sluice.ship.delivery import Delivery
 
 log = logging.getLogger("sluice.ship")
 
+_REVISED = re.compile(r"^# Revised (\d{4}-\d{2}-\d{2})", re.MULTILINE)
 EVERY_SECONDS = 900.0
 FIRST_SECONDS = 60.0
 
@@ -108,6 +110,8 @@ class Assessing:
             {"kind": "retention", "name": name, "number": months, "text": "months"}
             for name, months in retention.MONTHS.items()
         ]
+        if (age := _age(at)) is not None:
+            rows.append({"kind": "targets", "name": "targets.toml", "number": age, "text": "days"})
         if self._delivery is not None:
             standing = self._delivery.standing
             told = f"{standing.pending} records wait"
@@ -130,3 +134,10 @@ class Assessing:
                 seconds = max(0.0, now - newest.stat().st_mtime)
             rows.append({"kind": "seal", "name": name, "number": seconds, "text": f"{max(0, waits)} records"})
         return rows
+
+
+def _age(at: datetime) -> float | None:
+    """Days since the list of destinations was revised, as its head says: a file's own times tell when it was copied."""
+    with (signatures_dir() / "targets.toml").open(encoding="utf-8") as file:
+        found = _REVISED.search(file.read(1000))
+    return float((at.date() - date.fromisoformat(found[1])).days) if found else None

@@ -27,7 +27,7 @@ MONTHS = {"standard": 13, "phi": 73}
 """Months that rows of a retention class are kept: PCI DSS 10.5.1 and the EU AI Act ask for less than 13, and HIPAA
 164.316(b)(2)(i) for six years of what it counts as documentation."""
 BY_CLASS = ("exchange_rows", "events")
-BY_MONTH = ("per_minute", "per_subject_day")
+BY_MONTH = ("per_minute", "per_subject_day", "finding_days")
 _PARTITION = re.compile(r"\((?P<month>\d{6}),'(?P<kept>[^']*)'\)|(?P<alone>\d{6})")
 
 

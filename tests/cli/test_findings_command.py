@@ -128,6 +128,9 @@ def test_what_others_know_is_imported(var: Path, tmp_path: Path, capsys: pytest.
     bad.write_text("at,layer,domain,seen\nyesterday,dns,chat.example,3\n")
     assert run("posture", "import", "observations", str(bad)) == 2
     assert f"{bad}:2" in capsys.readouterr().err
+    bad.write_text("at,kind,name,number\n2026-11-19,seal,n-w0,0\n")
+    assert run("posture", "import", "facts", str(bad)) == 2
+    assert "`seal` is no kind" in capsys.readouterr().err
     assert not list((var / "ship" / "posture").glob("*-*.json"))
 
 

@@ -153,6 +153,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
             appliance.rows_when(count, lambda rows: int(rows[0]["d"]) >= 12 and int(rows[0]["o"]) >= 12)
             result = json.loads(appliance.sluice("findings", "evaluate", "--json"))
             rows = appliance.sql("SELECT finding, scope, severity, hits, facts FROM findings")
+            kinds = appliance.sql("SELECT DISTINCT kind FROM posture_facts")
+            assert {row["kind"] for row in kinds} == {"retention", "seal", "shipping", "targets"}
             span = ("--since", "2020-01-01", "--until", "2100-01-01")
             report = json.loads(appliance.sluice("report", "R3", *span, "--format", "json"))
         finally:
