@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-watch run demo check test test-faults test-agents bench quality fuzz generate man lock clean
+.PHONY: help setup setup-test setup-watch run demo check test test-faults test-agents bench quality fuzz generate lint-deploy man lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ quality: setup-test ## measure detection on generated text, beside two other sca
 fuzz: setup-test ## mutated text against detection (SECONDS=600)
 	$(BIN)/python -m tests.quality.fuzz --seconds $(or $(SECONDS),60)
 
+lint-deploy: setup-test ## check what is deployed: compose, Kubernetes, Containerfile, units, HAProxy, rules, events
+	$(PYTHON) -m venv .venv-lint
+	.venv-lint/bin/python -m pip install -q --require-hashes --no-deps -r deploy/lint-requirements.txt
+	PYTHON=$(BIN)/python deploy/lint.sh
+
 man: setup ## write the manual pages below build/man (man -M build/man sluice)
 	$(BIN)/sluice manual --out build/man
 
@@ -89,6 +94,8 @@ lock: ## compile the hash-checked requirement files from pyproject.toml (needs t
 	  --extra test -c deploy/requirements.txt pyproject.toml deploy/build-requirements.in -o tests/requirements.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  tests/quality/requirements.in -o tests/quality/requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  deploy/lint-requirements.in -o deploy/lint-requirements.txt
 
 clean: ## remove the environment, node packages and caches; never var/
-	rm -rf $(VENV) $(CLIENTS)/node_modules $(AGENTS)/node_modules .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lint $(CLIENTS)/node_modules $(AGENTS)/node_modules .mypy_cache .ruff_cache .hypothesis
