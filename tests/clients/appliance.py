@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.rig.warm import warm
 from tests.upstream import AI_HOSTS, Upstream
 
 BIN = Path(sys.executable).parent
@@ -54,6 +55,7 @@ class Appliance:
         self.ca_file = directory / "sluice-ca.pem"
         self.proxy = self.admin = ""
         self._process: subprocess.Popen[bytes] | None = None
+        warm(self.var)
         (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
         addresses = dict.fromkeys(hosts, upstream.address) | dict.fromkeys(closed, "127.0.0.1:1")
         mapping = "\n".join(f'"{host}" = "{address}"' for host, address in addresses.items())

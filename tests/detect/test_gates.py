@@ -106,6 +106,7 @@ def everywhere(detectors: tuple[Detector, ...]) -> Engine:
         return Engine(detectors, Fingerprinter(b"k" * 32, "test"))
 
 
+@pytest.mark.timeout(400)  # 1,065 detectors, each in six guises, twice
 def test_gates_lose_nothing(detectors: tuple[Detector, ...], engine: Engine, everywhere: Engine) -> None:
     """On every example of every pack, bare, in long text, in JSON, in escapes and as a column far below its heading,
     gates change no finding."""

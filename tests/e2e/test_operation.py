@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.appliance import BIN, Appliance
+from tests.rig.warm import warm
 from tests.upstream import Upstream
 
 
@@ -23,6 +24,7 @@ def start_into_a_pipe(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
     (directory / "sluice.toml").write_text(
         '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 1\n[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = ""\n'
     )
+    warm(directory / "var")
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [BIN / "sluice-proxy", "--config", directory / "sluice.toml"], stdout=writing, stderr=subprocess.DEVNULL

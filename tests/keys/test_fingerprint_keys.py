@@ -231,7 +231,7 @@ def test_the_command_says_what_it_needs(
     monkeypatch.chdir(tmp_path)
     keys.fingerprint_key(Settings())
     assert run(monkeypatch, "keys", "fingerprint", "--kind", "nonsense", stdin=b"x") == 2
-    assert "none of" in capsys.readouterr().err
+    assert "is neither" in capsys.readouterr().err
     assert run(monkeypatch, "keys", "fingerprint", "--kind", "secret") == 2
     assert "no value" in capsys.readouterr().err
     assert run(monkeypatch, "keys", "rotate") == 0

@@ -81,7 +81,11 @@ class Rig:
                 await asyncio.sleep(0.02)
 
     async def ready(self) -> None:
-        await self.until(lambda: not self.appliance.missing())
+        await self.until(lambda: not self.appliance.missing() and self._told() >= {"worker-0", "worker-1"})
+
+    def _told(self) -> set[str]:
+        """Whose own note of being ready is in the file: it comes a moment after the word to the supervisor."""
+        return {name for name, _, event in self.events if event == "ready"}
 
     async def ended(self, seconds: float = 20.0) -> End:
         assert self.running

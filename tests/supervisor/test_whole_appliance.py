@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sluice import metrics
 from sluice.ledger import reader
 from sluice.tally import DEFINITIONS, Definition
+from tests.rig.warm import warm
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.timeout(400)  # five restarts on a machine that others use as well
@@ -43,6 +44,7 @@ class Running:
         self.upstream = upstream
         self.var = directory / "var"
         self.missing = ""
+        warm(self.var)
         (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
         (directory / "sluice.toml").write_text(
             '[proxy]\nlisten = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:0"\n'
