@@ -58,6 +58,9 @@ OVER_HTTP: dict[str, str | int] = {"wait_end_of_query": 1}
 ON_CLUSTER: dict[str, str | int] = {"distributed_foreground_insert": 1, "insert_quorum": "auto"}
 """Acknowledged means: on its shard, by a majority of its replicas."""
 
+ON_CLUSTER_READ: dict[str, Any] = {"distributed_product_mode": "global"}
+"""A question may ask one distributed table about another (`IN (SELECT ...)`): the inner one is asked once, for all."""
+
 READ_SETTINGS: dict[str, Any] = {
     "max_execution_time": 30,
     "max_memory_usage": 1024**3,
@@ -302,7 +305,8 @@ class Server(_Writing):
             raise SqlError(e.code, str(e)) from e
         try:
             client.database = self._database
-            return client.raw_query(sql, fmt=form, settings=READ_SETTINGS | {"readonly": 1})
+            more = ON_CLUSTER_READ if self._cluster else {}
+            return client.raw_query(sql, fmt=form, settings=READ_SETTINGS | more | {"readonly": 1})
         except ClickHouseError as e:
             raise SqlError(_code(e), _message(e)) from e
         finally:

@@ -38,9 +38,12 @@ anthropic = "prohibited"
 host = "chatgpt.com"
 mode = "pass"
 """
+PEOPLE = "subject,groups,role,department\nann,,clerk,sales\n"
 REGISTERS = {
     "models.toml": f'[[model]]\nid = "{ASKED}"\nprovider = "openai"\nlifecycle = "deprecated"\nshutdown = 2026-12-01\n'
     '[[model]]\nid = "other"\nprovider = "openai"\napproved = true\n',
+    "routes.toml": '[[route]]\nid = "*"\nprovider = "openai"\nretention_days = 0\ntags = ["ai_act_high_risk"]\n',
+    "roles.toml": '[[role]]\nid = "clerk"\nmodels = ["none-*"]\n',
     "exceptions.toml": '[[exception]]\nid = "old"\nexpires = 2026-01-01\nreason = "trial"\n',
 }
 SETTINGS = f"""
@@ -53,11 +56,13 @@ registers = "registers"
 trusted_proxies    = ["127.0.0.1/32"]
 trusted_in_tunnels = true
 organisations      = ["org-ours"]
+people             = "people.csv"
 """
 KEY, ADMIN = "sk-proj-" + "Ab3dEf6hIj9" * 5, "sk-admin-" + "Xy7zQw2eRt5" * 5
 LEAKED = "sk-proj-" + "".join(random.Random(7).choices(ascii_letters + digits, k=74)) + "T3BlbkFJ"
 LEAKED += "".join(random.Random(8).choices(ascii_letters + digits, k=74))
 """A key as OpenAI makes them, made up."""
+CODE = "def main():\n    for name in os.listdir('.'):\n        print(name)\n    return 'jane.doe@contoso.com'\n"
 OPENAI, ANTHROPIC = "https://api.openai.com/v1/chat/completions", "https://api.anthropic.com/v1/messages"
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("bash", "crm")]
 
@@ -90,13 +95,16 @@ def requests() -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     yield OPENAI, chat(f"Mail maria.delgado@contoso-hospital.com about card {planted.card_number()}"), key | bob
     yield OPENAI, chat(f"why does OPENAI_API_KEY={LEAKED} not work?"), key | ann
     yield OPENAI, chat("Patient MRN: 84512773, diagnosed with type 2 diabetes, metformin 500 mg"), key | ann
-    yield OPENAI, chat("He was convicted of theft; her religion is Catholic; trade union member"), key | ann
+    yield OPENAI, chat("She is a practising Muslim and he came out as bisexual"), key | ann
     yield OPENAI, chat("hello"), {"authorization": f"Bearer {ADMIN}"} | ann
     yield OPENAI, chat("write to jane.doe@contoso-hospital.com", tools=TOOLS), key | {"user-agent": "Cline/3.1"} | ann
+    acts = [{"type": "web_search"}, {"type": "function", "name": "bash", "parameters": {"type": "object"}}]
+    asks = {"model": ASKED, "input": "write to jane.doe@contoso-hospital.com", "tools": acts}
+    yield "https://api.openai.com/v1/responses", asks, key | {"user-agent": "Cline/3.1"} | ann
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYA"}}
     yield OPENAI, {"model": ASKED, "messages": [{"role": "user", "content": [image]}]}, key | ann
     servers = [{"type": "url", "url": "https://files.example/mcp", "name": "files"}]
-    claude = {"model": "claude-5", "max_tokens": 9, "messages": [{"role": "user", "content": "jane.doe@contoso.com"}]}
+    claude = {"model": "claude-5", "max_tokens": 9, "messages": [{"role": "user", "content": CODE}]}
     yield ANTHROPIC, claude | {"mcp_servers": servers}, {"x-api-key": "sk-ant-api03-" + "a" * 60} | ann
 
 
@@ -108,12 +116,16 @@ WANTED = {
     "DAT-02": "provider=openai",
     "DAT-03": "provider=openai",
     "DAT-04": "provider=openai",
+    "DAT-05": "provider=openai",
+    "DAT-06": "provider=anthropic",
+    "PRV-05": "",
     "KEY-01": "",
     "KEY-02": "",
     "KEY-04": "",
     "KEY-06": "",
     "KEY-07": "",
     "IDN-01": "network=127.0.0.0/24",
+    "IDN-03": f"role=clerk provider=openai model={ASKED}",
     "IDN-02": "method=header_trusted",
     "POL-01": "provider=anthropic operation=chat",
     "POL-02": "policy=everything",
@@ -122,6 +134,8 @@ WANTED = {
     "AGT-01": "agent=cline",
     "AGT-02": "agent=cline",
     "AGT-03": "server=files",
+    "AGT-04": "agent=cline",
+    "MOD-04": "",
     "MOD-01": f"provider=openai model={ASKED}",
     "MOD-02": f"provider=openai model={ASKED}",
     "MOD-03": f"provider=openai model={ASKED}",
@@ -138,7 +152,7 @@ WANTED = {
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """What one appliance finds of its own traffic, by finding; and what it was asked for `summary`."""
     directory: Path = tmp_path_factory.mktemp("appliance")
-    for name, text in {"policy.toml": POLICY, "targets.toml": TARGETS}.items():
+    for name, text in {"policy.toml": POLICY, "targets.toml": TARGETS, "people.csv": PEOPLE}.items():
         (directory / name).write_text(text)
     (directory / "registers").mkdir()
     for name, text in REGISTERS.items():
