@@ -98,6 +98,10 @@ def warnings(settings: Settings, file: str) -> Iterator[Problem]:
     ):
         if value == "pass":
             yield Problem(file, None, f"{name}: `pass` lets bytes leave that nobody can tell the destination of")
+    for to in settings.forward.to:
+        receiver = urlsplit(to.url)
+        if receiver.scheme in ("http", "syslog+tcp") and not _loopback(receiver.hostname or ""):
+            yield Problem(file, None, f"forward.to `{to.name}`: `{receiver.scheme}` carries the events in the clear")
     server = urlsplit(settings.clickhouse.dsn)
     if server.hostname and not _loopback(server.hostname) and parse_qs(server.query).get("secure") != ["true"]:
         yield Problem(file, None, "clickhouse.dsn: without `?secure=true` the events cross the network in the clear")

@@ -24,9 +24,9 @@ from sluice.errors import Misconfigured, Problem
 from sluice.forward import cursors, events, sinks
 from sluice.forward.sinks import Rejected, Sink
 from sluice.ledger import reader
-from sluice.ledger.reader import Position
+from sluice.ledger.reader import Entry, Position
 from sluice.ledger.record import BadRecord
-from sluice.ledger.segment import Damage, Fault
+from sluice.ledger.segment import Damage
 from sluice.model import Record
 
 log = logging.getLogger("sluice.forward")
@@ -105,12 +105,15 @@ class Destination:
         batch: list[bytes] = []
         oldest: int | None = None
         after = dict(self.cursor.streams)
-        passed = 0
-        for stream, position, record, body in self._records(after):
-            after[stream] = position
+        passed = missed = 0
+        for entry in self._entries(after):
+            if entry.stream in after:
+                missed += max(0, entry.seq - after[entry.stream].seq)
+            after[entry.stream] = entry.after
             passed += 1
+            record = _read(entry)
             if record is not None and self._wanted(record):
-                batch.append(self._format(record, body))
+                batch.append(self._formatted(record, entry))
                 oldest = min(oldest or record.ts_received, record.ts_received)
             if len(batch) >= BATCH or passed >= 20 * BATCH or self.stopping.is_set():
                 break
@@ -119,6 +122,9 @@ class Destination:
             self._send(batch)
             self.cursor.sent += len(batch)
         self.behind_since = None
+        if missed > 0:
+            self.cursor.missed += missed
+            metrics.FORWARD_MISSED.labels(self.name).inc(missed)
         if passed:
             self.cursor.streams = after
             cursors.save(self._file, self.cursor)
@@ -129,24 +135,26 @@ class Destination:
         """Age of the oldest event in hand, seconds; 0 when nothing waits."""
         return max(0.0, time.time() - self.behind_since) if self.behind_since else 0.0
 
-    def _records(self, after: dict[str, Position]) -> Iterator[tuple[str, Position, Record | None, bytes]]:
+    def _entries(self, after: dict[str, Position]) -> Iterator[Entry]:
         streams = list(reader.streams(self._ledger))
         self._turns += 1
         first = self._turns % max(1, len(streams))  # a busy stream must not keep the others waiting
         for stream in (*streams[first:], *streams[:first]):
-            for entry in reader.read(stream, after.get(stream.name), on_damage=self._damaged):
-                try:
-                    yield entry.stream, entry.after, entry.record, entry.body
-                except BadRecord:
-                    yield entry.stream, entry.after, None, b""  # of a newer kind: it has a position all the same
+            yield from reader.read(stream, after.get(stream.name), on_damage=self._damaged)
 
     def _damaged(self, damage: Damage) -> None:
-        """Records that are not there any more: pruned while this destination was away, or damaged."""
-        number = int(damage.detail.split()[1]) - damage.seq if damage.fault is Fault.GAP else 1
-        self.cursor.missed += max(0, number)
-        metrics.FORWARD_MISSED.labels(self.name).inc(max(0, number))
-        facts = {"destination": self.name, "stream": damage.stream, "from": damage.seq, "records": number}
+        """Records that are not there any more: pruned while it was away, or damaged. `turn` counts them."""
+        facts = {"destination": self.name, "stream": damage.stream, "from": damage.seq, "what": damage.detail}
         log.error("records were gone before they could be sent", extra={"facts": facts})
+
+    def _formatted(self, record: Record, entry: Entry) -> bytes:
+        """The event of a record. One that cannot be put into this form goes as the record itself: it must neither hold
+        up the others nor be lost."""
+        try:
+            return self._format(record, entry.body)
+        except Exception as e:
+            log.error("an event has no form", exc_info=e)
+            return events.plain(record, entry.body)
 
     def _wanted(self, record: Record) -> bool:
         to = self._to
@@ -168,6 +176,14 @@ class Destination:
             metrics.FORWARD_REJECTED.labels(self.name).inc()
             facts = {"destination": self.name, "why": str(e)}
             log.error("an event was rejected and set aside", extra={"facts": facts})
+
+
+def _read(entry: Entry) -> Record | None:
+    """None for a record of a newer kind: it has a position all the same."""
+    try:
+        return entry.record
+    except BadRecord:
+        return None
 
 
 class Forwarder:
