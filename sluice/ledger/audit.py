@@ -125,7 +125,7 @@ class _Audit:
             return 0
 
     def _no_file(self, name: str) -> None:
-        what = "is not a regular file; what belongs here was replaced"
+        what = "is not a regular file, or larger than any of ours; what belongs here was replaced"
         self._found.fault(name, 0, self._sequence.due, Fault.DAMAGE, what)
 
     def _segment(self, name: str, data: bytes, *, last: bool) -> None:

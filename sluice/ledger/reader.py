@@ -94,7 +94,8 @@ def end(stream: Path) -> Position | None:
     names = segment.segments(stream)
     if not names:
         return None
-    data = (stream / names[-1]).read_bytes()
+    with (stream / names[-1]).open("rb") as file:
+        data = file.read(segment.LARGEST_BYTES)
     seq, offset = segment.named(names[-1])[1], segment.HEADER_BYTES
     for frame in segment.frames(data):
         seq, offset = seq + 1, frame.end
@@ -169,7 +170,7 @@ def _segment(
 
 
 def _rest(fd: int, offset: int) -> bytes:
-    return os.pread(fd, max(0, os.fstat(fd).st_size - offset), offset)
+    return os.pread(fd, max(0, min(os.fstat(fd).st_size, segment.LARGEST_BYTES) - offset), offset)
 
 
 def is_held(stream: Path) -> bool:

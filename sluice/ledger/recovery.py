@@ -48,9 +48,12 @@ def recover(stream: Path) -> Found:
 
 
 def _recover(stream: Path, name: str, fd: int) -> Found:
-    data = (stream / name).read_bytes()
+    data = os.pread(fd, segment.LARGEST_BYTES, 0)
     epoch, first_seq = segment.named(name)
     damage: list[Damage] = []
+    if os.fstat(fd).st_size > segment.LARGEST_BYTES:
+        what = f"is larger than any segment ({segment.LARGEST_BYTES} bytes); what lies behind that is no record"
+        damage.append(Damage(stream.name, name, segment.LARGEST_BYTES, first_seq, Fault.DAMAGE, what))
     before = bytes(32)
     try:
         before = segment.unpack(data).prev_hash
@@ -74,7 +77,7 @@ def _recover(stream: Path, name: str, fd: int) -> Found:
 
     clean = last is not None and _is_stop(last)
     torn = segment.written_bytes(data, end)
-    if not clean or torn:
+    if not clean or torn:  # what is cut was never acknowledged: preallocation, a torn tail, or beyond any segment
         _write_again(fd, data[flush_at:end], flush_at)
         os.ftruncate(fd, end)
         os.fdatasync(fd)

@@ -34,6 +34,9 @@ FRAME_HEAD = struct.Struct("<II")
 SUFFIX = ".seg"
 STREAM = re.compile(r"^(?P<node>.+)-w(?P<slot>\d+)$")
 
+LARGEST_BYTES = 256 * 1024 * 1024
+"""No writer makes a larger segment. A larger file is not read whole: a sparse one costs nobody anything."""
+
 _HEAD = struct.Struct("<8sHHHHQQQ32s")
 _WORD = struct.Struct("<I")
 _NAME = re.compile(r"^(\d{8,})-(\d{12,})\.seg$")
@@ -105,7 +108,7 @@ class Damaged(SluiceError):
 
 
 class NoRegularFile(OSError):
-    """A pipe, a device or a directory lies where a stream's file belongs."""
+    """A pipe, a device, a directory or a file of absurd size lies where a stream's file belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +189,14 @@ def acknowledged(stream: Path) -> int | None:
 
 
 def content(path: Path) -> bytes:
-    """What a file of a stream holds. Raises `NoRegularFile` at once where reading a pipe or a device could hang."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    """What a file of a stream holds. Raises `NoRegularFile` at once where reading a pipe or a device could hang, or a
+    file is larger than any of ours."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
         raise NoRegularFile(errno.EINVAL, "not a regular file", str(path))
-    try:
-        return path.read_bytes()
-    except MemoryError as e:  # a sparse file of any size costs nobody anything
-        raise NoRegularFile(errno.EFBIG, "larger than memory", str(path)) from e
+    if found.st_size > LARGEST_BYTES:
+        raise NoRegularFile(errno.EFBIG, "larger than any segment", str(path))
+    return path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)

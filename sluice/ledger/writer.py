@@ -32,6 +32,7 @@ from sluice.errors import Cause, Misconfigured, Problem, Unavailable
 from sluice.ledger.appender import Appender
 from sluice.ledger.record import leaf_hash, seal
 from sluice.ledger.recovery import Found, recover
+from sluice.ledger.segment import LARGEST_BYTES
 from sluice.model import Receipt, Record, RecordType
 
 log = logging.getLogger("sluice.ledger")
@@ -101,8 +102,8 @@ def open_stream(
     `Misconfigured` for settings that cannot work.
     """
     problems = []
-    if segment_bytes < SMALLEST_SEGMENT:
-        what = f"evidence.segment_bytes: must be at least {SMALLEST_SEGMENT}, not {segment_bytes}"
+    if not SMALLEST_SEGMENT <= segment_bytes <= LARGEST_BYTES:
+        what = f"evidence.segment_bytes: must be {SMALLEST_SEGMENT} to {LARGEST_BYTES}, not {segment_bytes}"
         problems.append(Problem("settings", None, what))
     if not _NODE.fullmatch(node):
         what = f"evidence.node: `{node}` must be 1 to 200 letters, digits, dots, hyphens and underscores"

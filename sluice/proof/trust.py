@@ -6,6 +6,7 @@ that shows accidents and clumsy hands, and not an attacker who replaced list, se
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import BadNote, Verifier, unb64
 from sluice.ledger.record import BadRecord, decode
 from sluice.ledger.segment import Damage, Fault
-from sluice.seal import SLOT, STANDING, keyring, store
+from sluice.seal import PRUNED, SLOT, STANDING, keyring, store
 from sluice.seal.keyring import Keyring
 
 
@@ -93,17 +94,51 @@ def standings(ledger: Path) -> dict[str, list[Point]]:
         for entry in reader.read(stream, on_damage=lambda _: None):
             if _STANDING not in entry.body:
                 continue
-            try:
-                said = _told.decode(decode(entry.body).control_detail or "")
-                for name, (size, root) in said.streams.items():
-                    found.setdefault(name, []).append(Point(size, unb64(root), local=True))
-            except (BadRecord, msgspec.MsgspecError, ValueError):
-                continue  # not one of ours; the check of that stream says what it is
+            with contextlib.suppress(BadRecord):  # the check of that stream says what it is
+                standing(decode(entry.body).control_detail or "", found)
     return found
+
+
+def standing(detail: str, found: dict[str, list[Point]]) -> None:
+    """Add what one such record says; nothing where it is not one of ours."""
+    with contextlib.suppress(msgspec.MsgspecError, ValueError):
+        for name, (size, root) in _told.decode(detail).streams.items():
+            found.setdefault(name, []).append(Point(size, unb64(root), local=True))
+
+
+def prunings(ledger: Path) -> dict[str, int] | None:
+    """Below which number retention took records of each stream, by the records of the sealer's own stream; None where
+    that stream is not there. Raises OSError.
+    """
+    found: dict[str, int] | None = None
+    for stream in segment.streams(ledger):
+        if not stream.name.endswith(f"-w{SLOT}"):
+            continue
+        found = found or {}
+        for entry in reader.read(stream, on_damage=lambda _: None):
+            if _PRUNED not in entry.body:
+                continue
+            try:
+                said = _taken.decode(decode(entry.body).control_detail or "")
+            except (BadRecord, msgspec.MsgspecError):
+                continue
+            if said.sealed:
+                found[said.stream] = max(said.below_seq, found.get(said.stream, 0))
+    return found
+
+
+class _Taken(msgspec.Struct):
+    stream: str
+    below_seq: int
+    sealed: bool
 
 
 class _Told(msgspec.Struct):
     streams: dict[str, tuple[int, str]]
+
+
+_taken = msgspec.json.Decoder(_Taken)
+_PRUNED = f'"control_kind":"{PRUNED}"'.encode()
 
 
 _told = msgspec.json.Decoder(_Told)

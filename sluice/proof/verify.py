@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sluice.ledger import audit, checkpoint
+from sluice.ledger import audit, checkpoint, pruned
 from sluice.ledger.audit import Verdict
 from sluice.ledger.record import decode, encode
+from sluice.ledger.segment import Fault
 from sluice.ledger.sequence import Sequence as Records
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
 from sluice.proof.judge import Judge
-from sluice.proof.trust import Trust, Unchecked, standings
+from sluice.proof.trust import Point, Trust, Unchecked, prunings, standing, standings
+from sluice.seal import SLOT, STANDING
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
 from sluice.ship.columns import COLUMNS, micros
@@ -30,8 +33,10 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
     """
     streams = {stream.name: stream for stream in audit.streams(directory)}
     alone = list(streams.values()) == [directory]
+    taken: dict[str, int] | None = None
     if not alone:
         trust.told = standings(directory)
+        taken = prunings(directory)
     found = []
     for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told})):
         judge = _judge(trust, name)
@@ -39,6 +44,11 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
         else:
             verdict = StreamVerdict(name)
+        if taken is not None and verdict.pruned > taken.get(name, 0):
+            what = (
+                f"a note says that retention took the records below {verdict.pruned}; the sealer has no record of that"
+            )
+            verdict.fault(pruned.FILE, 0, taken.get(name, 0), Fault.GAP, what)
         _finish(trust, judge, verdict)
         found.append(verdict)
     return Verdict(tuple(found))
@@ -47,11 +57,13 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
 def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress = None) -> Verdict:
     """Check rows as ClickHouse writes them: JSONEachRow, ordered by chain_id and seq, one stream behind the other.
 
-    Rows are turned back into canonical records. `expired`: the table's own retention took the oldest rows, so that a
-    stream may begin anywhere; its roots can then be compared where its leaf hashes are at hand. Raises OSError,
-    `Unchecked` for what is no row.
+    Rows are turned back into canonical records. What the sealer's own rows say of the other streams counts like
+    checkpoints of a ledger, and a stream that they name and that has no row is gone. `expired`: the table's retention
+    took the oldest rows, so that a stream may begin anywhere; its roots can then be compared where its leaf hashes are
+    at hand. Raises OSError, `Unchecked` for what is no row.
     """
     found: dict[str, tuple[StreamVerdict, Records, Judge]] = {}
+    trust.told = _standings(file)
     for number, body, stream in _rows(file, progress):
         if stream not in found:
             verdict = StreamVerdict(stream)
@@ -63,11 +75,28 @@ def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress
     for verdict, _, judge in found.values():
         _finish(trust, judge, verdict, partial=expired)
     verdicts = [verdict for verdict, _, _ in found.values()]
-    for name in trust.streams:
+    for name in sorted({*trust.streams, *(() if expired else trust.told)}):
         if name not in found:
             verdicts.append(StreamVerdict(name))
             _finish(trust, _judge(trust, name), verdicts[-1])
     return Verdict(tuple(sorted(verdicts, key=lambda v: v.stream)))
+
+
+def _standings(file: Path) -> dict[str, list[Point]]:
+    """What the rows of the sealer's stream say of the others; nothing of what can be read once only."""
+    told: dict[str, list[Point]] = {}
+    if file.is_file():
+        with file.open("rb") as lines:
+            for line in lines:
+                if _STANDING in line:
+                    with contextlib.suppress(ValueError, AttributeError):  # the check of the rows says what it is
+                        row = json.loads(line)
+                        if row.get("control_kind") == STANDING and str(row.get("chain_id")).endswith(f"-w{SLOT}"):
+                            standing(str(row.get("control_detail")), told)
+    return told
+
+
+_STANDING = f'"{STANDING}"'.encode()
 
 
 def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:

@@ -16,3 +16,6 @@ SLOT = 1000
 """The slot of the sealer's own stream; workers have 0 to 255."""
 STANDING = "seal_standing"
 """The kind of the sealer's records that say how far each stream was sealed, and with which root."""
+PRUNED = "pruned"
+"""The kind of its records that say what retention was about to take from a stream. A note without one is believed by
+nobody."""

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice import config, durable, logs, metrics
+from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Unavailable
 from sluice.ledger import pruned, segment
@@ -33,7 +33,8 @@ from sluice.ledger.note import Signer, b64
 from sluice.ledger.segment import Fault
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType
-from sluice.seal import SLOT, STANDING, keyring, keys, store
+from sluice.seal import PRUNED, SLOT, STANDING, announced, keyring, keys, store
+from sluice.seal.announced import Announced
 from sluice.seal.chain import Chain, Stopped
 from sluice.seal.keyring import Keyring
 from sluice.seal.witness import Copies, Directory, make
@@ -54,7 +55,6 @@ STANDING_SECONDS = 600.0
 """Between two records of how far every stream is sealed."""
 STANDING_STREAMS = 12
 """So many streams are told in one record, whatever the node's name (`record.OPERATOR_TEXT`)."""
-ANNOUNCED = "announced.json"
 
 
 class Status:
@@ -74,15 +74,6 @@ class Status:
         return True
 
 
-class Announced(msgspec.Struct, forbid_unknown_fields=True):
-    """What was already recorded, so that a restart does not say it again: the key in force, what was pruned below, how
-    far each stream was sealed."""
-
-    key: str = ""
-    pruned: dict[str, int] = {}
-    sizes: dict[str, int] = {}
-
-
 class Sealer:
     """One process. `run` until `stopping` is set."""
 
@@ -97,6 +88,8 @@ class Sealer:
         self._ledger: Writer | None = None
         self._events: list[tuple[str, dict[str, object]]] = []
         self._announced = Announced()
+        self._refused: dict[str, int] = {}
+        """Notes of pruning that do not fit the seals: said once."""
         self._chains: dict[str, Chain] = {}
         self._stopped: dict[str, Stopped] = {}
         self._due: dict[str, float] = {}
@@ -109,7 +102,7 @@ class Sealer:
         """Raises `Unavailable`, `Misconfigured` when its own stream cannot be opened."""
         self._status.say("starting")
         self._copies.start()
-        self._announced = self._remembered()
+        self._announced = announced.read(self._settings.seal_dir)
         self._keys()
         self._ledger = open_stream(
             self._settings.ledger_dir,
@@ -205,21 +198,32 @@ class Sealer:
         self._events.append(("seal_stopped", detail))
 
     def _look_for_pruning(self, name: str, stream: Path) -> None:
-        """Record once, in our own stream, that a note of pruning appeared or grew, and whether it fits the seals."""
+        """Record once, in our own stream, that a note of pruning appeared or grew, and whether it fits the seals. No
+        segment is deleted before that, and `sluice verify` believes no note without it. Where our own stream is what is
+        pruned, what was said of the others is said again: what said it goes.
+        """
         try:
             note = pruned.read(stream)
         except pruned.BadNote as e:
             raise Stopped(Fault.GAP, 0, str(e)) from e
-        if note is None or note.below_seq <= self._announced.pruned.get(name, 0):
+        if note is None or note.below_seq <= max(self._announced.pruned.get(name, 0), self._refused.get(name, 0)):
             return
         leaf = store.leaf(self._settings.seal_dir / name, note.below_seq - 1)
-        detail = {
-            "stream": name,
-            "below_seq": note.below_seq,
-            "sealed": leaf is not None and leaf.hex() == note.leaf_hash,
-        }
-        self._events.append(("pruned", detail))
-        self._announced.pruned[name] = note.below_seq
+        sealed = leaf is not None and leaf.hex() == note.leaf_hash
+        self._events.append((PRUNED, {"stream": name, "below_seq": note.below_seq, "sealed": sealed}))
+        if not sealed:
+            log.error(
+                "a note of pruning does not fit what was sealed",
+                extra={"facts": {"stream": name, "below_seq": note.below_seq}},
+            )
+        if name.endswith(f"-w{SLOT}"):
+            for other, below in sorted(self._announced.pruned.items()):
+                if other != name:
+                    self._events.append((PRUNED, {"stream": other, "below_seq": below, "sealed": True}))
+        if sealed:
+            self._announced.pruned[name] = note.below_seq
+        else:
+            self._refused[name] = note.below_seq
 
     def _stand(self) -> None:
         """Record in our own stream how far the others are sealed, and with which roots: at once for a stream that is
@@ -299,17 +303,11 @@ class Sealer:
                 )
                 asyncio.run(self._ledger.commit(record))
                 del self._events[0]
-            durable.write(self._settings.seal_dir / ANNOUNCED, msgspec.json.encode(self._announced) + b"\n")
+            announced.write(self._settings.seal_dir, self._announced)
         except Unavailable as e:
             self._say_trouble(str(e))
         except OSError as e:
-            self._say_trouble(f"{ANNOUNCED}: {e.strerror}")  # said once more after a restart, which harms nobody
-
-    def _remembered(self) -> Announced:
-        try:
-            return msgspec.json.decode((self._settings.seal_dir / ANNOUNCED).read_bytes(), type=Announced)
-        except (OSError, msgspec.MsgspecError):
-            return Announced()
+            self._say_trouble(f"{announced.FILE}: {e.strerror}")  # said once more after a restart, which harms nobody
 
     def _beat(self) -> None:
         while not self.stopping.wait(BEAT_SECONDS):

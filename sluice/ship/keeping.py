@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sluice.config import Settings
 from sluice.errors import SluiceError
+from sluice.seal import announced
 from sluice.seal.keys import sizes
 from sluice.ship import holds, peaks, reconcile, retention
 from sluice.ship.clickhouse import Store, StoreError
@@ -81,6 +82,7 @@ class Keeping:
     def delete(self, store: Store) -> None:
         """Ledger segments that the store holds, and partitions of the store whose time is over. Raises `StoreError`."""
         sealed = sizes(self._settings.seal_dir)
+        told = announced.read(self._settings.seal_dir).pruned
         for name, box in self._delivery.outboxes.items():
             reconcile.prune(
                 store,
@@ -89,6 +91,7 @@ class Keeping:
                 self._delivery.dead,
                 keep_days=self._settings.evidence.keep_days,
                 sealed=sealed.get(name, 0),
+                announced=told.get(name, 0),
                 clock=self._clock(),
             )
         retention.expire(store, self._directory, self._clock())

@@ -4,6 +4,9 @@ The engine takes columns as they are, where it would read every key and every di
 with the same keys are turned over together, so a column costs a few nanoseconds a row; columns in which no record says
 anything are left out and become NULL, an empty text or list. Nothing is dropped and nothing is added, so a table can be
 turned back into the records of the ledger (`rows.restore`). What no column can hold raises ValueError for the block.
+One thing the table cannot tell apart: an empty text in a column without NULL (`provider_id` and the record's place) and
+a field that says nothing. No writer of ours writes the former; whoever does finds it named by `sluice verify` of the
+rows, as an edit.
 
 Format: https://clickhouse.com/docs/interfaces/formats/Native; low cardinality as version 1 of its own serialisation
 (a dictionary per block, key 0 stands for NULL).

@@ -10,8 +10,8 @@
 Beside that, the gate's own count (`ledger.acted`): what it acted on, against the decisions on record.
 
 A segment is deleted when it is old enough, sealed by a signed checkpoint, delivered, and when the store holds each of
-its records exactly once. The note of what was taken is written first (`ledger.pruned`); the last segment always stays,
-because the writer goes on from it.
+its records exactly once. The note of what is taken is written first (`ledger.pruned`), the sealer puts it on record in
+its own stream, and in a later turn the segment goes; the last one always stays, because the writer goes on from it.
 """
 
 from __future__ import annotations
@@ -157,11 +157,13 @@ def prune(
     *,
     keep_days: float,
     sealed: int,
+    announced: int,
     clock: float | None = None,
 ) -> list[str]:
     """Delete the oldest segments of a stream that nobody needs any more; their names. Raises `StoreError`, OSError.
 
-    `sealed`: so many of its records are under a signed checkpoint.
+    `sealed`: so many of its records are under a signed checkpoint. `announced`: below this number the sealer has put
+    the pruning on record; what may go beyond that is noted, and goes in a later turn.
     """
     now = time.time() if clock is None else clock
     names = segment.segments(stream)
@@ -171,19 +173,27 @@ def prune(
         old = now - (stream / name).stat().st_mtime > keep_days * DAY_SECONDS
         if not old or upto > min(delivered, sealed) or not _is_held(store, stream.name, epoch, first, upto, dead):
             break
-        if upto > 0:
-            try:
-                before = segment.unpack((stream / following).read_bytes()[: segment.HEADER_BYTES]).prev_hash
-                pruned.write(stream, Pruned(upto, before.hex(), round(now * 1_000_000)))
-            except (BadNote, ValueError) as e:
-                log.error("a segment is kept: the note about it cannot be written", extra={"facts": {"why": str(e)}})
-                break
-        (stream / name).unlink()
-        gone.append(name)
+        try:
+            _note(stream, upto, stream / following, now)
+        except (BadNote, ValueError) as e:
+            log.error("a segment is kept: the note about it cannot be written", extra={"facts": {"why": str(e)}})
+            break
+        if upto <= announced:
+            (stream / name).unlink()
+            gone.append(name)
     if gone:
         metrics.LEDGER_PRUNED.inc(len(gone))
         log.info("segments were deleted", extra={"facts": {"stream": stream.name, "segments": len(gone)}})
     return gone
+
+
+def _note(stream: Path, upto: int, following: Path, now: float) -> None:
+    """Say that the records below a number may go, unless that was said. Raises `BadNote`, ValueError, OSError."""
+    said = pruned.read(stream)
+    if upto > (said.below_seq if said else 0):
+        with following.open("rb") as file:
+            before = segment.unpack(file.read(segment.HEADER_BYTES)).prev_hash
+        pruned.write(stream, Pruned(upto, before.hex(), round(now * 1_000_000)))
 
 
 def _is_held(store: Asked, name: str, epoch: int, first: int, upto: int, dead: DeadLetters) -> bool:

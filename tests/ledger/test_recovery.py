@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from pathlib import Path
 
@@ -265,3 +266,31 @@ def test_records_of_a_torn_flush_that_are_whole_are_kept(tmp_path: Path, open_wr
         (RecordType.CONTROL, "start"),
     ]
     assert reader.verify(tmp_path).sound
+
+
+async def test_a_file_of_absurd_size_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment blown up with a hole: the next writer opens, says so, loses nothing, and cuts what was never written; a
+    stream that was closed keeps it as it is, for `verify` to name."""
+    monkeypatch.setattr(segment, "LARGEST_BYTES", 4 * 1024 * 1024)
+    ledger = writer.open_stream(tmp_path, node="n", slot=0, segment_bytes=writer.SMALLEST_SEGMENT, disk_low_bytes=0)
+    await fill(ledger, [3, 5])
+    stream = crashed(ledger)
+    blown = last_segment(stream)
+    for clean in (False, True):
+        os.truncate(blown, 1 << 40)
+        again = writer.open_stream(tmp_path, node="n", slot=0, segment_bytes=writer.SMALLEST_SEGMENT, disk_low_bytes=0)
+        again.close()
+        assert (blown.stat().st_size == 1 << 40) is clean
+        if not clean:
+            assert reader.verify(tmp_path).sound
+        told = [r for r in records(stream) if r.control_kind == "damage"]
+        assert len(told) == 1 + clean
+        assert [r.decision_id for r in records(stream) if r.record_type is RecordType.DECISION] == [
+            make_record(n).decision_id for n in (*range(3), *range(3, 8))
+        ]
+        found = reader.verify(tmp_path).first
+        blown = last_segment(stream)
+    assert found
+    assert found.fault is Fault.DAMAGE
+    with pytest.raises(Misconfigured, match="segment_bytes"):
+        writer.open_stream(tmp_path, node="n", slot=1, segment_bytes=1 << 40, disk_low_bytes=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -18,9 +20,10 @@ from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
+from sluice.model import Record, RecordType
 from sluice.proof import trust, verify
 from sluice.proof.trust import Unchecked
-from sluice.seal import SLOT, keys, store
+from sluice.seal import PRUNED, SLOT, keys, store
 from sluice.seal.chain import Stopped
 from sluice.seal.witness import Directory
 from tests.proof import attacks
@@ -253,6 +256,31 @@ def test_retention_is_not_an_attack(case: Case) -> None:
     assert case.faults() == []
     case.change(attacks.rechained(attacks.edit(attacks.bodies(case.stream), 5), 0))
     assert case.faults()
+
+
+def sealer_says(case: Case, kind: str, **detail: object) -> None:
+    """A record in the sealer's own stream, sealed."""
+    text = msgspec.json.encode(detail).decode()
+    record = Record(
+        record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=kind, control_detail=text
+    )
+    with contextlib.closing(rig.opened(case.settings, SLOT)) as writer:
+        asyncio.run(writer.commit(record))
+    rig.seal(case.settings, f"n-w{SLOT}")
+
+
+def test_a_forged_note_of_pruning_is_no_policy(case: Case) -> None:
+    """Segments deleted and a note written that fits the chain: without the sealer's record of it, it is a deletion."""
+    sealer_says(case, "seal_key_made", key="k")
+    note = prune(case)
+    [fault] = case.faults()
+    assert (fault.stream, fault.segment, fault.seq, fault.fault) == ("n-w0", pruned.FILE, 0, Fault.GAP)
+    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=False)
+    assert case.first() == (Fault.GAP, 0), "a note that did not fit the seals"
+    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq - 1, sealed=True)
+    assert case.first() == (Fault.GAP, note.below_seq - 1)
+    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=True)
+    assert case.faults() == []
 
 
 def test_a_pruned_log_without_its_leaf_hashes_cannot_be_compared(case: Case) -> None:

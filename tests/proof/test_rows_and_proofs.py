@@ -11,12 +11,15 @@ import pytest
 from sluice import config
 from sluice.config import Settings
 from sluice.ledger import checkpoint, reader
-from sluice.ledger.note import BadNote
+from sluice.ledger.note import BadNote, b64
+from sluice.ledger.record import GENESIS, leaf_hash, seal
 from sluice.ledger.segment import Fault
+from sluice.model import Record, RecordType
 from sluice.proof import prove, trust, verify
 from sluice.proof.trust import Unchecked
-from sluice.seal import keyring, keys, store
+from sluice.seal import SLOT, STANDING, keyring, keys, store
 from sluice.ship.clickhouse import Embedded
+from sluice.ship.columns import NO_ID
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -87,6 +90,47 @@ def test_tampered_rows_are_named(
     first = verify.table(tmp_path / "rows.jsonl", believed(settings)).first
     assert first
     assert (first.stream, first.fault, first.seq) == ("n-w0", *expected)
+
+
+def test_rows_are_held_against_what_the_sealer_says_in_its_own(
+    shipped: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """No checkpoint at hand: the sealer's rows name the roots of the others. A chain built anew, a tail that is cut and
+    a stream without a row do not fit them; retention is said by the caller."""
+    lines = (shipped / "rows.jsonl").read_text().splitlines()
+    roots = {}
+    for stream in ("n-w0", "n-w1"):
+        newest = store.newest(settings.seal_dir / stream)
+        assert newest
+        said = rig.ring(settings).checkpoint(newest.note)
+        roots[stream] = [said.size, b64(said.root)]
+    told = Record(record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=STANDING,
+                  control_detail=json.dumps({"streams": roots}))  # fmt: skip
+    body = seal(told, node="n", epoch=1, seq=0, prev_hash=GENESIS, chain=f"n-w{SLOT}")
+    row = {"ts_received": "0.000001"} | {k: v for k, v in json.loads(body).items() if k != "ts_received"}
+    own = json.dumps(row | {"decision_id": NO_ID})
+
+    def faults(rows: list[str], **options: bool) -> list[tuple[str, Fault, int]]:
+        (tmp_path / "rows.jsonl").write_text("\n".join([*rows, own]) + "\n")
+        verdict = verify.table(tmp_path / "rows.jsonl", trust.load(None), **options)
+        return [(f.stream, f.fault, f.seq) for f in verdict.faults]
+
+    assert faults(lines) == []
+    assert faults(lines[:40] + lines[42:]) == [("n-w0", Fault.TRUNCATION, 40)]
+    assert faults(lines[42:]) == [("n-w0", Fault.GAP, 0)]
+    assert faults(lines[42:], expired=True) == []
+    rebuilt, before = [], GENESIS
+    for n, line in enumerate(lines[:42]):
+        row = json.loads(line) | {"prev_hash": before} | ({"host": "elsewhere.example"} if n == 9 else {})
+        rebuilt.append(json.dumps(row))
+        before = leaf_hash(next(verify._rows(written(tmp_path, rebuilt[-1]), None))[1]).hex()
+    assert faults(rebuilt + lines[42:]) == [("n-w0", Fault.REWRITE, 0)]
+
+
+def written(directory: Path, line: str) -> Path:
+    path = directory / "one.jsonl"
+    path.write_text(line + "\n")
+    return path
 
 
 def test_rows_whose_oldest_expired_are_still_compared(shipped: Path, settings: Settings, tmp_path: Path) -> None:

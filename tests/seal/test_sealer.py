@@ -18,7 +18,7 @@ from sluice.ledger import checkpoint, reader
 from sluice.ledger.merkle import Tree
 from sluice.ledger.note import b64
 from sluice.ledger.record import leaf_hash
-from sluice.seal import SLOT, STANDING, keys, store
+from sluice.seal import SLOT, STANDING, announced, keys, store
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -169,7 +169,21 @@ def test_pruning_is_recorded(tmp_path: Path) -> None:
         assert leaf
         pruned.write(settings.ledger_dir / "n-w0", pruned.Pruned(below_seq=10, leaf_hash=leaf.hex(), at=1))
         rig.until(lambda: "pruned" in kinds(tmp_path))
-    assert dict(control(tmp_path))["pruned"] == {"stream": "n-w0", "below_seq": 10, "sealed": True}
+        assert announced.read(settings.seal_dir).pruned == {"n-w0": 10}
+        pruned.write(settings.ledger_dir / "n-w0", pruned.Pruned(below_seq=20, leaf_hash="ab" * 32, at=1))
+        rig.until(lambda: kinds(tmp_path).count("pruned") == 2)
+        own = store.leaf(settings.seal_dir / OWN, 0)
+        assert own
+        pruned.write(settings.ledger_dir / OWN, pruned.Pruned(below_seq=1, leaf_hash=own.hex(), at=1))
+        rig.until(lambda: kinds(tmp_path).count("pruned") == 4)
+        rig.until(lambda: announced.read(settings.seal_dir).pruned == {"n-w0": 10, OWN: 1})
+    said = [detail for kind, detail in control(tmp_path) if kind == "pruned"]
+    assert said == [
+        {"stream": "n-w0", "below_seq": 10, "sealed": True},
+        {"stream": "n-w0", "below_seq": 20, "sealed": False},
+        {"stream": OWN, "below_seq": 1, "sealed": True},
+        {"stream": "n-w0", "below_seq": 10, "sealed": True},
+    ], "what did not fit is not believed later; what goes with our own records is said again"
 
 
 def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:

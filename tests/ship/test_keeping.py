@@ -159,10 +159,17 @@ class Rig:
             pass
         return self.delivery.outboxes["n-w0"].delivered
 
-    def prune(self, delivered: int, *, sealed: int = 10**6, days: float = 8) -> list[str]:
+    def prune(self, delivered: int, *, sealed: int = 10**6, announced: int = 10**6, days: float = 8) -> list[str]:
         newest = max(p.stat().st_mtime for p in self.stream.glob("*.seg"))
         return reconcile.prune(
-            self.store, self.stream, delivered, self.dead, keep_days=7, sealed=sealed, clock=newest + days * DAY
+            self.store,
+            self.stream,
+            delivered,
+            self.dead,
+            keep_days=7,
+            sealed=sealed,
+            announced=announced,
+            clock=newest + days * DAY,
         )
 
 
@@ -189,6 +196,23 @@ def test_segments_go_when_the_store_holds_them(rig: Rig) -> None:
     assert [int(n) for n in seqs] == [39, 39, 38]
     found = reconcile.count(rig.store, rig.stream, delivered + 3, 0, rig.dead)
     assert (found.records, found.difference) == (15, 0)
+
+
+def test_nothing_goes_before_the_sealer_has_put_it_on_record(rig: Rig) -> None:
+    """The note comes first, and the segments stay until the sealer has said so in its own stream."""
+    names = segment.segments(rig.stream)
+    delivered = rig.deliver()
+    assert rig.prune(delivered, announced=0) == []
+    note = pruned.read(rig.stream)
+    assert note is not None
+    assert note.below_seq == segment.named(names[-1])[1]
+    assert segment.segments(rig.stream) == names
+    assert reader.verify(rig.ledger).sound
+    first_ends = segment.named(names[1])[1]
+    assert rig.prune(delivered, announced=first_ends) == names[:1]
+    assert pruned.read(rig.stream) == note
+    assert reader.verify(rig.ledger).sound
+    assert rig.prune(delivered, announced=note.below_seq) == names[1:-1]
 
 
 @pytest.mark.parametrize(
