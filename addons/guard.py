@@ -22,7 +22,7 @@ from addons.login import Door, take
 from addons.outcome import Outcomes, now
 from addons.state import Core, Line, Objection, Passage, Tunnel, passage_of
 from addons.streams import BODY_TOO_LARGE, OVERLOAD
-from sluice import metrics, probe
+from sluice import metrics, probe, selftest
 from sluice.deadline import Deadline
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
@@ -39,6 +39,8 @@ LENGTH = Objection(Reason.BAD_REQUEST, Cause.BAD_REQUEST, "length")
 TRAILERS = Objection(Reason.TRAILERS, Cause.BAD_REQUEST, "trailers")
 BROKEN = Objection(Reason.INTERNAL, Cause.INTERNAL, "the connection was given up")
 BUSY = Objection(Reason.OVERLOAD, Cause.OVERLOAD, "limits.inflight_requests")
+_ANSWERED_HERE = frozenset({probe.ROW, selftest.ROW})
+"""Rows of the destination table that lead to the gate itself."""
 
 
 class GuardAddon:
@@ -150,7 +152,7 @@ class GuardAddon:
         ):
             passage.target = self._gate.rulebook.targets.match(exchange.host, exchange.port, exchange.path)
             passage.clearance = verdict
-            if passage.target is not None and passage.target.row == probe.ROW:
+            if passage.target is not None and passage.target.row in _ANSWERED_HERE:
                 answers.probed(flow, passage, verdict)
                 return
             flows.make_ready(flow, self._gate.resolver.strip)

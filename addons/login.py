@@ -14,6 +14,7 @@ from mitmproxy import http
 
 from addons import flows
 from addons.state import Core, Line, Objection, Passage, Tunnel
+from sluice import selftest
 from sluice.errors import Cause, Reason
 from sluice.gate import Gate
 from sluice.identity.login import Login, Result
@@ -82,7 +83,7 @@ class Door:
             return _objection(login)
         asking = replace(exchange, headers=flows.named(flow, resolver.claims))
         line.subject = resolver.named(asking)
-        if not resolver.required:
+        if not resolver.required or _is_selftest(exchange, line):
             return None
         if (
             logins is None
@@ -114,6 +115,12 @@ class Door:
         if self._gate.resolver.owners.listed and exchange.method != "CONNECT":
             return None  # the gate asks the key's owner
         return LAPSED if subject.expired else NOBODY
+
+
+def _is_selftest(exchange: Exchange, line: Line) -> bool:
+    """The supervisor has no login. From this machine, and to where nothing is sent on, a tunnel harms nobody."""
+    peer, here = line.client.peername, line.client.sockname
+    return exchange.host == selftest.HOST and bool(peer and here) and peer[0] == here[0]
 
 
 def _objection(login: Login) -> Objection | None:

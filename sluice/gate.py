@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import replace
 from functools import partial
 
-from sluice import authentication, decode, dialects, metrics, recording
+from sluice import authentication, decode, dialects, metrics, recording, selftest
 from sluice.config import Limits, Settings
 from sluice.deadline import Deadline
 from sluice.errors import Cause, Opacity, Reason, Unavailable
@@ -304,8 +304,11 @@ class Gate:
             log.error("inspection failed", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
             seen = self._undecided(exchange, rulebook, Cause.SCAN_ERROR)
         kind = RecordType.DECISION if seen.target else RecordType.BYPASS
+        if seen.target is not None and seen.target.row == selftest.ROW:
+            kind = RecordType.CONTROL
         result = await self._commit(exchange, seen, rulebook, kind)
-        _ADDED.observe(time.perf_counter() - started)
+        if kind is not RecordType.CONTROL:
+            _ADDED.observe(time.perf_counter() - started)
         return result
 
     async def refuse(self, exchange: Exchange, reason: Reason, cause: Cause | None = None, detail: str = "") -> Refusal:
@@ -334,6 +337,8 @@ class Gate:
 
     async def outcome(self, outcome: Outcome) -> None:
         """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
+        if outcome.target is not None and outcome.target.row == selftest.ROW:
+            return  # it leads nowhere, so that nothing comes of it
         if outcome.upstream_status:
             _RESPONSES.get(outcome.upstream_status // 100, _OTHER_RESPONSES).count += 1
         rulebook = self._rulebook
@@ -378,11 +383,14 @@ class Gate:
         if seen.scan is None:
             seen = replace(seen, withhold=_suspicious(exchange, rulebook))
         try:
-            record = recording.decision_record(
-                exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
-            )
-            if self._subjects is not None and seen.subject is not None:
-                self._subjects.saw(record.subject_id, seen.subject)
+            if kind is RecordType.CONTROL:
+                record = selftest.record(exchange, decision, rulebook.digest)
+            else:
+                record = recording.decision_record(
+                    exchange, seen, rulebook, self._evidence, record_type=kind, detail=detail or None
+                )
+                if self._subjects is not None and seen.subject is not None:
+                    self._subjects.saw(record.subject_id, seen.subject)
             with self._commit_deadline():
                 receipt = await self._ledger.commit(record)
         except (Unavailable, TimeoutError):
@@ -390,9 +398,10 @@ class Gate:
         except Exception as e:  # noqa: BLE001 - a record that cannot be built is evidence that cannot be given
             log.error("record not built", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
             decision = _refused(Cause.INTERNAL, Reason.INTERNAL)
-        _count(seen, decision)
-        if receipt is not None:
-            self._acted()
+        if kind is not RecordType.CONTROL:
+            _count(seen, decision)
+            if receipt is not None:
+                self._acted()
         if decision.action is Action.ALLOW and receipt is not None:
             key = seen.credential.fingerprint if seen.credential else None
             return Clearance(exchange_id=exchange.id, decision=decision, receipt=receipt, key=key)

@@ -21,6 +21,7 @@ from sluice import metrics
 from sluice.child import Child
 from sluice.config import Settings
 from sluice.seal import standing
+from sluice.selftest.running import SelfTest
 from sluice.tally import Definition
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,13 +51,26 @@ class Gauges:
         self._build = (metadata.version("sluice"), metadata.version("mitmproxy"), platform.python_version())
         self._cpu: dict[str, _Cpu] = {}
 
-    def measure(self, children: Iterable[Child], *, ready: bool, troubles: int, store_open: bool) -> Iterator[Metric]:
+    def measure(
+        self,
+        children: Iterable[Child],
+        *,
+        ready: bool,
+        troubles: int,
+        store_open: bool,
+        selftest: SelfTest | None = None,
+    ) -> Iterator[Metric]:
         """Every `measured` metric, as far as it can be measured now."""
         children = tuple(children)
         yield family(metrics.BUILD, {self._build: 1})
         yield gauge(metrics.READY, ready)
         yield gauge(metrics.TROUBLES, troubles)
         yield gauge(metrics.STORE_OPEN, store_open)
+        if selftest is not None:
+            yield gauge(metrics.SELFTEST_OK, selftest.failed is None)
+            yield gauge(metrics.SELFTEST_PASSED, selftest.passed_at)
+            if selftest.leaf_not_after is not None:
+                yield gauge(metrics.LEAF_NOT_AFTER, selftest.leaf_not_after)
         yield from self._processes(children)
         yield from self._ledger()
         yield from self._seals()

@@ -265,6 +265,23 @@ SEAL_WITNESS_PENDING = gauge(
 
 # ---------------------------------------------------------------------------------------- rules, certificates, process
 
+SELFTESTS = counter(
+    "sluice_selftest_runs",
+    "Self-tests (a made-up secret through the listening socket), by what came of them; blocked and observed are good.",
+    result=("blocked", "observed", "allowed", "not_found", "undecided", "unrecorded", "unanswered"),
+)
+SELFTEST_SECONDS = histogram(
+    "sluice_selftest_seconds", "Time of a self-test, from its connection to its record in the ledger.", _TIME
+)
+SELFTEST_OK = measured(
+    "sluice_selftest_ok", "1 when the last self-test was blocked and recorded; absent where it is switched off."
+)
+SELFTEST_PASSED = measured(
+    "sluice_selftest_passed_time_seconds", "When a self-test passed last, or when the appliance began (Unix time)."
+)
+LEAF_NOT_AFTER = measured(
+    "sluice_leaf_not_after_seconds", "When the certificate ends that the last self-test was shown (Unix time)."
+)
 BUILD = measured(
     "sluice_build_info",
     "Always 1; the labels say which program runs.",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from sluice import health
+    from sluice.selftest.running import SelfTest
 
 log = logging.getLogger("sluice.supervisor")
 
@@ -180,6 +181,7 @@ class Appliance:
         count = settings.proxy.workers or len(os.sched_getaffinity(0))
         self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen,)) for slot in range(count)]
         self._sealer = keep("sealer", lambda status: (*sealer, "--status-fd", str(status), *rest), ())
+        self._selftest = self._self_test()
         self._shipper = keep("shipper", lambda status: (*shipper, "--status-fd", str(status), *rest), ())
         self._forwarder = (
             keep("forwarder", lambda status: (*FORWARDER, "--status-fd", str(status), *rest), ())
@@ -191,6 +193,20 @@ class Appliance:
             served = (*console, "--listen-fd", str(pages.fileno()))
             at = (pages.fileno(),)
             self._console = keep("console", lambda status: (*served, "--status-fd", str(status), *rest), at)
+
+    def _self_test(self) -> SelfTest:
+        from sluice import ca
+        from sluice.selftest.running import SelfTest  # it imports metrics
+
+        host, port, *_ = self._proxy.getsockname()
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        return SelfTest(
+            self._settings.selftest.seconds,
+            (here, port),
+            self._settings.ledger_dir,
+            lambda: ca.export(self._settings.ca_dir, "pem", "bundle"),
+            self._changed.set,
+        )
 
     @property
     def _children(self) -> list[Child]:
@@ -285,6 +301,8 @@ class Appliance:
         """What keeps the appliance from being ready, in words."""
         # A sealer that is lost later stops nothing: records wait unsealed, which is told as a trouble.
         found = [c.missing for c in self._needed if not (c is self._sealer and self._was_ready)]
+        if self._was_ready and self._selftest.missing:
+            found.append(self._selftest.missing)
         found += [
             f"{w.name}: too little free disk space for the ledger"
             for w in self._workers
@@ -346,7 +364,11 @@ class Appliance:
         def measure() -> Iterator[Metric]:
             store_open = self._shipper.missing is None and self._store == "open"
             return measuring.measure(
-                self._children, ready=not self.missing(), troubles=len(self._degraded()), store_open=store_open
+                self._children,
+                ready=not self.missing(),
+                troubles=len(self._degraded()),
+                store_open=store_open,
+                selftest=self._selftest if self._settings.selftest.seconds else None,
             )
 
         def status() -> health.Status:
@@ -385,6 +407,7 @@ class Appliance:
         self._manager.say(READY="1", STATUS="ready")
         where = startup.address(self._pages) if self._pages else ""
         _say(startup.welcome(self._settings, startup.address(self._proxy), startup.address(self._admin), where))
+        await self._selftest.run()
 
     async def _stay_alive(self) -> None:
         """Tell the service manager that this loop turns, and how things stand. A loop that hangs is killed by it."""

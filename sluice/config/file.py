@@ -272,6 +272,7 @@ _RECEIVER = re.compile(r"syslog\+(tcp|tls)://[^\s/:@]+(:\d{1,5})?|https?://[^\s/
 
 RANGES = {
     "seal.seconds": (0.1, 3600, " seconds"),
+    "selftest.seconds": (0, 3600, " seconds; 0 = never"),
     "proxy.workers": (0, 256, "; 0 = one per core"),
     "ca.leaf_days": (1, 90, ": leaves live days, not years"),
     "ca.years": (1, 30, ""),

@@ -165,6 +165,12 @@ class ClickHouse(Section, frozen=True):
     """Where ClickHouse's HTTP interface is served over the embedded engine; empty = not at all. Loopback only."""
 
 
+class SelfTest(Section, frozen=True):
+    seconds: float = 60.0
+    """A made-up secret goes through the listening socket this often, and has to come back blocked and recorded;
+    otherwise the appliance is not ready. 0 = never."""
+
+
 class Identity(Section, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose identity headers are believed (downstream proxies). From anyone else they are stripped."""
@@ -296,6 +302,7 @@ class Settings(Section, frozen=True):
     evidence: Evidence = Evidence()
     seal: Seal = Seal()
     clickhouse: ClickHouse = ClickHouse()
+    selftest: SelfTest = SelfTest()
     identity: Identity = Identity()
     ca: Ca = Ca()
     own: Own = Own()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 
 HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
 STATEMENTS = re.findall(r"^## (\w+)\n(?:(?!^## ).)*?```sql\n(.*?)```", (HERE / "RUNBOOK.md").read_text(), re.M | re.S)
-SETTINGS = SHIP_SOON + 'http_listen = "127.0.0.1:0"\n'
+SETTINGS = SHIP_SOON + 'http_listen = "127.0.0.1:0"\n[selftest]\nseconds = 1.0\n'
 MISSING = [name for name in ("prometheus", "prometheus-alertmanager") if shutil.which(name) is None]
 
 
@@ -97,6 +97,24 @@ def test_an_alert_fires_and_somebody_is_called(watched: Watched) -> None:
     assert {receiver for receiver, _ in calls} == {"soc"}
     assert {"openai", "anthropic"} & {alert["labels"]["provider"] for _, alert in calls}
     assert calls[0][1]["annotations"]["runbook"] == f"RUNBOOK.md#{name.lower()}"
+
+
+def test_the_self_test_passes_and_is_in_no_view(watched: Watched) -> None:
+    """The shipped policy blocks it, its record is in the event store, and no view of requests knows of it."""
+    runs = {'result="blocked"': 1.0, 'result!="blocked"': 0.0}
+    for selector, least in runs.items():
+        (series,) = watched.watch.query(f"sum(sluice_selftest_runs_total{{{selector}}})")
+        assert (float(series["value"][1]) >= 1) is bool(least)
+    assert watched.watch.query("sluice_selftest_ok == 1")
+    assert watched.watch.query("sluice_leaf_not_after_seconds - time() > 86400")
+    until(
+        lambda: watched.sql("SELECT 1 FROM events WHERE control_kind = 'selftest' AND record_type = 'control' LIMIT 1"),
+        "no record",
+    )
+    for view in ("exchanges", "per_minute", "findings_seen", "inventory_provider"):
+        rows = watched.sql(f"SELECT count() AS n FROM {view} WHERE provider_id = 'sluice'")
+        assert int(rows[0]["n"]) == 0, view
+    assert watched.watch.query('sluice_decisions_total{provider="sluice"}') == []
 
 
 def test_a_quiet_appliance_calls_nobody_else(watched: Watched) -> None:

@@ -34,6 +34,7 @@ class Rig:
             proxy=config.Proxy(workers=2),
             paths=config.Paths(var=var),
             limits=config.Limits(**limits),  # type: ignore[arg-type]
+            selftest=config.SelfTest(seconds=0),
         )
         self.patience = patience
         startup.prepare(self.settings)
