@@ -84,8 +84,9 @@ lint-deploy: setup-test ## check what is deployed: compose, Kubernetes, Containe
 man: setup ## write the manual pages below build/man (man -M build/man sluice)
 	$(BIN)/sluice manual --out build/man
 
-generate: setup-test ## write what is made from code: the page of metrics
+generate: setup-test ## write what is made from code: the page of metrics, the dashboards
 	$(BIN)/python deploy/prometheus/metrics_page.py
+	$(BIN)/python deploy/grafana/generate.py
 
 lock: ## compile the hash-checked requirement files from pyproject.toml (needs the test tools)
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \

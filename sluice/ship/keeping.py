@@ -22,6 +22,8 @@ from sluice.ship.delivery import Delivery
 log = logging.getLogger("sluice.ship")
 
 COMPARE_SECONDS = 60.0
+FIRST_SECONDS = 5.0
+"""After the start: its numbers went with the process before."""
 DELETE_SECONDS = 3600.0
 MOST_WAITING = 20_000
 """A stream with more records than this on their way is not compared with the gate's count in this turn."""
@@ -44,7 +46,7 @@ class Keeping:
         self._directory = directory
         self._monotonic = monotonic
         self._clock = clock
-        self._compare_at = monotonic() + COMPARE_SECONDS
+        self._compare_at = monotonic() + FIRST_SECONDS
         self._delete_at = monotonic() + COMPARE_SECONDS
 
     def turn(self, store: Store) -> None:

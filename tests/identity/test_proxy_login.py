@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from addons.state import Core
+from sluice import selftest
 from sluice.errors import Cause, Reason
 from sluice.identity import Resolver
 from sluice.identity.login import Logins
@@ -79,6 +80,16 @@ def test_a_connect_without_a_good_credential_gets_a_challenge(
     assert not upstream.journal.connections
     assert proxy.gate.refusals()
     assert all(asked.kind == "refuse" for asked in proxy.gate.asked)
+
+
+def test_the_self_test_needs_no_login_and_leads_nowhere(proxy: Proxy, upstream: Upstream) -> None:
+    """The supervisor has no password: a tunnel from this machine to the address of the self-test is opened, and even a
+    request that is allowed there is answered by the gate itself."""
+    with proxy.tunnel(selftest.HOST) as client:
+        answer = client.request("POST", "/v1/chat/completions", b"{}")
+    assert answer.status == 200
+    assert b"decision_id" in answer.body
+    assert not upstream.journal.connections
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 from tests.clients.appliance import SHIP_SOON, Appliance
 from tests.clients.calling import Refused
 from tests.demo.scenes import scenes
+from tests.monitoring.asked import expressions, statements
 from tests.monitoring.watching import Watch, until
 from tests.upstream import Upstream
 
@@ -121,6 +123,38 @@ def test_a_quiet_appliance_calls_nobody_else(watched: Watched) -> None:
     """Nothing critical fires on a sound appliance that did its work."""
     firing = watched.watch.query('ALERTS{alertstate="firing", severity="critical"}')
     assert [series["metric"]["alertname"] for series in firing] == []
+
+
+def test_no_curve_of_a_dashboard_is_empty(watched: Watched) -> None:
+    """Every PromQL of every panel is taken by Prometheus, and has an answer on the demonstration's data."""
+    asked = list(expressions())
+    assert len(asked) > 60
+    waiting = dict(asked)
+
+    def answered() -> bool:
+        for place, expr in list(waiting.items()):
+            if any(series["value"][1] != "NaN" for series in watched.watch.query(expr)):
+                del waiting[place]
+        return not waiting
+
+    with contextlib.suppress(AssertionError):  # some gauges come with the next minute, some rates with the next scrape
+        until(answered, "empty panels", 90)
+    assert waiting == {}
+
+
+def test_no_table_of_a_dashboard_is_empty(watched: Watched) -> None:
+    """Every SQL of every panel is taken by the embedded engine over HTTP, and has rows on the demonstration's data."""
+    (blocked, *_) = watched.sql("SELECT decision_id FROM exchanges WHERE decision = 'block' ORDER BY ts LIMIT 1")
+    asked = list(statements(blocked["decision_id"]))
+    assert len(asked) > 10
+    empty = []
+    for place, sql in asked:
+        try:
+            if not watched.sql(sql):
+                empty.append(place)
+        except urllib.error.HTTPError as e:
+            empty.append(f"{place}: {e.read().decode()}")
+    assert empty == []
 
 
 def test_there_are_statements_in_the_runbook() -> None:
