@@ -34,7 +34,7 @@ _BODY = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 PROVIDERS = "provider ids of the destination table, `none` (no AI service), `other`"
 KINDS = "`kind` of a row of the destination table, `none` (no AI service)"
 CLASSES = "classes of `signatures/vocabulary.toml` and of the site's own data"
-PROCESSES = "`worker-0` ..., `sealer`, `shipper`, `forwarder`"
+PROCESSES = "`worker-0` ..., `sealer`, `shipper`, `forwarder`, `console`"
 STAGES = ("identity", "decode", "parse", "scan", "decide")
 CLIENTS = (
     "agent", "browser", "curl", "docker", "dotnet", "electron", "git", "go", "java", "jetbrains", "node", "none",
@@ -334,12 +334,12 @@ WORKER_CONNECTIONS = measured("sluice_worker_connections", "Open client connecti
 WORKER_RESTARTS = counter(
     "sluice_process_restarts",
     "Child processes that ended and were started again.",
-    process=("worker", "sealer", "shipper"),
+    process=("worker", "sealer", "shipper", "forwarder", "console"),
 )
 LOGGED_ERRORS = counter(
     "sluice_logged_errors",
     "Errors logged, by part of the program.",
-    component=("supervisor", "worker", "sealer", "shipper"),
+    component=("supervisor", "worker", "sealer", "shipper", "forwarder", "console"),
 )
 METRIC_FILES_UNREADABLE = measured(
     "sluice_metric_files_unreadable", "Metric files of a process that this scrape could not read and left out."
