@@ -68,6 +68,13 @@ class Destination:
             what = f"{getattr(e, 'filename', None) or to.url}: {getattr(e, 'strerror', None) or e}"
             raise Misconfigured(Problem(f"forward.to `{to.name}`", None, what)) from e
         self.cursor = cursors.load(self._file) or self._begin()
+        for counted in (
+            metrics.FORWARD_EVENTS,
+            metrics.FORWARD_FAILURES,
+            metrics.FORWARD_REJECTED,
+            metrics.FORWARD_MISSED,
+        ):
+            counted.labels(self.name).inc(0)  # there from the start: what first appears as 1 was no increase
 
     def _begin(self) -> cursors.Cursor:
         cursor = cursors.begin(self._ledger, from_start=self._to.from_start)

@@ -179,3 +179,6 @@ def test_events_go_outward_and_a_dead_receiver_is_told(appliance: Appliance) -> 
         time.sleep(0.05)
     assert ready.status_code == 200
     assert ready.json()["processes"]["forwarder"]["state"] == "ready"
+    numbers = get(appliance, "/metrics").text
+    assert 'sluice_forward_missed_total{destination="archive"} 0.0' in numbers
+    assert re.search(r'^sluice_forward_failures_total{destination="dead"} [1-9]', numbers, re.M)
