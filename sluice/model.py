@@ -298,6 +298,10 @@ class McpServer(Value, frozen=True):
 
     label: str
     url: str | None = None
+    approval: str | None = None
+    """Whether calls wait for approval, as the request says: `always`, `never`, `some`; None = it says nothing."""
+    token: bool = False
+    """A credential for the server lies in the request."""
 
 
 class RawCredential(Value, frozen=True):
@@ -722,6 +726,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     tools_declared: tuple[str, ...] | None = None
     tool_choice: str | None = None
     mcp_servers: tuple[str, ...] | None = None
+    mcp_facts: tuple[str, ...] | None = None
     hosted_tools: tuple[str, ...] | None = None
     dangerous_tools: tuple[str, ...] | None = None
     tool_calls_returned: tuple[str, ...] | None = None

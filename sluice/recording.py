@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 from sluice import clock, dialects
 from sluice.config import Evidence
@@ -23,6 +24,7 @@ from sluice.model import (
     FileFact,
     Finding,
     Match,
+    McpServer,
     Outcome,
     Ownership,
     Part,
@@ -62,6 +64,7 @@ OFFSET_BUCKET = 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,127}")
 """Ids, models, tools and organisations as the providers write them: one word of ASCII."""
+_NOT_HOST = re.compile(r"[^\w.:-]")
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298), 8232, 8233))
 
 
@@ -103,6 +106,7 @@ def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | 
         texts += [prompt.model, prompt.agent, prompt.tool_choice]
         texts += prompt.tools
         texts += [s.label for s in prompt.mcp_servers]
+        texts += map(mcp_fact, prompt.mcp_servers)
         texts += [f.mime for f in prompt.files]
     if payload is not None:
         texts.append(payload.media_type)
@@ -214,6 +218,7 @@ def decision_record(
         tools_declared=said_all(prompt.tools) if prompt and prompt.tools else None,
         tool_choice=said(prompt.tool_choice, 64) if prompt else None,
         mcp_servers=said_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
+        mcp_facts=said_all(map(mcp_fact, prompt.mcp_servers)) if prompt and prompt.mcp_servers else None,
         hosted_tools=prompt.hosted or None if prompt else None,
         dangerous_tools=tool_kinds.dangerous(prompt.tools, prompt.hosted) or None if prompt and prompt.tools else None,
         body_bytes=len(exchange.body),
@@ -261,6 +266,23 @@ def decision_record(
         ]
         or None,
     )
+
+
+def mcp_fact(server: McpServer) -> str:
+    """What a request says of an MCP server, in five words: scheme, host, approval, credential, and its label.
+
+    `https mcp.example.com never token crm`. Of the address scheme and host alone: the rest of it may be a secret.
+    """
+    scheme, host = "none", "-"
+    if server.url:
+        try:
+            parts = urlsplit(server.url)
+            scheme = parts.scheme if parts.scheme in ("http", "https") else "other"
+            host = _NOT_HOST.sub("-", (parts.hostname or "-")[:60])
+        except ValueError:
+            scheme = "other"
+    token = "token" if server.token else "no-token"
+    return f"{scheme} {host} {server.approval or 'unsaid'} {token} {server.label[:40]}"
 
 
 class Names:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sluice.dialects import files
 from sluice.dialects.collector import Collector, Handler, last_answered, role_handler, word
 from sluice.dialects.openai_messages import each
-from sluice.dialects.openai_tools import address, secret, tool_choice
+from sluice.dialects.openai_tools import address, carries_secret, secret, tool_choice
 from sluice.errors import Opacity
 from sluice.json_body import Document, Json, parse, step
 from sluice.model import Role
@@ -187,7 +187,7 @@ def _servers(c: Collector, at: str, value: Json, past: bool) -> None:
     """`mcp_servers`: the token there lets the service in at the third party; it is no leak."""
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict):
-            c.server(word(item, "name"), word(item, "url") or None)
+            c.server(word(item, "name"), word(item, "url") or None, token=carries_secret(item))
     each(c, at, value, {"authorization_token": secret, "url": address}, past)
 
 

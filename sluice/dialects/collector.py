@@ -237,9 +237,9 @@ class Collector:
                 return
         self.leaves(at, value, Role.UNKNOWN, past)
 
-    def server(self, label: str | None, url: str | None) -> None:
+    def server(self, label: str | None, url: str | None, approval: str | None = None, token: bool = False) -> None:
         """An MCP server, once."""
-        entry = McpServer(label or "", url)
+        entry = McpServer(label or "", url, approval, token)
         if entry not in self.servers:
             self.servers.append(entry)
 

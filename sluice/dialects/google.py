@@ -11,7 +11,7 @@ import re
 from sluice.dialects import files
 from sluice.dialects.collector import Collector, Handler, last_answered, role_handler, word
 from sluice.dialects.openai_messages import each
-from sluice.dialects.openai_tools import address, secret, secret_headers
+from sluice.dialects.openai_tools import address, carries_secret, secret, secret_headers
 from sluice.errors import Opacity
 from sluice.json_body import Json, step
 from sluice.model import Role
@@ -188,7 +188,7 @@ def _tools(c: Collector, at: str, value: Json, past: bool) -> None:
             elif key in ("mcpServers", "mcp_servers"):
                 for server in listed:
                     transport = server.get("streamableHttpTransport") if isinstance(server, dict) else None
-                    c.server(word(server, "name"), word(transport, "url") or None)
+                    c.server(word(server, "name"), word(transport, "url") or None, token=carries_secret(transport))
                     c.tool(f"mcp:{word(server, 'name')}")
                     c.hosted("mcp")
             else:

@@ -45,13 +45,32 @@ def _tool(c: Collector, at: str, value: Json, past: bool) -> None:
 
 def _mcp(c: Collector, value: dict[str, Json]) -> None:
     label = word(value, "server_label") or word(value, "name")
-    c.server(label, word(value, "server_url") or word(value, "url") or None)
+    c.server(label, word(value, "server_url") or word(value, "url") or None, _approval(value), carries_secret(value))
     c.tool(f"mcp:{label}")
     allowed = value.get("allowed_tools")
     names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str):
             c.tool(f"mcp:{label}/{name}")
+
+
+def _approval(value: dict[str, Json]) -> str | None:
+    """`require_approval`: always, never, or an object that says it for some tools. The service's default is always."""
+    said = value.get("require_approval")
+    if isinstance(said, dict):
+        return "some"
+    return said if said in ("always", "never") else None
+
+
+def carries_secret(value: Json) -> bool:
+    """Whether a credential for the server stands beside its address."""
+    if not isinstance(value, dict):
+        return False
+    headers = value.get("headers")
+    names = headers if isinstance(headers, dict) else {}
+    return any(value.get(key) for key in ("authorization", "authorization_token")) or any(
+        mark in name.lower() for name in names for mark in _SECRET_HEADERS
+    )
 
 
 def secret_headers(c: Collector, at: str, value: Json, past: bool) -> None:

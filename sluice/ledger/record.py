@@ -55,6 +55,7 @@ LIST_LIMITS = {
     "dangerous_tools": 64,
     "hosted_tools": 64,
     "mcp_servers": 32,
+    "mcp_facts": 32,
 }
 """Items of the lists that a request can make long; any other list holds `LIST_LIMIT`."""
 

@@ -221,6 +221,10 @@ COLUMNS: tuple[Column, ...] = (
     texts("tools_declared", "Names of the tools that the request offers to the model"),
     low("tool_choice", "Tool that the request demands"),
     texts("mcp_servers", "MCP servers that the provider is asked to call"),
+    texts(
+        "mcp_facts",
+        "What the request says of each: scheme, host, approval (always, never, some, unsaid), token or no-token, label",
+    ),
     texts("hosted_tools", "Tools that run at the provider"),
     texts("dangerous_tools", "Declared tools with side effects"),
     texts("tool_calls_returned", "Tools that the answer calls"),

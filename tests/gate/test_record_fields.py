@@ -90,6 +90,43 @@ def test_a_request_of_an_agent(book: Rulebook) -> None:
     assert made.tls_version_client == "TLSv1.3"
 
 
+CRM = {"type": "mcp", "server_label": "crm", "server_url": "https://mcp.example.com:8443/t/s3cret?key=s3cret"}
+MCP = {"type": "url", "name": "crm", "url": "http://10.0.0.7/mcp"}
+MESSAGES = ("/v1/messages", "api.anthropic.com")
+RESPONSES = ("/v1/responses", "api.openai.com")
+
+
+@pytest.mark.parametrize(
+    ("where", "body", "fact"),
+    [
+        (RESPONSES, {"tools": [CRM]}, "https mcp.example.com unsaid no-token crm"),
+        (RESPONSES, {"tools": [CRM | {"require_approval": "never"}]}, "https mcp.example.com never no-token crm"),
+        (
+            RESPONSES,
+            {"tools": [CRM | {"require_approval": {"never": {"tool_names": ["x"]}}, "authorization": "t0ken-of-crm"}]},
+            "https mcp.example.com some token crm",
+        ),
+        (
+            RESPONSES,
+            {"tools": [CRM | {"require_approval": ["x"], "headers": {"Authorization": "Bearer t0ken-of-crm"}}]},
+            "https mcp.example.com unsaid token crm",
+        ),
+        (RESPONSES, {"tools": [{"type": "mcp", "connector_id": "mail", "server_label": "my mail"}]},
+         "none - unsaid no-token my mail"),
+        (RESPONSES, {"tools": [CRM | {"server_url": "ftp://[bad"}]}, "other - unsaid no-token crm"),
+        (MESSAGES, {"mcp_servers": [MCP]}, "http 10.0.0.7 unsaid no-token crm"),
+        (MESSAGES, {"mcp_servers": [MCP | {"authorization_token": "t0ken-of-crm"}]}, "http 10.0.0.7 unsaid token crm"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_an_mcp_server(book: Rulebook, where: tuple[str, str], body: dict[str, Any], fact: str) -> None:
+    """Scheme, host, approval, and whether a credential travels; nothing else of the address, never the credential."""
+    path, host = where
+    made = record(book, exchange({"model": "m", "max_tokens": 1, "input": "x", "messages": []} | body, host, path))
+    assert made.mcp_facts == (fact,)
+    assert "s3cret" not in repr(made)
+    assert "t0ken" not in repr(made)
+
+
 @pytest.mark.parametrize(
     ("path", "host", "body", "kinds"),
     [

@@ -112,7 +112,13 @@ SAID: tuple[Said, ...] = (
             "input": "look it up",
             "tools": [
                 {"type": "web_search"},
-                {"type": "mcp", "server_label": "crm", "server_url": "https://mcp.example.com"},
+                {
+                    "type": "mcp",
+                    "server_label": "crm",
+                    "server_url": "http://mcp.example.com/key/4711",
+                    "require_approval": "never",
+                    "headers": {"X-Api-Key": "k-4711-for-crm"},
+                },
             ],
         },
         path="/v1/responses",

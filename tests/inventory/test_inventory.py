@@ -161,7 +161,11 @@ def test_agents_and_their_tools(company: Company) -> None:
     assert pairs["claude-code", "Bash"]["approved_in"] is None
     assert pairs["claude-code", "Bash"]["last_classes"] == ["contact.email"]
     assert pairs["sleeper", "nothing"]["source"] == "declared"
-    assert sources(company, "mcp_server") == {"crm": "both", "idle": "declared"}
+    servers = table(company, "mcp_server")
+    assert {name: row["source"] for name, row in servers.items()} == {"crm": "both", "idle": "declared"}
+    crm = servers["crm"]
+    assert (crm["hosts"], crm["plain_http"], crm["never_approved"], crm["with_token"]) == (["mcp.example.com"], 1, 1, 1)
+    assert b"4711" not in company.store.select("SELECT mcp_facts FROM events", "JSONEachRow"), "of an address the host"
 
 
 def test_keys_are_whose_their_answers_say(company: Company) -> None:

@@ -36,6 +36,10 @@ def declared() -> list[str]:
     for later in sorted(schema_dir().glob("*.sql"))[1:]:
         for line in re.findall(r"^    MODIFY COLUMN (.*')[,;]$", later.read_text("utf-8"), re.M):
             columns = [line if c.split(" ", 1)[0] == line.split(" ", 1)[0] else c for c in columns]
+        added = re.findall(r"^    ADD COLUMN IF NOT EXISTS (.*') AFTER (\w+)[,;]$", later.read_text("utf-8"), re.M)
+        for line, before in added:
+            place = [c.split(" ", 1)[0] for c in columns].index(before)
+            columns.insert(place + 1, line)
     return columns
 
 
