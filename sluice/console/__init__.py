@@ -4,12 +4,15 @@
     app        routes, from the request to the page
     guard      Host, security headers, size and origin of what is posted
     sessions   the password, who is logged in, and how fast the password may be guessed
+    catalogue  reports, findings, clauses, measures
     store      asking the events: bounded, several at a time, never by opening the engine
     access     who read what, as records in the ledger
     given      what a request says: span, filters, paging
+    file       what a download sends
     page       a page as questions to the store, and what is made of the answers
     rendering  templates, and how a cell becomes text
     chart      bars as SVG
+    flow       the graph of flows as SVG
     pages      the pages themselves
 
 Rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 from sluice.config import Settings
 from sluice.console import pages
 from sluice.console.access import Access
+from sluice.console.file import Download
 from sluice.console.given import SPANS, Given
 from sluice.console.guard import BadForm, Guarded, form
 from sluice.console.page import Context, Missing, Page, View
@@ -124,18 +126,19 @@ class Console:
         return self._for_those_logged_in(show)
 
     async def _answered(self, request: Request, session: Session, page: Page) -> Context:
-        tables = await self._asker.tables({name: one.sql for name, one in page.questions.items()})
+        asked = {name: one for name, one in page.questions.items() if one.asked}
+        tables = await self._asker.tables({name: one.sql for name, one in asked.items()})
         if page.looks:
             await self._access.record(
                 request.url.path,
                 session=session.name,
                 client=request.client.host if request.client else "",
-                digests=[one.sha256 for one in page.questions.values()],
+                digests=[one.sha256 for one in asked.values()],
                 rows=sum(len(table.rows) for table in tables.values()),
             )
-        return page.fill(tables)
+        return await asyncio.to_thread(page.fill, tables)
 
-    def _sent(self, download: pages.Download) -> Callable[[Request], Awaitable[Response]]:
+    def _sent(self, download: Download) -> Callable[[Request], Awaitable[Response]]:
         async def send(request: Request, session: Session) -> Response:
             file = await download(_given(request), self._settings, self._asker)
             await self._access.record(

@@ -16,10 +16,12 @@ type Answers = Mapping[str, Table]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question to the store. `title` says for people what its answer is."""
+    """One question to the store. `title` says for people what its answer is. `asked`: its answer is on the page; else
+    it is only shown, as what is behind a number that was computed before."""
 
     title: str
     sql: str
+    asked: bool = True
 
     @property
     def sha256(self) -> str:

@@ -122,31 +122,8 @@ def status(control: Control, against: Against, requests: int) -> str:
 def answered(asked: Ask, chosen: Sequence[Control], since: datetime, until: datetime) -> Answered:
     """The clauses as a report. Raises what `asked` raises."""
     sql = question.filled(STANDING, {"until": until})
-    standing = question.ask(asked, sql).rows
+    standing = question.ask(asked, sql)
     seen = coverage.measured(asked, since, until)
-    bearing: dict[str, list[str]] = {}
-    for unit in units.findings().values():
-        for name in unit.controls:
-            bearing.setdefault(name, []).append(unit.id)
-    rows: list[tuple[Cell, ...]] = []
-    for control in chosen:
-        watched = bearing.get(control.id, [])
-        against = _against([row for row in standing if row[0] in watched])
-        stands = {**against.grave, **against.other}
-        rows.append(
-            (
-                control.framework,
-                control.clause,
-                control.asks,
-                status(control, against, seen.requests),
-                ", ".join(control.reports),
-                ", ".join(f"{name} ({number})" for name, number in sorted(stands.items())),
-                ", ".join(f"{name} ({number})" for name, number in sorted(against.accepted.items())),
-                ", ".join(watched),
-                control.basis,
-                control.note,
-            )
-        )
     made = units.Report(
         id="compliance",
         title="Clauses, their evidence and what stands against them",
@@ -157,9 +134,37 @@ def answered(asked: Ask, chosen: Sequence[Control], since: datetime, until: date
         columns=COLUMNS,
         note="Evidence supports; it does not make anyone compliant.",
     )
-    names = tuple(c.name for c in COLUMNS)
-    table = Table(names, tuple(False for _ in names), tuple(rows))
+    table = told(chosen, standing, seen.requests)
     return Answered(made, since, until, {}, sql, question.digest(sql), seen, table)
+
+
+def told(chosen: Sequence[Control], standing: Table, requests: int) -> Table:
+    """The clauses as rows, from the answer to `STANDING` and the number of requests in the span."""
+    bearing: dict[str, list[str]] = {}
+    for unit in units.findings().values():
+        for name in unit.controls:
+            bearing.setdefault(name, []).append(unit.id)
+    rows: list[tuple[Cell, ...]] = []
+    for control in chosen:
+        watched = bearing.get(control.id, [])
+        against = _against([row for row in standing.rows if row[0] in watched])
+        stands = {**against.grave, **against.other}
+        rows.append(
+            (
+                control.framework,
+                control.clause,
+                control.asks,
+                status(control, against, requests),
+                ", ".join(control.reports),
+                ", ".join(f"{name} ({number})" for name, number in sorted(stands.items())),
+                ", ".join(f"{name} ({number})" for name, number in sorted(against.accepted.items())),
+                ", ".join(watched),
+                control.basis,
+                control.note,
+            )
+        )
+    names = tuple(c.name for c in COLUMNS)
+    return Table(names, tuple(False for _ in names), tuple(rows))
 
 
 def _against(rows: Sequence[tuple[Cell, ...]]) -> Against:

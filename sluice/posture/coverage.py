@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.posture import question
-from sluice.posture.question import Ask
+from sluice.posture.question import Ask, Table
 
 SHARES = """
 SELECT
@@ -79,9 +79,20 @@ class Coverage:
 
 def measured(asked: Ask, since: datetime, until: datetime) -> Coverage:
     """Raises what `asked` raises."""
+    shares, reasons = questions(since, until)
+    return told(question.ask(asked, shares), question.ask(asked, reasons))
+
+
+def questions(since: datetime, until: datetime) -> tuple[str, str]:
+    """The SQL of the shares, and of the reasons."""
     given = {"since": since, "until": until}
-    (row,) = question.ask(asked, question.filled(SHARES, given)).rows
-    why = question.ask(asked, question.filled(REASONS, given)).rows
+    return question.filled(SHARES, given), question.filled(REASONS, given)
+
+
+def told(shares: Table, reasons: Table) -> Coverage:
+    """What the answers to `questions` say."""
+    (row,) = shares.rows
+    why = reasons.rows
     numbers = [int(str(cell or 0)) for cell in row]
     names = ("requests", "inspected", "partly", "unread", "undecided", "tunnelled", "body_bytes", "uninspected_bytes")
     return Coverage(

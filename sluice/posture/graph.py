@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from sluice.posture.question import Ask, ask, text
+from sluice.posture.question import Ask, Table, ask, text
 
 FORMATS = ("json", "dot", "mermaid")
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:/@-]")
@@ -35,14 +35,24 @@ class Edge:
 
 def edges(asked: Ask, *, agent: str = "", role: str = "", data_class: str = "", least: int = 1) -> list[Edge]:
     """The graph, all agents and roles added up unless one is named; the busiest edges first. Raises a `SluiceError`."""
+    return told(ask(asked, sql(agent=agent, role=role, data_class=data_class, least=least)))
+
+
+def sql(*, agent: str = "", role: str = "", data_class: str = "", least: int = 1, limit: int = 0) -> str:
+    """The question behind `edges`."""
     conditions = [f"{name} = {text(value)}" for name, value in (("agent_id", agent), ("role", role)) if value]
     if data_class:
         conditions.append(f"({text(data_class)} IN (from_id, to_id) OR 'data_class' NOT IN (from_kind, to_kind))")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     columns = "from_kind, from_id, to_kind, to_id, sum(f.requests) AS n, sum(f.allowed) AS a, sum(f.through_tools) AS t"
     order = "ORDER BY n DESC, from_kind, from_id, to_kind, to_id"
-    sql = f"SELECT {columns} FROM flow_graph AS f{where} GROUP BY ALL HAVING n >= {int(least)} {order}"  # noqa: S608 - quoted
-    return [Edge(*map(str, row[:4]), *(int(str(n)) for n in row[4:])) for row in ask(asked, sql).rows]  # type: ignore[arg-type]
+    most = f" LIMIT {int(limit)}" if limit else ""
+    return f"SELECT {columns} FROM flow_graph AS f{where} GROUP BY ALL HAVING n >= {int(least)} {order}{most}"  # noqa: S608 - quoted
+
+
+def told(found: Table) -> list[Edge]:
+    """The edges in an answer to `sql`."""
+    return [Edge(*map(str, row[:4]), *(int(str(n)) for n in row[4:])) for row in found.rows]  # type: ignore[arg-type]
 
 
 def as_json(found: Iterable[Edge]) -> str:

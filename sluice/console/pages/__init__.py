@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
-from sluice.config import Settings
-from sluice.console.given import Given
+from sluice.console.file import Download
 from sluice.console.page import View
-from sluice.console.pages import decision, decisions, overview
-from sluice.console.store import Asker
+from sluice.console.pages import (
+    decision,
+    decisions,
+    evidence,
+    findings,
+    graph,
+    inventory,
+    overview,
+    policy,
+    posture,
+    reports,
+)
 
 NAV = (
     ("/", "Overview"),
+    ("/posture", "Posture"),
+    ("/findings", "Findings"),
     ("/decisions", "Decisions"),
+    ("/inventory", "Inventory"),
+    ("/keys", "Keys"),
+    ("/graph", "Data flow"),
+    ("/reports", "Reports"),
+    ("/policy", "Policy"),
+    ("/evidence", "Evidence"),
 )
 
 VIEWS: dict[str, View] = {
     "/": overview.view,
+    "/posture": posture.view,
+    "/findings": findings.listed,
+    "/findings/{id}": findings.view,
     "/decisions": decisions.view,
     "/decisions/{id}": decision.view,
+    "/inventory": inventory.listed,
+    "/inventory/{kind}": inventory.view,
+    "/keys": inventory.keys,
+    "/graph": graph.view,
+    "/reports": reports.listed,
+    "/reports/{name}": reports.view,
+    "/policy": policy.view,
+    "/evidence": evidence.view,
 }
 
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """What a download sends. `sha256` is of the question, `rows` how many came back."""
-
-    name: str
-    media_type: str
-    body: bytes
-    sha256: str
-    rows: int
-
-
-type Download = Callable[[Given, Settings, Asker], Awaitable[File]]
-
-DOWNLOADS: dict[str, Download] = {}
+DOWNLOADS: dict[str, Download] = {"/reports/{name}/file": reports.file}
