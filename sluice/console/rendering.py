@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from sluice.posture.rendering import shown
 
 HERE = Path(__file__).parent
 STYLESHEET = "console.css"
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
+_ID = re.compile(r"[0-9a-f-]{12,36}")
+_HASH = re.compile(r"[0-9a-f]{37,128}")
 CLIPPED = 120
 """Characters of a cell in a table; the whole of it is on the page of the decision."""
 
@@ -30,7 +34,21 @@ def cell(value: Cell) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return number(value)
     said = shown(value)
+    if _TIME.fullmatch(said):
+        return said[:19]
     return said if len(said) <= CLIPPED else said[: CLIPPED - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def shape(value: Cell) -> str:
+    """The class of a cell: what must not be broken over lines is kept on one."""
+    if isinstance(value, str):
+        if _TIME.fullmatch(value):
+            return "nowrap"
+        if _ID.fullmatch(value):
+            return "code id"
+        if _HASH.fullmatch(value):
+            return "code hash"
+    return ""
 
 
 def number(value: object) -> str:
@@ -76,6 +94,7 @@ class Templates:
             "cell": cell,
             "shown": shown,
             "number": number,
+            "shape": shape,
             "bytes": bytes_said,
             "moment": moment,
             "segment": lambda text: quote(shown(text), safe=""),

@@ -151,6 +151,21 @@ class Served:
              "period_until": "1970-01-01 00:00:00", "by": HOSTILE},
         )  # fmt: skip
 
+        day = f"{self.now - timedelta(hours=2):%Y-%m-%d %H:%M:%S}"
+        parts = {"taken_at": day, "since": day, "until": day, "query_sha256": "ab" * 32}
+        shares = {
+            "inspected": (70, 73, 3),
+            "identified": (40, 73, 2),
+            "sanctioned": (20, 60, 2),
+            "protected": (0, 0, 3),
+        }
+        rows = [
+            {**parts, "metric": name, "value": n / d if d else 0, "numerator": n, "denominator": d, "weight": weight}
+            for name, (n, d, weight) in shares.items()
+        ]
+        score = {"metric": "score", "value": 61.4, "numerator": 4.3, "denominator": 7, "weight": 0}
+        self.rig.add("posture_snapshot", *rows, {**parts, **score})
+
     def open_store(self) -> None:
         """What the shipper does for whoever asks."""
         self.answers = Answers(query.bind(self.settings.run_dir), self.rig.ask)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from sluice.console import pages
 from sluice.ledger import reader
-from sluice.posture import question
+from sluice.posture import inventory, question, rendering, report, units
 from tests.console.console_rig import BLOCKED_ID, HOSTILE, HOSTILE_ID, PASSWORD, SECRET, Served
 
-PATHS = sorted({path.format(id=HOSTILE_ID, name="R5", kind="provider") for path in pages.VIEWS})
+PARTS = {
+    "/findings/{id}": "KEY-02",
+    "/decisions/{id}": HOSTILE_ID,
+    "/reports/{name}": "R3",
+    "/inventory/{kind}": "tool",
+}
+PATHS = sorted(path.partition("{")[0] + PARTS.get(path, "") for path in pages.VIEWS)
 """Every page, those with a part in their path once."""
 LONGER = {"/": "/?since=7d", "/decisions": "/decisions?since=7d"}
+INNER = [*(f"/inventory/{kind}" for kind in inventory.KINDS), *(f"/reports/{name}" for name in units.reports())]
+"""Pages that are made of the same template, each with its own questions."""
 
 
 class Page(html.parser.HTMLParser):
@@ -47,11 +57,11 @@ def test_every_page_is_for_those_logged_in(served: Served, path: str) -> None:
             assert answer.text == ""
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *INNER])
 def test_hostile_text_stays_text(http: httpx.Client, path: str) -> None:
     """Texts that clients chose make no element, no attribute, no address of another site and no control character."""
     page = http.get(LONGER.get(path, path))
-    assert page.status_code == 200, page.text
+    assert page.status_code == 200, Page(page.text).text
     read = Page(page.text)
     names = {tag for tag, _ in read.tags}
     assert not names & {"script", "img", "iframe", "object", "embed", "base"}
@@ -66,6 +76,7 @@ def test_every_page_shows_its_queries_with_their_digests(http: httpx.Client, pat
     """Each link to a query leads to the text that was asked, and its SHA-256 is that of the text."""
     page = Page(http.get(LONGER.get(path, path)).text)
     links = {to for tag, attrs in page.tags if tag == "a" and "sql=1" in (to := attrs.get("href") or "")}
+    assert links or path in ("/reports", "/inventory")
     for address in sorted({to.partition("#")[0] for to in links}):
         shown = http.get(address).text
         found = re.findall(r'<code class="break">([0-9a-f]{64})</code></p>\n<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
@@ -222,9 +233,88 @@ def test_a_decision_says_why(http: httpx.Client) -> None:
     assert f"sluice prove {BLOCKED_ID}" in page
 
 
+def test_a_report_is_the_report(served: Served, http: httpx.Client) -> None:
+    """The page has the rows, the coverage and the digest of `sluice report`; a file is what it writes."""
+    unit = units.reports()["R1"]
+    until = served.now - timedelta(minutes=1)
+    answered = report.ask(served.rig.ask, unit, until - timedelta(days=3), until, {})
+    fields = {"since": f"{answered.since:%Y-%m-%dT%H:%M}", "until": f"{until:%Y-%m-%dT%H:%M}"}
+    page = Page(http.get("/reports/R1", params=fields).text).text
+    assert answered.sha256 in page
+    assert rendering.shown(answered.coverage.said()) in page
+    for row in answered.table.dicts():
+        assert rendering.shown(row["provider"])[:100] in page
+    for form in ("csv", "json", "md", "html"):
+        file = http.get("/reports/R1/file", params=fields | {"form": form})
+        assert file.text == rendering.rendered(answered, form)
+        assert f'attachment; filename="R1-{answered.since:%Y%m%d}' in file.headers["content-disposition"]
+
+
+def test_a_report_says_what_it_needs(http: httpx.Client) -> None:
+    """Without the value that it is about, there is the form and no rows; with it, there are."""
+    page = http.get("/reports/R6")
+    assert (page.status_code, "needs a value for: Value (fingerprint)" in page.text) == (200, True)
+    page = http.get("/reports/R6", params={"fingerprints": "ab" * 16, "since": "7d"})
+    assert "query sha256" in page.text
+
+
+def test_a_finding_has_its_change(http: httpx.Client) -> None:
+    """Where it stands, what would close it as text to paste, and the page of one that stands nowhere."""
+    page = Page(http.get("/findings/PRV-01").text).text
+    for word in ("provider=deepseek", "20 hits, 3 of them grave", '"deepseek" = "prohibited"', "deploy/targets.toml"):
+        assert word in page
+    assert "PRV-01" in Page(http.get("/findings").text).text
+    assert "Nowhere: nothing on record raises it." in http.get("/findings/MOD-01").text
+
+
+def test_the_score_comes_with_its_parts(http: httpx.Client) -> None:
+    """Score, formula, and each share with numerator and denominator; one that had nothing to measure has no share."""
+    page = http.get("/posture").text
+    assert "61.4" in page
+    assert "score = 100 x sum(weight x numerator / denominator) / sum(weight)" in page
+    assert "95.9%" in page  # 70 of 73
+    rows = re.findall(r"<tr><td>([^<]+)</td>", http.get("/posture?framework=HIPAA").text.partition("Clauses and")[2])
+    assert set(rows) == {"HIPAA"}
+
+
+def test_the_graph_is_drawn_and_told(http: httpx.Client) -> None:
+    """Nodes and edges as a picture with a name, and the same as a table; restricted to an agent, nobody else's."""
+    page = Page(http.get("/graph").text)
+    drawing = next(attrs for tag, attrs in page.tags if tag == "svg")
+    assert drawing["role"] == "img"
+    assert "nodes and" in str(drawing["aria-label"])
+    assert "phi.record" in page.text
+    alone = Page(http.get("/graph?agent=cline").text).text
+    assert "bash" in alone
+    assert "financial.card" not in alone
+
+
+def test_the_policy_is_shown_as_it_is_asked(http: httpx.Client) -> None:
+    """Every rule in its order, with how often it decided."""
+    page = Page(http.get("/policy?since=7d").text).text
+    order = [page.index(name) for name in ("prohibited-provider", "secrets", "payment-cards", "government-ids")]
+    assert order == sorted(order)
+    assert "no rule matched" in page
+
+
+def test_the_evidence_names_every_stream(served: Served, http: httpx.Client) -> None:
+    """Streams on disk with what is sealed of them, those of the store, and what happened to the appliance."""
+    page = Page(http.get("/evidence").text).text
+    for word in (f"{served.settings.node}-w1002", "n-w0", "policy_load", "waiting for a seal"):
+        assert word in page
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
+        ("/findings/NONE-1", 404, "no finding of this name"),
+        ("/findings?state=odd", 400, "is one of"),
+        ("/reports/R99", 404, "no report of this name"),
+        ("/reports/R1/file?form=exe", 404, "can be had as"),
+        ("/reports/R1?since=1d&until=never", 400, "neither a span"),
+        ("/inventory/secrets", 404, "no inventory of this kind"),
+        ("/inventory/tool?source=all%20rows", 400, "is one of"),
+        ("/posture?framework=none", 400, "no such framework"),
         ("/decisions/0193c000-0000-7000-8000-0000000000ff", 404, "Nothing with this id"),
         ("/decisions/%22%3E%3Cscript%3E", 404, "A decision&#39;s id looks like"),
         ("/decisions?since=soon", 400, "neither a span"),
@@ -265,7 +355,8 @@ def test_a_store_that_is_away_is_said(served: Served, http: httpx.Client) -> Non
     try:
         for path in PATHS:
             answer = http.get(path)
-            assert (answer.status_code, "The event store is away" in answer.text) == (503, True), path
+            away = (answer.status_code, "The event store is away" in answer.text) == (503, True)
+            assert away or path in ("/reports", "/inventory"), path
         assert not (served.settings.clickhouse_dir / "store").exists()
         assert http.get("/?sql=1").status_code == 200
     finally:

@@ -9,7 +9,7 @@ from sluice.config import Settings
 from sluice.console.given import Given, stamp
 from sluice.console.page import Answers, Context, Page, Question
 from sluice.policy import file as policy_file
-from sluice.posture import question
+from sluice.posture import question, rendering
 
 COUNTS = """
 SELECT
@@ -84,8 +84,4 @@ def _said(conditions: object) -> list[tuple[str, str]]:
     """A table of conditions as pairs for reading."""
     if not isinstance(conditions, dict):
         return []
-    return [
-        (str(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in conditions.items()
-        if not isinstance(value, dict)
-    ]
+    return [(str(name), rendering.shown(value)) for name, value in conditions.items() if not isinstance(value, dict)]
