@@ -102,10 +102,14 @@ def _build(
 @command.command("check", short_help="Make sure that an index can be loaded.")
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
-def _check(settings: Settings, file: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _check(settings: Settings, file: Path, *, as_json: bool) -> int:
     """Make sure that FILE is whole, unchanged and of a key that is here, as the gate does at start."""
-    _rows(file, settings)
-    click.echo(f"sound: {file}")
+    index, found = _rows(file, settings)
+    if as_json:
+        show(facts(index) | {"rows": found.rows, "sound": True}, as_json=True)
+    else:
+        click.echo(f"sound: {file}")
     return 0
 
 

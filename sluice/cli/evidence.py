@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, counted, note, progress
+from sluice.cli.terminal import complain, config_option, counted, note, print_json, progress
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -50,6 +50,7 @@ def command() -> None:
 @click.option("--policy-version", help="Only decided under this version of the policy.")
 @click.option("--provider", help="Only to this provider.")
 @click.option("--decision", type=click.Choice(["allow", "block", "refuse"]), help="Only these decisions.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _export(
     settings: Settings,
     out: Path,
@@ -59,6 +60,7 @@ def _export(
     policy_version: str | None,
     provider: str | None,
     decision: str | None,
+    as_json: bool,
 ) -> int:
     """Write a signed bundle: records as JSONL, a proof for each, checkpoints, public keys, a manifest, and a page that
     says how to check it all. Needs read access to the sealing key, which signs the manifest.
@@ -102,6 +104,9 @@ def _export(
         return UNCHECKED
     count, streams = written.records, len(written.streams)
     said = f"{counted(count, 'record')} of {counted(streams, 'stream')}" if count else "no record fits: an empty bundle"
+    if as_json:
+        key = str(ring.current.verifier)
+        print_json({"out": out, "records": count, "streams": streams, "unsealed": written.unsealed, "key": key})
     note(f"{out}: {said}, signed by {ring.current.verifier}")
     if written.unsealed:
         note(f"{written.unsealed} records that no checkpoint covers yet were left out; the sealer signs in a moment")

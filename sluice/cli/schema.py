@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import complain, config_option, note
+from sluice.cli.terminal import complain, config_option, note, print_json
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -37,7 +37,8 @@ def show(cluster: str) -> int:
 
 @command.command("apply")
 @config_option
-def apply(settings: Settings) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def apply(settings: Settings, *, as_json: bool) -> int:
     """Apply the migrations that the store lacks.
 
     The appliance does this itself when it starts; a server can be prepared before that.
@@ -55,15 +56,18 @@ def apply(settings: Settings) -> int:
         hint = "a running appliance has the embedded engine open, and applies migrations itself when it starts"
         complain(str(e), *(() if settings.clickhouse.dsn else (hint,)))
         return NOT_RUNNING
-    for name in done:
-        click.echo(name)
+    if as_json:
+        print_json({"applied": done})
+    else:
+        click.echo("\n".join(done), nl=bool(done))
     note(f"{len(done)} applied" if done else "nothing to apply")
     return 0
 
 
 @command.command("diff", short_help="Compare the store with the files.")
 @config_option
-def diff(settings: Settings) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def diff(settings: Settings, *, as_json: bool) -> int:
     """Compare what the store has with what the files say: columns, types, codecs, keys, settings, views, comments.
 
     Exit code: 0 no difference, 1 different, 3 the store does not answer.
@@ -86,7 +90,10 @@ def diff(settings: Settings) -> int:
     from sluice.ship.clickhouse import wanted
 
     differences = schema.differences(wanted(name), found, cluster=bool(settings.clickhouse.cluster))
-    for difference in differences:
-        click.echo(difference)
+    if as_json:
+        print_json({"differences": [str(d) for d in differences]})
+    else:
+        for difference in differences:
+            click.echo(difference)
     note(f"{len(differences)} differences" if differences else "the store is as the files say")
     return DIFFERENT if differences else SAME

@@ -84,7 +84,8 @@ def _row(c: Count, a: Acted | None) -> tuple[object, ...]:
 @command.command("again")
 @config_option
 @click.option("--from", "start", type=click.Choice(["0"]), required=True, help="0: from the oldest record there is.")
-def again(settings: Settings, start: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def again(settings: Settings, start: str, *, as_json: bool) -> int:
     """Ship the ledgers again, into the store of the settings, and stop. For a new server, or a store that lost rows.
 
     The store is asked what it holds; only what it lacks is sent, so nothing is doubled. The appliance must not run.
@@ -98,5 +99,7 @@ def again(settings: Settings, start: str) -> int:
     except StoreError as e:
         complain(str(e), "a running appliance has the embedded engine and the state of the delivery: stop it first")
         return NOT_RUNNING
+    if as_json:
+        print_json({"compared": done})
     note(f"{done} records compared; `sluice ship status` shows that nothing is missing or doubled")
     return 0

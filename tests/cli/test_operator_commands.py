@@ -122,3 +122,22 @@ def test_a_directory_that_was_made_is_told(capsys: pytest.CaptureFixture[str]) -
     assert "made the directory deep/er" in capsys.readouterr().err
     assert run(*build, "deep/er/t.edm") == 0
     assert "made the directory" not in capsys.readouterr().err
+
+
+REPORTING = (
+    *("check", "doctor", "explain", "forward status", "hold list", "keys show", "policy simulate", "replay", "scan"),
+    *("schema diff", "seal status", "ship status", "sql", "suppressions", "tail", "top", "users list", "verify"),
+    *("ca show", "packs list", "packs check", "edm check", "evidence export"),
+)
+
+
+@pytest.mark.parametrize("name", REPORTING)
+def test_what_tells_something_tells_it_as_json_too(name: str) -> None:
+    """Each command whose output is data has --json, for programs."""
+    context = click.Context(group, info_name="sluice")
+    command: click.Command | None = group
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(context, word)
+    assert command is not None
+    assert any("--json" in option.opts for option in command.params)

@@ -7,6 +7,7 @@ import plistlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,7 +108,7 @@ def test_a_name_that_is_not_ours_is_refused(appliance: Appliance) -> None:
 # ------------------------------------------------------------------------------------------------------------ the steps
 
 RUNNABLE = [platform for platform in PLATFORMS if platform.run]
-NEEDS = {"node": "node", "java": "keytool", "chromium": "certutil", "git": "git"}
+NEEDS = {"node": "node", "java": "javac", "chromium": "certutil", "git": "git"}
 _SKIPPED_LINES = re.compile(r"^(sudo|echo 'https_proxy).*$", re.M)
 
 
@@ -131,11 +132,11 @@ def test_a_step_can_be_carried_out_as_it_stands(platform: Platform, appliance: A
             pytest.skip("chromium is not installed")
         check = check.replace("chromium --headless", f"{browser} --no-sandbox --disable-gpu --timeout=20000", 1)
     script = "set -e\n" + _SKIPPED_LINES.sub("", page.commands(platform.setup, gate)) + "\n" + check
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the Python of the tests has httpx
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,
-        env=kept | {"HOME": str(tmp_path)},
+        env={"PATH": path, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=100,
