@@ -47,9 +47,11 @@ def command(
     if form == "table":
         for name, value in answered.head()[2:4]:
             click.echo(f"{name:13s} {rendering.shown(value)}")
-        rows = [[rendering.shown(cell) for cell in row[:7]] for row in answered.table.rows]
-        table(answered.table.columns[:7], rows)
-        note("evidence supports; it does not make anyone compliant. Basis and notes: --format html, csv, json or md")
+        rows = [
+            [*(rendering.shown(cell) for cell in row[:7]), str(row[8]).partition(":")[0]] for row in answered.table.rows
+        ]
+        table((*answered.table.columns[:7], "basis"), rows)
+        note("evidence supports; it does not make anyone compliant. Sources and notes: --format html, csv, json or md")
         return 0
     data = rendering.rendered(answered, form).encode()
     if out is None:

@@ -28,8 +28,8 @@ type Put = Callable[[str, bytes, str], None]
 
 MOST_SCOPES = 2000
 """Scopes of one finding, the gravest first. Names that a client chooses must not fill the store with findings."""
-MOST_DAYS = 7
-"""Days that are asked at once: what a query may hold is bounded."""
+MOST_EVENTS = 2_500_000
+"""Events of the days that are asked at once: what a query may hold is bounded."""
 _TIMES = "toUnixTimestamp64Micro(toDateTime64({0}, 6, 'UTC'))"
 _COLUMNS = f"scope, hits, grave, {_TIMES.format('first_seen')} AS f, {_TIMES.format('last_seen')} AS l, facts"
 
@@ -51,7 +51,7 @@ class Evaluated:
 class _Known:
     """What an evaluation begins with. `states`: what each day holds; `kept`: the state that it was evaluated under."""
 
-    states: Mapping[date, str]
+    states: Mapping[date, int]
     registers: str
     kept: Mapping[tuple[str, str, date], str]
     standing: Mapping[str, Mapping[str, Standing]]
@@ -136,7 +136,7 @@ def _known(asked: Ask, units: Sequence[Finding], now: datetime, full: bool) -> _
             str(status), str(severity), _whole(seen), _whole(changed), _whole(until)
         )
     return _Known(
-        states={date.fromisoformat(str(day)): str(number) for day, number in counted.rows},
+        states={date.fromisoformat(str(day)): _whole(number) for day, number in counted.rows},
         registers=str(digest or ""),
         kept={} if full else {(str(f), str(q), date.fromisoformat(str(d))): str(s) for f, q, d, s in kept.rows},
         standing=standing,
@@ -148,10 +148,10 @@ def _catch_up(asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known)
     digest, today = sha256(unit), now.date()
     registers = f" {known.registers}" if "register_" in unit.sql else ""
     days = [today - timedelta(days=n) for n in range(unit.days, 0, -1)]
-    states = {day: f"{known.states.get(day, '0')}{registers}" for day in days}
+    states = {day: f"{known.states.get(day, 0)}{registers}" for day in days}
     stale = [d for d in days if known.kept.get((unit.id, digest, d), f"0{registers}") != states[d]]
     at = _text(micros(now))
-    for first, last in _runs(stale):
+    for first, last in _runs(stale, known.states):
         given = {"since": midnight(first), "until": midnight(last + timedelta(days=1))}
         rows = question.ask(
             asked,
@@ -180,16 +180,20 @@ def _catch_up(asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known)
     return len(stale)
 
 
-def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Days that follow each other, as first and last."""
+def _runs(days: Sequence[date], states: Mapping[date, int]) -> Iterator[tuple[date, date]]:
+    """Days to be asked together, as first and last: with nothing but empty days between them, and no more events than a
+    query may hold."""
     begin: date | None = None
     previous: date | None = None
+    held = 0
     for day in days:
-        follows = previous is not None and day == previous + timedelta(days=1)
-        if begin is not None and previous is not None and not (follows and (day - begin).days < MOST_DAYS):
-            yield begin, previous
-            begin = day
+        if begin is not None and previous is not None:
+            between = ((day - timedelta(days=n)) for n in range(1, (day - previous).days))
+            if any(states.get(d) for d in between) or held + states.get(day, 0) > MOST_EVENTS:
+                yield begin, previous
+                begin, held = day, 0
         begin, previous = begin or day, day
+        held += states.get(day, 0)
     if begin is not None and previous is not None:
         yield begin, previous
 

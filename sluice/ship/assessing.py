@@ -87,9 +87,9 @@ class Assessing:
         self._out = Evaluated(at)
         self._facts(store, at)
         yield "facts"
-        yield from evaluation.steps(store.select, store.add, list(units.findings().values()), at, self._out)
-        if score.is_due(store.select, at):
-            score.keep(store.select, store.add, at)
+        yield from evaluation.steps(store.own, store.add, list(units.findings().values()), at, self._out)
+        if score.is_due(store.own, at):
+            score.keep(store.own, store.add, at)
         self._tell(asked_at, request)
 
     def _tell(self, asked_at: int | None, request: Path) -> None:

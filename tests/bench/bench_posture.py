@@ -49,7 +49,7 @@ def ask_reports(store: Embedded) -> None:
 
 def evaluate(store: Embedded, at: datetime) -> str:
     out = evaluation.Evaluated(at)
-    for _ in evaluation.steps(store.select, store.add, list(units.findings().values()), at, out):
+    for _ in evaluation.steps(store.own, store.add, list(units.findings().values()), at, out):
         pass
     return f"{out.days} days, {out.scopes} scopes, {out.events}, failed: {out.failed}"
 

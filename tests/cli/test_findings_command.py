@@ -10,6 +10,7 @@ import pytest
 
 import sluice.cli
 from sluice import config
+from sluice.posture import units
 from sluice.posture.units import findings
 from tests.posture.posture_rig import Rig, decision, ended, micros
 
@@ -60,8 +61,12 @@ def test_findings_are_listed_shown_and_their_change_printed(capsys: pytest.Captu
     assert "for deploy/targets.toml" in capsys.readouterr().out
 
 
-def test_a_finding_is_acknowledged_and_accepted(var: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_is_acknowledged_and_accepted(
+    var: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a person says waits for the process that owns the store, and stands there after the next evaluation."""
+    few = {name: findings()[name] for name in (NAME, "DAT-02")}
+    monkeypatch.setattr(units, "findings", lambda: few)
     assert run("findings", "ack", NAME, "--reason", "asked the team") == 0
     assert run("findings", "accept", "DAT-02", "--until", "2099-01-01", "--reason", "test data") == 0
     assert "when it runs" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from sluice.ledger import record as ledger_record
-from sluice.posture import question, score
+from sluice.posture import question, score, units
 from sluice.ship import notes
 from sluice.ship.assessing import EVERY_SECONDS, Assessing
 from sluice.ship.clickhouse import Embedded, StoreError
@@ -32,9 +32,15 @@ def counted(store: Embedded, table: str) -> int:
     return number
 
 
-def test_notes_reach_the_store_once_and_evaluations_come_in_turns(store: Embedded, tmp_path: Path) -> None:
+FEW = {name: units.findings()[name] for name in ("PRV-01", "KEY-02", "COV-07")}
+
+
+def test_notes_reach_the_store_once_and_evaluations_come_in_turns(
+    store: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A note is placed once, an evaluation is done step by step, again only when it is due or asked for, and leaves
     findings, facts, a snapshot of the score and its result."""
+    monkeypatch.setattr(units, "findings", lambda: FEW)
     clock, directory = Clock(), tmp_path / "ship"
     assessing = Assessing(settings_in(tmp_path), directory, None, monotonic=clock, now=lambda: NOW)
     records = [decision(1, provider_status="prohibited"), outcome(1)]
@@ -51,7 +57,7 @@ def test_notes_reach_the_store_once_and_evaluations_come_in_turns(store: Embedde
     steps = 0
     while assessing.turn(store):
         steps += 1
-    assert steps > 61
+    assert steps > len(FEW)
     opened = "SELECT finding, scope FROM findings WHERE status = 'open'"
     assert ("PRV-01", "provider=openai") in question.ask(store.select, opened).rows
     facts = question.ask(store.select, "SELECT DISTINCT kind, name FROM posture_facts ORDER BY ALL").rows
@@ -65,7 +71,7 @@ def test_notes_reach_the_store_once_and_evaluations_come_in_turns(store: Embedde
         pass
     assert not request.exists()
     result = json.loads((notes.inbox(directory) / notes.RESULT).read_text())
-    assert (result["units"], result["events"], result["failed"]) == (61, {}, {})
+    assert (result["units"], result["events"], result["failed"]) == (3, {}, {})
     assert counted(store, "posture_snapshot") == before
 
 
