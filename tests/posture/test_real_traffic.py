@@ -103,7 +103,9 @@ def requests() -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     yield "https://api.openai.com/v1/responses", asks, key | {"user-agent": "Cline/3.1"} | ann
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYA"}}
     yield OPENAI, {"model": ASKED, "messages": [{"role": "user", "content": [image]}]}, key | ann
-    servers = [{"type": "url", "url": "https://files.example/mcp", "name": "files"}]
+    servers = [
+        {"type": "url", "url": "https://files.example/mcp", "name": "files", "authorization_token": "t-4711-files"}
+    ]
     claude = {"model": "claude-5", "max_tokens": 9, "messages": [{"role": "user", "content": CODE}]}
     yield ANTHROPIC, claude | {"mcp_servers": servers}, {"x-api-key": "sk-ant-api03-" + "a" * 60} | ann
 
@@ -135,6 +137,7 @@ WANTED = {
     "AGT-02": "agent=cline",
     "AGT-03": "server=files",
     "AGT-04": "agent=cline",
+    "AGT-06": "server=files",
     "MOD-04": "",
     "MOD-01": f"provider=openai model={ASKED}",
     "MOD-02": f"provider=openai model={ASKED}",
