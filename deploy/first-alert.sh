@@ -51,6 +51,8 @@ listen = "127.0.0.1:$proxy"
 workers = 1
 [admin]
 listen = "127.0.0.1:$admin"
+[console]
+listen = ""
 END
 "$bin/sluice-proxy" --config "$work/sluice.toml" >"$work/sluice.log" 2>&1 &
 pids="$pids $!"

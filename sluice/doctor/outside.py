@@ -26,9 +26,15 @@ def ports(settings: config.Settings) -> Findings:
     listens = {"proxy.listen": settings.proxy.listen, "admin.listen": settings.admin.listen}
     if settings.clickhouse.http_listen:
         listens["clickhouse.http_listen"] = settings.clickhouse.http_listen
+    if settings.console.listen:
+        listens["console.listen"] = settings.console.listen
     runs = instance.running(settings.paths.var) is not None
     published = _published(settings) if runs else {}
     for key, listen in listens.items():
+        if runs and key == "console.listen" and "console" not in published:
+            fix = "its port was taken when the appliance started: free it, or choose another, and restart"
+            yield warn("ports", f"{key}: {listen} is not served", fix)
+            continue
         where = published.get(key.partition(".")[0], listen) if key != "clickhouse.http_listen" else listen
         yield _answers(key, where) if runs else _free(key, listen)
 

@@ -102,7 +102,10 @@ def test_a_port_that_is_taken(settings: config.Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         busy = msgspec.structs.replace(
-            settings, proxy=config.Proxy(listen=f"127.0.0.1:{port}"), admin=config.Admin(listen="127.0.0.1:0")
+            settings,
+            proxy=config.Proxy(listen=f"127.0.0.1:{port}"),
+            admin=config.Admin(listen="127.0.0.1:0"),
+            console=config.Console(listen=""),
         )
         found = worst(outside.ports(busy))
         assert found.state is State.FAIL
@@ -148,7 +151,7 @@ def _run(*arguments: str) -> int:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """JSON with area, state, what and fix; exit code 0 without a fault, 1 with one; offline asks nobody."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PROXY", "ADMIN"):
+    for name in ("PROXY", "ADMIN", "CONSOLE"):
         monkeypatch.setenv(f"SLUICE_{name}__LISTEN", "127.0.0.1:0")
 
     def nobody(*_: object, **__: object) -> None:
