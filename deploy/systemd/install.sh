@@ -31,7 +31,8 @@ done
 "$to/.venv/bin/sluice" manual --out /usr/local/share/man
 "$to/.venv/bin/sluice" completion bash >/usr/share/bash-completion/completions/sluice 2>/dev/null || true
 ln -sf "$to/.venv/bin/sluice" /usr/local/bin/sluice
+echo 'export SLUICE_CONFIG=/etc/sluice/sluice.toml' >/etc/profile.d/sluice.sh
 
 install -m 0644 "$here/deploy/systemd/sluice.service" /etc/systemd/system/sluice.service
 systemctl daemon-reload
-echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice && sluice doctor --config /etc/sluice/sluice.toml"
+echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice; sluice doctor --config /etc/sluice/sluice.toml"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,28 @@ def test_nft_takes_the_rules(tmp_path: Path) -> None:
         if "Operation not permitted" in done.stderr:
             pytest.skip("no right to ask the kernel")
         assert done.returncode == 0, done.stderr
+
+
+def test_packets_go_where_the_rules_say(tmp_path: Path) -> None:
+    """A router in network namespaces, with the rules loaded: a client gets no AI service directly and no QUIC at all, and
+    every other site; the gate reaches everything."""
+    nft = shutil.which("nft") or "/usr/sbin/nft"
+    if not Path(nft).exists() or not shutil.which("ip") or os.geteuid() != 0:
+        pytest.skip("needs nft, ip and root")
+    file = tmp_path / "egress.nft"
+    file.write_text(nftables.rules(TABLE.rows, ["10.9.1.10"], lambda name: ADDRESSES.get(name, ())))
+    script = Path(__file__).with_name("router.sh")
+    done = subprocess.run(
+        ["unshare", "-n", "-m", script, file, sys.executable], capture_output=True, text=True, timeout=60
+    )
+    if "not permitted" in done.stderr or "denied" in done.stderr:
+        pytest.skip("no right to make namespaces")
+    assert done.stdout.splitlines() == [
+        "client ai tcp ConnectionRefusedError udp ConnectionRefusedError",
+        "client other tcp ok udp ConnectionRefusedError",
+        "gate ai tcp ok udp ok",
+        "gate other tcp ok udp ok",
+    ], done.stderr
 
 
 def test_what_the_rules_say() -> None:
