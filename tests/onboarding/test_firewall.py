@@ -37,7 +37,7 @@ def test_nft_takes_the_rules(tmp_path: Path) -> None:
 
 
 def test_packets_go_where_the_rules_say(tmp_path: Path) -> None:
-    """A router in network namespaces, with the rules loaded: a client gets no AI service directly and no QUIC at all, and
+    """A router in network namespaces, the rules loaded: a client gets no AI service directly, no QUIC at all, and
     every other site; the gate reaches everything."""
     nft = shutil.which("nft") or "/usr/sbin/nft"
     if not Path(nft).exists() or not shutil.which("ip") or os.geteuid() != 0:
