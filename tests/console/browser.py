@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ class Browser:
         self._process = subprocess.Popen([path, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port = self._port(profile / "DevToolsActivePort")
         answer = httpx.put(f"http://127.0.0.1:{port}/json/new?about:blank", trust_env=False)
-        self._socket = connect(answer.json()["webSocketDebuggerUrl"], max_size=None, proxy=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(
+            connect(answer.json()["webSocketDebuggerUrl"], max_size=None, proxy=None)
+        )
         self._number = 0
         self.errors: list[str] = []
         self._events: list[str] = []
@@ -86,6 +90,15 @@ class Browser:
         while "Page.loadEventFired" not in self._events:
             self._receive()
 
+    def log_in(self, password: str) -> None:
+        """Fill in the form as a person does, and wait for the page behind it."""
+        self.run("document.getElementById('password').focus()")
+        self.call("Input.insertText", text=password)
+        self._events.clear()
+        self.run("document.querySelector('button').click()")
+        while "Page.loadEventFired" not in self._events:
+            self._receive()
+
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
@@ -100,6 +113,6 @@ class Browser:
         file.write_bytes(base64.b64decode(data))
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
         self._process.terminate()
         self._process.wait(10)

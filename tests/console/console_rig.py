@@ -63,8 +63,8 @@ def hostile(at: int) -> list[Record]:
 
 def gated(at: int) -> Iterator[Record]:
     """Records as the gate makes them: what it let pass, blocked and refused."""
-    settings = msgspec.structs.replace(Settings())
-    book = load_rulebook(settings)
+    settings = Settings()
+    book = load_rulebook(settings)  # compiled detectors are in the user's cache
     resolver = Resolver.load(settings)
     texts = ("hello", "card 5425233430109903", f"key {SECRET}", "write to ana@example.org")
     for number, host in enumerate(("api.openai.com", "api.anthropic.com", "api.deepseek.com")):
