@@ -15,7 +15,12 @@ BOARD = Board(
             "Now",
             [
                 number(
-                    "Chain gaps", f"sum(sluice_chain_gap_total{{{I}}})", "short", "Run `sluice verify`.", bad_above=1
+                    "Chain gaps",
+                    f"sum(sluice_chain_gap_total{{{I}}})",
+                    "short",
+                    "Run `sluice verify`.",
+                    bad_above=1,
+                    span=3,
                 ),
                 number(
                     "Ledger and store differ by",
@@ -23,6 +28,15 @@ BOARD = Board(
                     "short",
                     "Records that are missing or doubled.",
                     bad_above=1,
+                    span=3,
+                ),
+                number(
+                    "Acted on without record",
+                    f"sum(sluice_reconcile_unrecorded{{{I}}})",
+                    "short",
+                    "The gate's own count against the ledger.",
+                    bad_above=1,
+                    span=3,
                 ),
                 number(
                     "Events late by",
@@ -30,6 +44,7 @@ BOARD = Board(
                     "s",
                     "Age of the oldest record that is not in the event store.",
                     bad_above=120,
+                    span=3,
                 ),
                 number(
                     "Unsealed for",
@@ -37,6 +52,7 @@ BOARD = Board(
                     "s",
                     "Age of the oldest record without a checkpoint.",
                     bad_above=60,
+                    span=3,
                 ),
                 number(
                     "Set aside",
@@ -44,8 +60,11 @@ BOARD = Board(
                     "short",
                     "Records that the store will never take.",
                     bad_above=1,
+                    span=3,
                 ),
-                number("Store open", f"min(sluice_store_open{{{I}}})", "short", "1 = the event store takes rows."),
+                number(
+                    "Store open", f"min(sluice_store_open{{{I}}})", "short", "1 = the event store takes rows.", span=3
+                ),
             ],
         ),
         (

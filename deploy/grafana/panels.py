@@ -54,14 +54,14 @@ def expression(expr: str, legend: str = "", *, ref: str = "A", instant: bool = F
     return made.instant() if instant else made.range()
 
 
-def number(title: str, expr: str, unit: str, why: str, *, bad_above: float | None = None) -> stat.Panel:
+def number(title: str, expr: str, unit: str, why: str, *, bad_above: float | None = None, span: int = 4) -> stat.Panel:
     """One number now. Green, or red from `bad_above` on."""
     steps = [model.Threshold(value=None, color="green")]
     if bad_above is not None:
         steps.append(model.Threshold(value=bad_above, color="red"))
     limits = build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
     made = stat.Panel().title(title).description(why).unit(unit).datasource(METRICS).thresholds(limits)
-    return made.height(4).span(4).with_target(expression(expr, instant=True))
+    return made.height(4).span(span).with_target(expression(expr, instant=True))
 
 
 def lines(title: str, unit: str, why: str, *asked: tuple[str, str], span: int = 12) -> timeseries.Panel:

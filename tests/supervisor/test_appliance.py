@@ -17,6 +17,7 @@ import pytest
 
 from sluice import ca, config, startup
 from sluice.child import Patience
+from sluice.selftest.running import Result
 from sluice.supervisor import Appliance, End
 
 STUB = Path(__file__).with_name("stub.py")
@@ -293,6 +294,20 @@ async def test_a_ledger_that_cannot_be_written_is_named(rig: Callable[..., Rig])
     end = await r.ended()
     assert end.code == 1
     assert str(r.settings.ledger_dir) in end.message
+
+
+async def test_a_self_test_that_fails_is_no_readiness(rig: Callable[..., Rig]) -> None:
+    """Everything runs, and a secret passes: /readyz says so and why, and the metrics with it, until it is over."""
+    r = rig()
+    await r.start()
+    await r.ready()
+    r.appliance._selftest.failed = Result.NOT_FOUND
+    answer = await r.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["missing"] == ["the self-test failed: the detectors did not find a made-up secret"]
+    assert "\nsluice_ready 0.0\n" in (await r.get("/metrics")).text
+    r.appliance._selftest.failed = None
+    assert (await r.get("/readyz")).status_code == 200
 
 
 async def test_a_child_that_never_becomes_ready_is_given_up(rig: Callable[..., Rig]) -> None:
