@@ -148,7 +148,8 @@ def _proposed(settings: Settings, kinds: tuple[str, ...]) -> str:
     with questions(settings) as asked:
         for kind in kinds:
             found = inventory.rows(asked, inventory.KINDS[kind], source="observed", whole=True)
-            named = [row for row in found.dicts() if all(row[column] for column in inventory.KINDS[kind].key)]
+            key = inventory.KINDS[kind].key
+            named = [row for row in found.dicts() if all(row[k] not in ("", None, inventory.UNNAMED) for k in key)]
             parts.append(proposals.proposed(kind, named))
     return "\n".join(part for part in parts if part)
 

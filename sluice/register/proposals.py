@@ -64,7 +64,9 @@ def _comment(row: Mapping[str, object]) -> str:
     seen = [str(row.get(name) or "")[:10] for name in ("first_seen", "last_seen")]
     days = " to ".join(dict.fromkeys(day for day in seen if day.replace("-", "").isdigit()))
     number = row.get("requests", row.get("declared"))
-    return f"# observed {days}: {number} requests\n" if isinstance(number, int) else f"# observed {days}\n"
+    if not isinstance(number, int):
+        return f"# observed {days}\n"
+    return f"# observed {days}: {number} request{'' if number == 1 else 's'}\n"
 
 
 def _plain(values: Mapping[str, object]) -> dict[str, object]:

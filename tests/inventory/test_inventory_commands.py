@@ -160,6 +160,7 @@ def test_register_diff(sluice: Run) -> None:
     assert found["agent", "invoice-bot", "beyond"] == "tools: send_email"
     assert ("agent_tool", "invoice-bot read_invoice", "not declared") not in found, "its agent may use it"
     assert not any(kind == "model" and name == "openai gpt-5" for kind, name, _ in found)
+    assert not any("(withheld)" in name for _, name, _ in found), "nobody can declare a name that no record keeps"
     code, out, _ = sluice("register", "diff", "mcp_server")
     assert code == 1
     assert "idle" in out
