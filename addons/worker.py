@@ -52,6 +52,8 @@ LEDGER_FAILED = 75
 MISCONFIGURED = 78
 
 HEARTBEAT_SECONDS = 1.0
+OVERDUE = "overdue"
+"""File below `run` in which the supervisor says that evidence waits too long (`sluice.overdue`)."""
 LEDGER_DRAIN_SECONDS = 1.0
 """After the ledger failed every request is refused anyway; this is for the answers that are on their way."""
 
@@ -290,6 +292,7 @@ class Worker:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
                 await loop.run_in_executor(None, self._identity.keep)
+                self._gate.withheld = _overdue(self._settings.run_dir)
                 if event := await self._identity.refresh(self._gate, master.core.lines):
                     await self._note(event)
             except Exception as e:
@@ -326,6 +329,16 @@ class Worker:
             if self._status.gone and not self._stop.is_set():
                 log.error("the supervisor is gone; draining")
                 self._stop.set()
+
+
+def _overdue(run: Path) -> str:
+    """The line of `sluice.overdue`, which this side of the wall only reads. What cannot be read is a reason, too."""
+    try:
+        return (run / OVERDUE).read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError):
+        return "whether evidence gets on cannot be told"
 
 
 if __name__ == "__main__":

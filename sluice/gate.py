@@ -266,6 +266,8 @@ class Gate:
         self._subjects = subjects
         self._acted = acted
         self._organisations = frozenset(settings.identity.organisations)
+        self.withheld = ""
+        """Why nothing is allowed to an AI service now, although it can be decided and recorded; empty = nothing is."""
         self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
         metrics.RULEBOOK_LOADED.set(rulebook.loaded_at / 1e9)
 
@@ -303,10 +305,13 @@ class Gate:
         except Exception as e:  # noqa: BLE001 - any fault of any room ends in the failure table, never in a forward
             log.error("inspection failed", extra={"facts": {"error": type(e).__name__, "decision_id": exchange.id}})
             seen = self._undecided(exchange, rulebook, Cause.SCAN_ERROR)
-        kind = RecordType.DECISION if seen.target else RecordType.BYPASS
+        kind, detail = RecordType.DECISION if seen.target else RecordType.BYPASS, ""
         if seen.target is not None and seen.target.row == selftest.ROW:
             kind = RecordType.CONTROL
-        result = await self._commit(exchange, seen, rulebook, kind)
+        elif self.withheld and seen.target and seen.decision.action is Action.ALLOW:
+            detail = self.withheld
+            seen = replace(seen, decision=_refused(Cause.AUDIT_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE))
+        result = await self._commit(exchange, seen, rulebook, kind, detail)
         if kind is not RecordType.CONTROL:
             _ADDED.observe(time.perf_counter() - started)
         return result

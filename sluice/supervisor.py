@@ -161,6 +161,7 @@ class Appliance:
         self._pages = pages
         self._troubles = tuple(troubles)
         self._digest = digest
+        self._overdue = ""
         self._was_ready = False
         self._stopping = False
         self._changed = asyncio.Event()
@@ -234,6 +235,7 @@ class Appliance:
             child.start()
         announcing = asyncio.create_task(self._announce(), name="announce")
         living = asyncio.create_task(self._stay_alive(), name="service manager")
+        looking = asyncio.create_task(self._look(), name="overdue")
         keeping = [child.task for child in self._children if child.task]
         try:
             # A task that ends before the end was decided is a fault of ours, and takes the appliance with it.
@@ -246,6 +248,7 @@ class Appliance:
                 child.kill()
             announcing.cancel()
             living.cancel()
+            looking.cancel()
             server.should_exit = True
             await asyncio.wait({serving}, timeout=3)
         return end
@@ -332,9 +335,24 @@ class Appliance:
             if down := self._forwarder.facts.get("down"):
                 found.append(f"events are not taken by {down}: they wait in the ledger")
         found += self._unsealed()
+        if self._overdue:
+            found.append(f"requests to AI services are refused: {self._overdue}")
         others = [child.name for child in self._workers if child.facts.get("rulebook", self._digest) != self._digest]
         found += [f"{name} follows other rules than were checked: files changed since the start" for name in others]
         return tuple(found)
+
+    async def _look(self) -> None:
+        """Tell the workers when evidence waits longer than the site allows. What cannot be looked at is told, too."""
+        from sluice import overdue
+
+        while True:
+            try:
+                self._overdue = await asyncio.to_thread(overdue.tell, self._settings)
+            except OSError as e:
+                log.error("whether evidence gets on cannot be told", extra={"facts": {"why": e.strerror or ""}})
+            if not overdue.limited(self._settings):
+                return
+            await asyncio.sleep(overdue.LOOK_SECONDS)
 
     def _unsealed(self) -> list[str]:
         """What is wrong with the sealing, by the sealer's word and by the files, which a dead sealer leaves too."""

@@ -271,6 +271,8 @@ _WITNESS = re.compile(r"https?://[^\s/]+(/\S*)?|syslog\+(udp|tcp)://[^\s/:]+:\d{
 _RECEIVER = re.compile(r"syslog\+(tcp|tls)://[^\s/:@]+(:\d{1,5})?|https?://[^\s/@]+(/\S*)?|file:///\S+")
 
 RANGES = {
+    "evidence.unsealed_minutes": (0, 525_600, " minutes; 0 = never"),
+    "evidence.unshipped_minutes": (0, 525_600, " minutes; 0 = never"),
     "seal.seconds": (0.1, 3600, " seconds"),
     "selftest.seconds": (0, 3600, " seconds; 0 = never"),
     "proxy.workers": (0, 256, "; 0 = one per core"),

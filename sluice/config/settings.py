@@ -126,6 +126,10 @@ class Evidence(Section, frozen=True):
     """Free space below which nothing is forwarded, so that the ledger never meets a full disk."""
     keep_days: float = 7.0
     """Days that a ledger segment is kept after it was closed, and longer until it is sealed and found in ClickHouse."""
+    unsealed_minutes: float = 0.0
+    """Requests to AI services are refused while a record has waited this long for the sealer; 0 = never."""
+    unshipped_minutes: float = 0.0
+    """The same for ClickHouse; 0 = never: the ledger goes on until the disk is low."""
     address: str = "full"
     """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
     user_agent: bool = True

@@ -238,6 +238,19 @@ async def test_what_is_acted_on_is_counted(house: House) -> None:
     assert len(counted) == 2
 
 
+async def test_evidence_that_does_not_get_on_can_stop_ai_traffic(house: House) -> None:
+    """While records wait too long, an AI request that policy allows is refused, and recorded with why."""
+    house.gate.withheld = "records wait unsealed for more than 5 minutes"
+    result = await house.gate.clear(exchange())
+    assert isinstance(result, Refusal)
+    assert result.receipt is not None
+    [record] = house.ledger.records
+    assert (record.decision, record.reason_code) == ("refuse", "AUDIT_UNAVAILABLE")
+    assert record.reason_detail == "records wait unsealed for more than 5 minutes"
+    house.gate.withheld = ""
+    assert isinstance(await house.gate.clear(exchange()), Clearance)
+
+
 async def fails(_: Record) -> Receipt:
     raise Unavailable(Cause.AUDIT_UNAVAILABLE, "the disk")
 
