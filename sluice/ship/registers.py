@@ -54,13 +54,14 @@ class Registers:
             return False
         try:
             loaded = load(store, self._settings, self._now())
-        except (Misconfigured, OSError) as e:
+        except (StoreError, SqlError) as e:  # the store's trouble: tried again at the next look
+            log.warning("the registers could not be loaded", extra={"facts": {"why": str(e)[:500]}})
+            return False
+        except Exception as e:  # noqa: BLE001 - whatever is wrong with a file, evidence is shipped on
             self._seen = marks
             metrics.REGISTERS_STALE.set(1)
-            log.error("registers cannot be read; those before stay", extra={"facts": {"why": str(e)[:500]}})
-            return False
-        except (StoreError, SqlError) as e:
-            log.warning("the registers could not be loaded", extra={"facts": {"why": str(e)[:500]}})
+            why = str(e)[:500] if isinstance(e, Misconfigured | OSError) else type(e).__name__
+            log.error("registers cannot be read; those before stay", extra={"facts": {"why": why}})
             return False
         if self._marks() == marks:  # otherwise one was written while it was read: the next look reads it again
             self._seen = marks

@@ -160,6 +160,26 @@ def test_a_snapshot_is_loaded_once_and_again_when_it_changes(
     assert rows(store, "SELECT count() AS n FROM register_snapshots") == [{"n": 2}]
 
 
+def test_nothing_that_is_wrong_with_a_register_stops_the_shipping(
+    store: Embedded, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even a fault of ours is a log line without content; the next change is tried again."""
+    clock = iter(range(0, 1000, 100))
+    register = Registers(settings, monotonic=lambda: float(next(clock)))
+
+    def broken(_: Settings) -> snapshot.Snapshot:
+        raise RecursionError("a text of the file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "take", broken)
+        assert not register.turn(store)
+    assert [getattr(r, "facts", None) for r in caplog.records if r.levelname == "ERROR"] == [{"why": "RecursionError"}]
+    assert not register.turn(store), "the same file is not read again"
+    assert settings.paths.registers is not None
+    (settings.paths.registers / "more.toml").write_text("[[agent]]\nid = 'second'\n")
+    assert register.turn(store)
+
+
 def test_hostile_text_of_a_register_comes_out_as_it_went_in(
     store: Embedded, settings: Settings, tmp_path: Path
 ) -> None:
