@@ -6,6 +6,7 @@
     sessions   the password, who is logged in, and how fast the password may be guessed
     catalogue  reports, findings, clauses, measures
     store      asking the events: bounded, several at a time, never by opening the engine
+    backtest   a pasted policy, tried on what is recorded
     access     who read what, as records in the ledger
     given      what a request says: span, filters, paging
     file       what a download sends
@@ -16,7 +17,8 @@
     pages      the pages themselves
 
 Rules
-1. Reading only: nothing here changes a decision. What is posted is a login or a logout.
+1. Reading only: nothing here changes a decision. What is posted is a login, a logout, or a policy to be tried on what
+   is recorded.
 2. Every number comes from a question to the store, and every page shows those questions with their digests (`sql=1`).
 3. Texts in the records are of a client's choosing: every cell loses its control characters and is escaped; pages run no
    script, load nothing from elsewhere and carry no inline style, and the policy in their headers says so.

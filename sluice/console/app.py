@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,9 +16,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from sluice.config import Settings
+from sluice.config import Settings, shipped_policy
 from sluice.console import pages
 from sluice.console.access import Access
+from sluice.console.backtest import LONGEST_POLICY, Backtest, Busy, Tried
+from sluice.console.backtest import SPANS as SPANS_OF_TRIAL
 from sluice.console.file import Download
 from sluice.console.given import SPANS, Given
 from sluice.console.guard import BadForm, Guarded, form
@@ -32,16 +35,21 @@ from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.console")
 
+OUT_OF_DATE = "Go back, reload the page, and try again."
+
 type Shown = Callable[[Request, Session], Awaitable[Response]]
 
 
 class Console:
     """The pages of one appliance."""
 
-    def __init__(self, settings: Settings, secret: str, access: Access, *, listen: str) -> None:
+    def __init__(
+        self, settings: Settings, secret: str, access: Access, *, listen: str, file: Path | None = None
+    ) -> None:
         self._settings = settings
         self._access = access
         self._asker = Asker(settings)
+        self._backtest = Backtest(settings, file)
         self._credentials = Credentials(secret)
         self._sessions = Sessions(settings.console.idle_minutes * 60)
         self._style, digest = stylesheet()
@@ -49,6 +57,7 @@ class Console:
         routes = [
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
+            Route("/policy/try", self._for_those_logged_in(self._tried), methods=["GET", "POST"]),
             Route(f"/static/{digest}.css", self._styled),
             *(Route(path, self._shown(view)) for path, view in pages.VIEWS.items()),
             *(Route(path, self._sent(download)) for path, download in pages.DOWNLOADS.items()),
@@ -102,9 +111,7 @@ class Console:
             except BadForm:
                 fields = {}
             if not same(fields.get("token", ""), session.token):
-                return self._problem(
-                    "This form is out of date", "Go back, reload the page, and try again.", session, 403
-                )
+                return self._problem("This form is out of date", OUT_OF_DATE, session, 403)
             self._sessions.end(value)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
@@ -137,6 +144,31 @@ class Console:
                 rows=sum(len(table.rows) for table in tables.values()),
             )
         return await asyncio.to_thread(page.fill, tables)
+
+    async def _tried(self, request: Request, session: Session) -> Response:
+        """The page on which a policy is pasted, and what came of it."""
+        given, tried, since, status = _given(request), Tried(None), "7d", 200
+        if request.method == "POST":
+            try:
+                fields = await form(request, 3 * LONGEST_POLICY)  # an encoded character takes up to three bytes
+            except BadForm:
+                return self._problem("That could not be read", "A policy has at most 256 KiB.", session, 413)
+            if not same(fields.get("token", ""), session.token):
+                return self._problem("This form is out of date", OUT_OF_DATE, session, 403)
+            text, since = fields.get("candidate", "").replace("\r\n", "\n"), fields.get("since", "")
+            if since not in SPANS_OF_TRIAL:
+                raise BadQuestion(f"`since` is one of {', '.join(SPANS_OF_TRIAL)}")
+            await self._asker.tables({"there": "SELECT 1"})  # said plainly when the store is away
+            client = request.client.host if request.client else ""
+            await self._access.record(request.url.path, session=session.name, client=client)
+            try:
+                tried = await self._backtest.run(text, since)
+            except Busy:
+                tried, status = Tried(None, ("Another policy is being tried. Wait for it.",)), 429
+        else:
+            text = (self._settings.paths.policy or shipped_policy()).read_text("utf-8")
+        context: Context = {"tried": tried, "since": since, "candidate": text, "spans_of_trial": SPANS_OF_TRIAL}
+        return self._html("backtest.html", {**context, "given": given, "title": "Policy back-test"}, session, status)
 
     def _sent(self, download: Download) -> Callable[[Request], Awaitable[Response]]:
         async def send(request: Request, session: Session) -> Response:
@@ -210,10 +242,10 @@ def _given(request: Request) -> Given:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, secret: str, listen: str) -> AsyncIterator[ASGIApp]:
-    """The application with its ledger stream. Raises `Unavailable`."""
+async def opened(settings: Settings, secret: str, listen: str, file: Path | None = None) -> AsyncIterator[ASGIApp]:
+    """The application with its ledger stream. `file` is where the settings came from. Raises `Unavailable`."""
     access = Access(settings)
     try:
-        yield Console(settings, secret, access, listen=listen).app
+        yield Console(settings, secret, access, listen=listen, file=file).app
     finally:
         access.close()

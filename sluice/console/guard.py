@@ -80,14 +80,14 @@ class BadForm(Exception):
     """Too long, or no form."""
 
 
-async def form(request: Request) -> dict[str, str]:
+async def form(request: Request, longest: int = LONGEST_FORM) -> dict[str, str]:
     """The fields of a posted form. Raises `BadForm`."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise BadForm
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_FORM:
+        if len(body) > longest:
             raise BadForm
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=20))

@@ -78,11 +78,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, listening: socket.socket, status: Status) -> None:
+async def serve(settings: Settings, listening: socket.socket, status: Status, file: Path | None = None) -> None:
     """Until SIGTERM, or until the supervisor is gone. Raises `Misconfigured`, `Unavailable`."""
     status.say("starting")
     secret = secret_in(settings.console_password)
-    async with app.opened(settings, secret, listening.getsockname()[0]) as application:
+    async with app.opened(settings, secret, listening.getsockname()[0], file) as application:
         server = _Server(application)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,7 +108,7 @@ def main() -> int:
     status = Status(arguments.status_fd)
     try:
         with socket.socket(fileno=arguments.listen_fd) as listening:
-            asyncio.run(serve(config.load(arguments.config), listening, status))
+            asyncio.run(serve(config.load(arguments.config), listening, status, arguments.config))
     except Misconfigured as e:
         status.say("failed", reason=str(e))
         log.error("the settings cannot work", extra={"facts": {"problems": str(e)}})

@@ -124,6 +124,8 @@ class Served:
         self.now = datetime.now(UTC).replace(second=0, microsecond=0)
         self.rig = Rig(directory / "engine")
         self.settings = Settings(paths=Paths(var=directory / "var"))
+        self.file = directory / "sluice.toml"
+        self.file.write_text(f'[paths]\nvar = "{directory / "var"}"\n')
         self.settings.ledger_dir.mkdir(parents=True)
         self._fill()
         self.open_store()
@@ -175,7 +177,7 @@ class Served:
         assert self.answers.close(5)
 
     async def _serve(self) -> None:
-        async with app.opened(self.settings, PASSWORD, "127.0.0.1") as application:
+        async with app.opened(self.settings, PASSWORD, "127.0.0.1", self.file) as application:
             self._server = _Server(application)
             asyncio.get_running_loop().call_soon(self._up.set)
             await self._server.serve(sockets=[self._listening])

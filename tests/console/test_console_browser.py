@@ -33,6 +33,7 @@ PAGES = (
     "/reports/R12",
     "/reports/R6",
     "/policy?since=7d",
+    "/policy/try",
     "/evidence",
     "/nothing",
 )

@@ -297,6 +297,30 @@ def test_the_policy_is_shown_as_it_is_asked(http: httpx.Client) -> None:
     assert "no rule matched" in page
 
 
+def test_a_pasted_policy_is_tried_on_what_is_recorded(http: httpx.Client) -> None:
+    """What would change, how often, with an example; a policy with mistakes is answered with their lines."""
+    page = Page(http.get("/policy/try").text)
+    token = str(next(attrs["value"] for _, attrs in page.tags if attrs.get("name") == "token"))
+    strict = (
+        'id = "strict"\nversion = "9"\n[[rule]]\nid = "closed"\nwhen = {provider = "anthropic"}\naction = "block"\n'
+    )
+    fields = {"candidate": strict, "since": "7d", "token": token}
+    tried = http.post("/policy/try", data=fields)
+    said = Page(tried.text).text
+    assert tried.status_code == 200
+    assert "closed" in said
+    assert strict.splitlines()[2] in said
+    changed = re.search(r"Would change</dt><dd>([\d,]+)", tried.text)
+    assert changed, said
+    assert int(changed[1]) >= 2  # what anthropic was sent and not blocked for already
+    wrong = http.post("/policy/try", data=fields | {"candidate": 'id = "<script>"\nversion = 1\n'})
+    assert "candidate.toml" in Page(wrong.text).text
+    assert "<script>" not in wrong.text
+    assert http.post("/policy/try", data=fields | {"token": "other"}).status_code == 403
+    assert http.post("/policy/try", data=fields | {"since": "9y"}).status_code == 400
+    assert http.post("/policy/try", data=fields | {"candidate": "x" * 900_000}).status_code == 413
+
+
 def test_the_evidence_names_every_stream(served: Served, http: httpx.Client) -> None:
     """Streams on disk with what is sealed of them, those of the store, and what happened to the appliance."""
     page = Page(http.get("/evidence").text).text
