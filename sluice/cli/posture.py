@@ -30,7 +30,7 @@ _IMPORTED: dict[str, tuple[str, ...]] = {
     "observations": ("at", "layer", "domain", "subject_id", "seen", "seen_bytes", "decrypted", "reason_not_inspected"),
     "facts": ("at", "kind", "name", "number", "text"),
 }
-_KINDS = ("leaver", "tool_definition", "mcp_request", "detectors")
+_KINDS = ("leaver", "tool_definition", "detectors")
 """Facts that others may enter; what the shipper itself knows (lag, seals, retention) nobody else says."""
 _NUMBERS = {"seen": int, "seen_bytes": int, "number": float, "decrypted": int}
 
@@ -178,7 +178,7 @@ def imported(settings: Settings, what: str, file: Path) -> int:
 
     observations: at,layer,domain,subject_id,seen,seen_bytes,decrypted,reason_not_inspected (DNS, flows, bills; reasons:
     quic, ech, pinned, not_proxied, unmanaged_device, local_model, ai_shaped). facts: at,kind,name,number,text (kinds:
-    leaver, tool_definition, mcp_request, detectors). Exit code: 2 with every line that is wrong.
+    leaver, tool_definition, detectors). Exit code: 2 with every line that is wrong.
     """
     from sluice.cli import USAGE
 

@@ -440,17 +440,13 @@ FIXTURES["AGT-05"] = Fixture(
     Side([], fact("tool_definition", "pay", 0, ago(hours=1), "hash-b"), [("tool", "pay", {"schema_hash": "hash-a"})]),
     Side([], fact("tool_definition", "pay", 0, THEN, "hash-a")),
 )
-FIXTURES["AGT-06"] = Fixture(
+one(
+    "AGT-06",
     "server=crm",
     "high",
-    Side(
-        ended(decision(mcp_servers=("crm",))),
-        register=[("mcp_server", "crm", {"auth": "oauth", "approved": True, "require_approval": "never"})],
-    ),
-    Side(
-        ended(decision(mcp_servers=("crm",), ts_received=THEN)),
-        register=[("mcp_server", "crm", {"auth": "oauth", "approved": True, "require_approval": "always"})],
-    ),
+    {"mcp_facts": ("https crm.example never no-token crm",)},
+    {"mcp_facts": ("https crm.example always no-token crm",)},
+    mcp_servers=("crm",),
 )
 FIXTURES["AGT-07"] = Fixture(
     "agent=agt-07",
@@ -471,8 +467,20 @@ one(
     "high",
     {},
     {},
-    [("model", "old-1", {"provider": "mod-01", "lifecycle": "deprecated", "shutdown": "2026-12-01", "approved": True})],
-    [("model", "old-1", {"provider": "mod-01", "lifecycle": "active", "approved": True})],
+    [
+        (
+            "model",
+            "old-1",
+            {
+                "provider": "mod-01",
+                "id_like": "old-1",
+                "lifecycle": "deprecated",
+                "shutdown": "2026-12-01",
+                "approved": True,
+            },
+        )
+    ],
+    [("model", "old-1", {"provider": "mod-01", "id_like": "old-1", "lifecycle": "active", "approved": True})],
     model_requested="old-1",
 )
 one(
@@ -481,8 +489,8 @@ one(
     "medium",
     {},
     {},
-    [("model", "wild-1", {"provider": "mod-02", "approved": False})],
-    [("model", "wild-1", {"provider": "mod-02", "approved": True})],
+    [("model", "wild-1", {"id": "wild*", "id_like": "wild%", "provider": "mod-02", "approved": False})],
+    [("model", "wild-1", {"id": "wild*", "id_like": "wild%", "provider": "mod-02", "approved": True})],
     model_requested="wild-1",
 )
 _alias = decision(provider_id="mod-03", model_requested="m-latest", regulated_tags=("gdpr",))
