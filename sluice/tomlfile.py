@@ -32,6 +32,8 @@ def read(path: Path) -> dict[str, object]:
     except tomllib.TOMLDecodeError as e:
         found = re.search(r"at line (\d+)", str(e))
         raise Misconfigured(Problem(str(path), int(found[1]) if found else None, f"not valid TOML: {e}")) from e
+    except ValueError as e:  # a number of more digits than Python reads, and times that no calendar has
+        raise Misconfigured(Problem(str(path), None, f"not valid TOML: {e}")) from e
     except RecursionError as e:  # the parser calls itself for every level
         raise Misconfigured(Problem(str(path), None, "lists or tables are nested too deeply; make them flatter")) from e
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import functools
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from sluice.register.shapes import KINDS, Row
 MOST_ROWS = 50_000
 LARGEST = 16 * 1024 * 1024
 """Bytes of one file."""
+MOST_HINTS, MOST_COMPARED = 50, 50_000
+"""Problems that are told with the very line and the nearest name. Looking for both costs a pass over the file and over
+the register (so many names at most), and the process that delivers records to the store waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,12 @@ class _Raw:
     values: dict[str, object]
     file: Path
     line: int | None
+
+
+@functools.cache
+def _fields(shape: type[Row]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a shape; msgspec reads its annotations anew each time, a millisecond that a long file has a row."""
+    return msgspec.structs.fields(shape)
 
 
 def key_of(row: Row) -> str:
@@ -118,7 +128,7 @@ def _layer(
 
 def _key(raw: _Raw) -> str:
     """As `key_of`, of a row that nobody has checked yet."""
-    fields = {f.encode_name: f.default for f in msgspec.structs.fields(KINDS[raw.kind])}
+    fields = {f.encode_name: f.default for f in _fields(KINDS[raw.kind])}
     return "/".join(str(raw.values.get(part, fields[part])) for part in KINDS[raw.kind].KEY)
 
 
@@ -178,7 +188,7 @@ def csv_rows(file: Path, kind: str, problems: list[Problem]) -> Iterator[_Raw]:
         raise Misconfigured(Problem(str(file), None, f"is not UTF-8 (byte {e.start})")) from e
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     heading: list[str] = []
-    known = {f.encode_name: f.type for f in msgspec.structs.fields(KINDS[kind]) if f.name != "evidence"}
+    known = {f.encode_name: f.type for f in _fields(KINDS[kind]) if f.name != "evidence"}
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
@@ -215,12 +225,12 @@ def _cell(kind: object, text: str) -> object:
 
 def _typed(raw: _Raw, problems: list[Problem]) -> Row | None:
     """The row, or None and everything that is wrong with it."""
-    shape = KINDS[raw.kind]
-    fields = {f.encode_name: f.type for f in msgspec.structs.fields(shape)}
+    shape, hinted = KINDS[raw.kind], len(problems) < MOST_HINTS
+    fields = {f.encode_name: f.type for f in _fields(shape)}
     wrong: list[tuple[str, str]] = []
     for name, value in raw.values.items():
         if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
+            close = difflib.get_close_matches(name, fields, n=1) if hinted else []
             meant = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(fields)}"
             wrong.append((name, f"unknown key `{name}`; {meant}"))
             continue
@@ -234,7 +244,8 @@ def _typed(raw: _Raw, problems: list[Problem]) -> Row | None:
             return msgspec.convert(raw.values, shape)
         except msgspec.ValidationError as e:
             wrong.append(("", str(e).lower().replace("object", "row")))
-    problems += [Problem(str(raw.file), _line(raw, name), f"{raw.kind}: {what}") for name, what in wrong]
+    at = [_line(raw, name) if hinted else raw.line for name, _ in wrong]
+    problems += [Problem(str(raw.file), n, f"{raw.kind}: {what}") for n, (_, what) in zip(at, wrong, strict=True)]
     return None
 
 
@@ -265,15 +276,17 @@ def _loose_ends(entries: Iterable[Entry]) -> Iterator[Problem]:
         "tool": (("server", "mcp_server"),),
         "agent": (("system", "system"),),
     }
+    left = MOST_COMPARED
     for entry in entries:
         for name, kind in references.get(entry.kind, ()):
             value = getattr(entry.row, name)
             if value is not None and value not in listed[kind]:
-                close = difflib.get_close_matches(value, listed[kind], n=1)
+                left -= max(len(listed[kind]), MOST_COMPARED // MOST_HINTS)
+                close = difflib.get_close_matches(value, listed[kind], n=1) if left >= 0 else []
                 meant = f"; did you mean `{close[0]}`?" if close else ""
                 what = f"{entry.kind} `{entry.key}`: {name} `{value}` is not in the register{meant}"
                 yield Problem(entry.file, entry.line, what)
-        names = {f.encode_name for f in msgspec.structs.fields(type(entry.row))}
+        names = {f.encode_name for f in _fields(type(entry.row))}
         for evidence in entry.row.evidence:
             for name in evidence.of:
                 if name not in names:

@@ -1,7 +1,8 @@
 """The posture of this deployment, evaluated by the process that owns the store: findings, facts, snapshots.
 
 Between two rounds of delivery, one finding at a time: each takes a fraction of a second, so records wait no longer for
-it. Every quarter of an hour, and when `sluice findings evaluate` asks. An error stops nothing; the next one is tried.
+it. Every quarter of an hour, and when `sluice findings evaluate` asks. An error stops nothing and is not tried again at
+once: neither a note that cannot be placed nor an evaluation that fails may keep the shipper busy.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ log = logging.getLogger("sluice.ship")
 _REVISED = re.compile(r"^# Revised (\d{4}-\d{2}-\d{2})", re.MULTILINE)
 EVERY_SECONDS = 900.0
 FIRST_SECONDS = 60.0
+AGAIN_SECONDS = 15.0
+"""After an error, before notes are placed or an evaluation is asked for again."""
 
 
 class Assessing:
@@ -51,23 +54,35 @@ class Assessing:
         self._monotonic = monotonic
         self._now = now
         self._due = monotonic() + FIRST_SECONDS
+        self._notes_at = self._asked_at = 0.0
         self._running: Iterator[str] | None = None
 
     def turn(self, store: Store) -> bool:
-        """Do the next step, if one is due; whether one was. Never raises for a store, a disk or a file."""
+        """Do the next step, if one is due; whether one was done. Never raises for a store, a disk or a file."""
+        self._place(store)
         try:
-            notes.place(store, self._directory)
             if self._running is None and not self._is_due():
                 return False
             if self._running is None:
                 self._running = self._evaluation(store)
             if next(self._running, None) is None:
                 self._running = None
-        except (SluiceError, OSError) as e:
+        except (SluiceError, OSError, ValueError, msgspec.MsgspecError) as e:  # the last two: an answer that is none
             self._running = None
             self._due = self._monotonic() + EVERY_SECONDS
+            self._asked_at = self._monotonic() + AGAIN_SECONDS
             log.warning("the posture was not evaluated", extra={"facts": {"why": str(e)[:500]}})
+            return False
         return True
+
+    def _place(self, store: Store) -> None:
+        if self._monotonic() < self._notes_at:
+            return
+        try:
+            notes.place(store, self._directory)
+        except (SluiceError, OSError) as e:
+            self._notes_at = self._monotonic() + AGAIN_SECONDS
+            log.warning("notes could not be placed; they wait", extra={"facts": {"why": str(e)[:500]}})
 
     def whole(self, store: Store) -> Evaluated:
         """Everything at once, for a store that no shipper owns now. Raises `SluiceError`, OSError."""
@@ -77,7 +92,8 @@ class Assessing:
         return self._out
 
     def _is_due(self) -> bool:
-        return self._monotonic() >= self._due or (notes.inbox(self._directory) / notes.REQUEST).exists()
+        now = self._monotonic()
+        return now >= self._due or (now >= self._asked_at and (notes.inbox(self._directory) / notes.REQUEST).exists())
 
     def _evaluation(self, store: Store) -> Iterator[str]:
         request = notes.inbox(self._directory) / notes.REQUEST

@@ -1,13 +1,17 @@
 """What people and other tools have to say to the store, left for the shipper as files and placed by it.
 
-The shipper is the only one who writes to the store. A note is one row of one of the tables below, durable when `leave`
-returns; its file is gone when it is in the store. Placing it twice changes nothing: its name is the insert's token.
+The shipper is the only one who writes to the store. A note is rows of one of the tables below, durable when `leave`
+returns; its file is gone when they are in the store. Placing it twice changes nothing: its name is the insert's token.
+
+The directory is the appliance's own (mode 0700), and yet nothing that lies there may stop the shipper: what is no note,
+and what the store will never take, is set aside as `*.bad`; links and pipes are not opened; the rest goes on.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +19,8 @@ from pathlib import Path
 import msgspec
 
 from sluice import durable
-from sluice.ship.clickhouse import Store
+from sluice.ship import retries
+from sluice.ship.clickhouse import Store, StoreError
 
 log = logging.getLogger("sluice.ship")
 
@@ -25,6 +30,8 @@ REQUEST = "evaluate.request"
 RESULT = "evaluated.json"
 MOST_ROWS = 5000
 """Rows of one note; more are several."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one note."""
 
 type Row = Mapping[str, str | int | float | bool]
 
@@ -65,21 +72,49 @@ def gone(paths: Iterable[Path], seconds: float) -> bool:
 
 
 def place(store: Store, directory: Path) -> int:
-    """Bring what was left into the store; how many notes. A file that is no note is set aside, not tried for ever.
-    Raises `StoreError`, OSError."""
-    placed = 0
+    """Bring what was left into the store; how many notes. A note that the store cannot take now keeps no other waiting.
+    Raises `StoreError` of the last such note, OSError."""
+    placed, waiting = 0, None
     for path in sorted(inbox(directory).glob("*.json")):
         if path.name == RESULT:
             continue
         try:
-            note = msgspec.json.decode(path.read_bytes(), type=Note)
-            if note.table not in TABLES:
-                raise ValueError(f"`{note.table}` is filled otherwise")
+            note = _read(path)
+            store.add(note.table, b"\n".join(map(msgspec.json.encode, note.rows)), f"note {path.name}")
         except (ValueError, msgspec.MsgspecError) as e:
-            path.rename(path.with_suffix(".bad"))
-            log.warning("a note for the store is none", extra={"facts": {"file": path.name, "why": str(e)[:200]}})
-            continue
-        store.add(note.table, b"\n".join(map(msgspec.json.encode, note.rows)), f"note {path.name}")
-        path.unlink()
-        placed += 1
+            _set_aside(path, str(e))
+        except StoreError as e:
+            if e.code in retries.ROW:  # also an unknown column: its rows are of somebody else's making
+                _set_aside(path, f"the store will never take it ({retries.name(e.code)})")
+            else:
+                waiting = e
+        else:
+            path.unlink()
+            placed += 1
+    if waiting is not None:
+        raise waiting
     return placed
+
+
+def _read(path: Path) -> Note:
+    """Raises ValueError or `MsgspecError` for what is no note, OSError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        raise ValueError(f"it cannot be opened as a file of its own: {e.strerror}") from e
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            raise ValueError(f"it is no file of at most {LARGEST // 1024**2} MiB")
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            note = msgspec.json.decode(file.read(LARGEST), type=Note)
+    finally:
+        os.close(fd)
+    if note.table not in TABLES:
+        raise ValueError(f"`{note.table}` is filled otherwise")
+    return note
+
+
+def _set_aside(path: Path, why: str) -> None:
+    path.rename(path.with_suffix(".bad"))
+    log.warning("a note for the store is none", extra={"facts": {"file": path.name, "why": why[:200]}})

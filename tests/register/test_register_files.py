@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,32 @@ def test_every_kind_has_a_key_that_names_its_rows() -> None:
     """A row that cannot be named could not be changed by a site, nor counted once."""
     for kind, shape in KINDS.items():
         assert set(shape.KEY) <= set(shape.__struct_fields__), kind
+
+
+def test_a_register_that_is_wrong_all_over_is_told_without_seeking_a_name_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand rows that name nobody among a thousand names, and rows with a wrong key: every one is told, and only
+    the first are compared with all the names that there are, so that the shipper is not kept for hours."""
+    asked: list[int] = []
+    original = difflib.get_close_matches
+
+    def counting(word: str, among: Collection[str], n: int) -> list[str]:
+        asked.append(len(among))
+        return original(word, list(among), n)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counting)
+    rows = [f'[[agent]]\nid = "agent-{n}"\n[[agent_tool]]\nagent = "agnt-{n}"\ntool = "t"\n' for n in range(1000)]
+    told = complaints(written(tmp_path / "names", all_toml="".join(rows)))
+    assert (len(told), sum("did you mean" in what for what in told) < 100) == (1000, True)
+    assert sum(asked) <= files.MOST_COMPARED
+    asked.clear()
+    keys = "".join(f'[[agent]]\nid = "agent-{n}"\nwrng = 1\n' for n in range(1000))
+    assert len(complaints(written(tmp_path / "keys", all_toml=keys))) == 1000
+    assert len(asked) == files.MOST_HINTS
+
+
+def test_a_number_that_cannot_be_read_is_a_complaint(tmp_path: Path) -> None:
+    """More digits than Python reads: a problem of the file, not an error that ends whoever reads it."""
+    (told,) = complaints(written(tmp_path / "d", all_toml=f"[[provider]]\nid = {'9' * 5000}\n"))
+    assert told.startswith("all.toml:None: not valid TOML")

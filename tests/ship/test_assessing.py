@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,6 +89,38 @@ def test_a_store_that_fails_stops_no_delivery(tmp_path: Path, caplog: pytest.Log
     clock = Clock()
     assessing = Assessing(settings_in(tmp_path), tmp_path / "ship", None, monotonic=clock, now=lambda: NOW)
     clock.seconds += EVERY_SECONDS
-    assert assessing.turn(Failing())  # type: ignore[arg-type]
-    assert "the posture was not evaluated" in caplog.text
-    assert not assessing.turn(Failing())  # type: ignore[arg-type]
+    notes.leave(tmp_path / "ship", "policy_approvals", [{"at": "2026-11-19 11:00:00", "sha256": "a", "by": "ann"}])
+    (notes.inbox(tmp_path / "ship") / notes.REQUEST).write_text("now")
+    for _ in range(3):
+        assert not assessing.turn(Failing())  # type: ignore[arg-type]  # the shipper may rest
+    assert caplog.text.count("the posture was not evaluated") == 1
+    assert caplog.text.count("notes could not be placed") == 1
+
+
+def test_a_poisoned_note_keeps_nothing_else_waiting(store: Embedded, tmp_path: Path) -> None:
+    """Rows that the store will never take, a link, a pipe and a folder in the place of notes are set aside; the note
+    behind them is placed, and evaluations go on."""
+    directory = tmp_path / "ship"
+    box = notes.inbox(directory)
+    at = {"at": "2026-11-19 11:00:00"}
+    before = counted(store, "decision_reviews")
+    poisoned: tuple[tuple[str, notes.Row], ...] = (
+        ("cov_observation", {"seen": 1.5}),
+        ("finding_events", {"event": "invented"}),
+        ("policy_approvals", {"no_such_column": 1}),
+        ("posture_facts", {"at": "never"}),
+    )
+    for table, row in poisoned:
+        notes.leave(directory, table, [{**at, **row}])
+    (tmp_path / "secret").write_text("{}")
+    (box / "1.json").symlink_to(tmp_path / "secret")
+    os.mkfifo(box / "2.json")
+    (box / "3.json").mkdir()
+    notes.leave(directory, "decision_reviews", [at | {"verdict": "confirmed", "by": "ann"}])
+    clock = Clock()
+    assessing = Assessing(settings_in(tmp_path), directory, None, monotonic=clock, now=lambda: NOW)
+    assert not assessing.turn(store)
+    assert (sorted(box.glob("*.json")), len(list(box.glob("*.bad")))) == ([], 7)
+    assert counted(store, "decision_reviews") == before + 1
+    clock.seconds += EVERY_SECONDS
+    assert assessing.turn(store)
