@@ -628,6 +628,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     Times are microseconds since the epoch; durations say their unit. `node`, `epoch`, `seq` and `prev_hash` are set by
     the writer; everything else by whoever saw the event. A decision record is complete before a byte is forwarded;
     the outcome record carries the same `decision_id` and the O fields.
+
+    Named by the specification, and None in every record so far, because nobody who sees the event knows it:
+    `device_id`, `device_managed` (no device register is read), `country` (an address says nothing certain of it),
+    `app_id` (clients name themselves in `user_agent`), `ja3`, `ja4` (the handshake's bytes are not kept by the TLS
+    library), `lang` (a guess, paid for by every request), `risk_score` (rules decide, no score does), `approved_by`
+    (an exception says who wrote it in the policy file, whose digest is here), `high_risk`, `ai_act_system_id`,
+    `lawful_basis`, `baa_ref`, `transfer_basis` (of a register, by `provider_id`, and not of a request), `signature`,
+    `signing_key_id`, `checkpoint_id` (checkpoints name the records that they cover, and are signed later), and the
+    fields of transformation and review, which nothing does yet.
     """
 
     # identity of record

@@ -171,6 +171,7 @@ def decision_record(
     return Record(
         record_type=record_type,
         decision_id=exchange.id,
+        tenant_id=evidence.tenant or None,
         retention_class=retention(decision.classes, evidence),
         ts_received=exchange.at // 1000,
         ts_identity_done=times.identity_done,
@@ -336,6 +337,7 @@ def outcome_record(
         record_type=RecordType.OUTCOME,
         decision_id=outcome.exchange_id,
         parent_decision_id=outcome.exchange_id,
+        tenant_id=evidence.tenant or None,
         retention_class=retention(outcome.classes, evidence),
         ts_received=outcome.ts_received,
         ts_committed=receipt.durable_at if receipt else None,

@@ -120,6 +120,8 @@ class Tunnels(Section, frozen=True):
 class Evidence(Section, frozen=True):
     node: str = ""
     """Name of this node in every record; the host name when empty."""
+    tenant: str = ""
+    """Name of the tenant in every decision and outcome, where one store serves several; empty = none."""
     segment_bytes: int = 64 * 1024 * 1024
     """Size at which a ledger segment is closed and the next one begun."""
     disk_low_bytes: int = 256 * 1024 * 1024

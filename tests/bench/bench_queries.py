@@ -34,6 +34,7 @@ WITH number%2=0 AS d, intDiv(number,2) AS x, cityHash64(x) AS h, {moment} AS t, 
 QUESTIONS = {
     "last ten": "SELECT ts, provider_id, decision, rule_id, data_classes FROM exchanges ORDER BY ts DESC LIMIT 10",
     "last hundred, every column": "SELECT * FROM exchanges ORDER BY ts DESC LIMIT 100",
+    "last hundred of the newest": "SELECT * FROM exchanges_newest ORDER BY ts DESC LIMIT 100",
     "actions by provider": "SELECT provider_id, decision, count() FROM exchanges GROUP BY 1, 2 ORDER BY 3 DESC",
     "tokens by subject": "SELECT subject_id, count() AS n, sum(tokens_in), sum(tokens_out) FROM exchanges GROUP BY 1 ORDER BY n DESC LIMIT 20",
     "latency by hour": "SELECT toStartOfHour(ts) AS h, count(), quantile(0.99)(latency_added_us) FROM exchanges GROUP BY h ORDER BY h",

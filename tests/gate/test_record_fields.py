@@ -298,3 +298,14 @@ def test_names_are_withheld_when_detection_fails(book: Rulebook) -> None:
     made = outcome(replace(book, detectors=broken), ended(ANSWERED))
     assert made.model_served == WITHHELD
     assert made.tokens_out == 4
+
+
+def test_the_tenant_of_the_settings(book: Rulebook) -> None:
+    """Where the site names a tenant, decision and outcome carry it; else there is none."""
+    settings, sent = Settings(), exchange({"model": "gpt-5.5", "input": "hello"})
+    seen = gate.inspect(sent, book, settings.limits, Resolver.load(settings))
+    ended = Outcome(exchange_id=sent.id, forwarded=True, ts_received=1, target=seen.target)
+    for tenant, expected in (("", None), ("north", "north")):
+        of = Evidence(tenant=tenant)
+        assert recording.decision_record(sent, seen, book, of).tenant_id == expected
+        assert recording.outcome_record(ended, book, of, withhold=False).tenant_id == expected

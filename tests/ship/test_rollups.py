@@ -127,6 +127,18 @@ def test_exchanges_say_what_events_say(store: Embedded) -> None:
     assert ts[0]["ts"] == ts[0]["ts_received"]
 
 
+def test_the_newest_exchanges_are_those_of_the_others(store: Embedded) -> None:
+    """The short way to the newest says what the long one says: the halves together, newest first, each column told."""
+    insert(store, [decision(n) for n in range(30)], "a")
+    insert(store, [outcome(n) for n in range(20)], "b")
+    asked = "SELECT * FROM {} ORDER BY ts DESC LIMIT 15"
+    assert lines(store, asked.format("exchanges_newest")) == lines(store, asked.format("exchanges"))
+    found = lines(store, "SELECT outcome, upstream_status FROM exchanges_newest")
+    assert [f["outcome"] for f in found] == [0] * 10 + [1] * 20
+    silent = "SELECT count() AS n FROM system.columns WHERE table = 'exchanges_newest' AND comment = ''"
+    assert lines(store, silent) == [{"n": 0}]
+
+
 def test_rollups_say_who_and_what(store: Embedded) -> None:
     """Blocked requests per minute, requests per subject, tokens per model, findings per class: each with its names."""
     insert(store, traffic(), "a")
