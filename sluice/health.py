@@ -16,6 +16,7 @@ import re
 import struct
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -233,6 +234,13 @@ class _Files(Collector):
         return [*added_up, *self._others]
 
 
+@lru_cache(maxsize=8192)
+def _is_key(data: bytes) -> bool:
+    """Whether this is the key of a series. The same few thousand are asked about at every scrape. Raises ValueError."""
+    key = json.loads(data)
+    return isinstance(key, list) and len(key) == 4 and isinstance(key[2], dict)
+
+
 def readable(file: Path) -> bool:
     """Whether a metric file is whole, by prometheus_client's layout (`mmap_dict.py`): a used length of 4 bytes, padding
     to 8, then entries of key length, key as JSON padded to 8, two doubles. The library itself loops for ever on a
@@ -247,8 +255,7 @@ def readable(file: Path) -> bool:
             (length,) = struct.unpack_from("i", data, position)
             if not 0 < length <= used - position:
                 return False
-            key = json.loads(data[position + 4 : position + 4 + length])
-            if not (isinstance(key, list) and len(key) == 4 and isinstance(key[2], dict)):
+            if not _is_key(data[position + 4 : position + 4 + length]):
                 return False
             position += 4 + length + (8 - (length + 4) % 8)  # the library pads by 8 when nothing is missing
             struct.unpack_from("dd", data, position)

@@ -200,6 +200,7 @@ class Appliance:
         from sluice.selftest.running import SelfTest  # it imports metrics
 
         host, port, *_ = self._proxy.getsockname()
+        ports = self._settings.tunnels.ports
         here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
         return SelfTest(
             self._settings.selftest.seconds,
@@ -207,6 +208,7 @@ class Appliance:
             self._settings.ledger_dir,
             lambda: ca.export(self._settings.ca_dir, "pem", "bundle"),
             self._changed.set,
+            port=443 if 443 in ports else ports[0],
         )
 
     @property

@@ -28,7 +28,6 @@ from sluice.selftest import CLASS, HOST, KIND, Told, made_up_secret
 
 log = logging.getLogger("sluice.selftest")
 
-PORT = 443
 ANSWER_SECONDS = 10.0
 RECORD_SECONDS = 3.0
 AGAIN_SECONDS = 1.0
@@ -60,7 +59,7 @@ _WORDS = {
 
 class SelfTest:
     """Runs for as long as the appliance does. `proxy` is the listening address as (host, port), `trust` gives the CA
-    certificates (PEM)."""
+    certificates (PEM), `port` is one that CONNECT may name."""
 
     def __init__(
         self,
@@ -69,12 +68,15 @@ class SelfTest:
         ledger: Path,
         trust: Callable[[], bytes],
         on_change: Callable[[], None],
+        *,
+        port: int = 443,
     ) -> None:
         self._seconds = seconds
         self._proxy = proxy
         self._ledger = ledger
         self._trust = trust
         self._on_change = on_change
+        self._port = port
         self.failed: Result | None = None
         """The result of the last self-test, when it failed twice."""
         self.passed_at = time.time()
@@ -138,19 +140,23 @@ class SelfTest:
         body = json.dumps({"model": "selftest", "messages": [{"role": "user", "content": made_up_secret()}]}).encode()
         reading, writing = await asyncio.open_connection(*self._proxy)
         try:
-            writing.write(f"CONNECT {HOST}:{PORT} HTTP/1.1\r\nHost: {HOST}:{PORT}\r\n\r\n".encode())
+            place = f"{HOST}:{self._port}"
+            writing.write(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
             if b" 200 " not in (await reading.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]:
                 raise ValueError("no tunnel")
             await writing.start_tls(ssl.create_default_context(cadata=self._trust().decode()), server_hostname=HOST)
             if (certificate := writing.get_extra_info("peercert")) and isinstance(end := certificate["notAfter"], str):
                 self.leaf_not_after = float(ssl.cert_time_to_seconds(end))
+            inside = HOST if self._port == 443 else place
             writing.write(
-                f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: {inside}\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
                 + body
             )
             head = (await reading.readuntil(b"\r\n\r\n"))[:MAX_ANSWER].decode("latin-1").split("\r\n")
-            rest = await reading.read(MAX_ANSWER)
+            rest = b""
+            while len(rest) < MAX_ANSWER and (piece := await reading.read(MAX_ANSWER)):
+                rest += piece
         finally:
             writing.close()
             with contextlib.suppress(OSError, ssl.SSLError):
