@@ -24,7 +24,8 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 @click.option("--all", "everything", is_flag=True, help="Also show what is in order.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(settings: Settings, offline: bool, hosts: tuple[str, ...], everything: bool, as_json: bool) -> int:
-    """Look at versions, limits, clock, disk, permissions, CA, rules, ports, names, the way out and ClickHouse.
+    """Look at versions, limits, clock, disk, permissions, CA, rules, ports, names, the way out, ClickHouse and the
+    receivers of events.
 
     Each finding says what to do about it. Nothing is changed; the way out is a TLS handshake with three providers, or
     with those of --egress, and no request. Exit code: 0 nothing worse than a warning, 1 something has to be mended.
@@ -71,6 +72,7 @@ def _checks(settings: Settings, hosts: tuple[str, ...], *, offline: bool) -> lis
         ("clickhouse", lambda: outside.clickhouse(settings, offline=offline)),
     ]
     if not offline:
+        checks.append(("forward", lambda: outside.receivers(settings)))
         checks.append(("dns", lambda: outside.names(settings, tried)))
         checks.append(("egress", lambda: outside.way_out(settings, tried)))
     return checks

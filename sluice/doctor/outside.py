@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import http.client
 import json
+import os
 import socket
 import ssl
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sluice import config, instance
@@ -144,6 +146,35 @@ def clickhouse(settings: config.Settings, *, offline: bool) -> Findings:
         yield fail("clickhouse", f"{where}: {e}", fix)
         return
     yield ok("clickhouse", f"{where}: version {version}")
+
+
+def receivers(settings: config.Settings) -> Findings:
+    """Whether the receivers of events can be reached, and prove who they are. Nothing is sent to them."""
+    from sluice.forward import sinks
+
+    for to in settings.forward.to:
+        parts = urlsplit(to.url)
+        if parts.scheme == "file":
+            place = Path(parts.path).parent
+            if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+                yield fail("forward", f"{to.name}: {place} cannot be written", "give it to the appliance's account")
+            else:
+                yield ok("forward", f"{to.name}: {parts.path}")
+            continue
+        try:
+            context = sinks.context(to) if parts.scheme in ("syslog+tls", "https") else None
+            host, port = parts.hostname or "", parts.port or sinks.PORTS[parts.scheme]
+            with socket.create_connection((host, port), WAIT) as plain:
+                if context is not None:
+                    context.wrap_socket(plain, server_hostname=host).close()
+        except ssl.SSLCertVerificationError as e:
+            fix = "name the CA of its certificate as `ca`, and the name that stands in it in `url`"
+            yield fail("forward", f"{to.name}: its certificate does not verify: {e.verify_message}", fix)
+        except OSError as e:
+            fix = "look at name, port and firewall; `sluice forward test` sends one event"
+            yield fail("forward", f"{to.name}: {to.url} does not answer: {e.strerror or e}", fix)
+        else:
+            yield ok("forward", f"{to.name}: {to.url} answers")
 
 
 def readiness(settings: config.Settings) -> Findings:

@@ -8,7 +8,6 @@ kernel has acknowledged every byte, so a collector that dies with them in its bu
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import hmac
 import http.client
 import os
@@ -27,6 +26,8 @@ from sluice.config import ForwardTo
 
 TIMEOUT = 10.0
 """Seconds that a receiver may be silent."""
+PORTS = {"syslog+tcp": 601, "syslog+tls": 6514, "http": 80, "https": 443}
+"""Where a URL names no port (RFC 6587, RFC 5425)."""
 NEVER = frozenset({400, 413, 415, 422})
 """Answers of a webhook that the same event would always get."""
 
@@ -162,7 +163,10 @@ class Webhook(Sink):
 
 
 class RotatingFile(Sink):
-    """A file of one event a line, flushed with every batch; `file.1` is the newest of those before it."""
+    """A file of one event a line, flushed with every batch; `file.1` is the newest of those before it.
+
+    A crash may leave a line cut off; its events are there once more behind it, and a reader passes it over.
+    """
 
     def __init__(self, path: Path, most: int, keep: int) -> None:
         self._path, self._most, self._keep = path, most, keep
@@ -176,6 +180,8 @@ class RotatingFile(Sink):
             size = 0
         if size and size + len(data) > self._most:
             self._rotate()
+        elif size and _torn(self._path):
+            data = b"\n" + data  # a crash cut the last line: the next event must not become a part of it
         durable.append(self._path, data, 0o640)
 
     def _rotate(self) -> None:
@@ -187,24 +193,31 @@ class RotatingFile(Sink):
         durable.flush_directory(self._path.parent)
 
 
+def _torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
 def make(to: ForwardTo) -> Sink:
     """The receiver of a setting. Raises OSError for a certificate or token that cannot be read, ValueError for a bad
     one."""
     parts = urlsplit(to.url)
     if parts.scheme == "file":
         return RotatingFile(Path(parts.path), to.file_bytes, to.file_keep)
-    context = _context(to) if parts.scheme in ("syslog+tls", "https") else None
+    secured = context(to) if parts.scheme in ("syslog+tls", "https") else None
     if parts.scheme.startswith("syslog+"):
-        return Syslog(parts.hostname or "", parts.port or (6514 if context else 601), context)
-    return Webhook(to.url, context, _secret(to.token), _secret(to.signing))
+        return Syslog(parts.hostname or "", parts.port or PORTS[parts.scheme], secured)
+    return Webhook(to.url, secured, _secret(to.token), _secret(to.signing))
 
 
-def _context(to: ForwardTo) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(to.ca) if to.ca else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+def context(to: ForwardTo) -> ssl.SSLContext:
+    """What a receiver's certificate has to prove, and ours. Raises OSError."""
+    made = ssl.create_default_context(cafile=str(to.ca) if to.ca else None)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
     if to.certificate:
-        context.load_cert_chain(to.certificate)
-    return context
+        made.load_cert_chain(to.certificate)
+    return made
 
 
 def _secret(file: Path | None) -> str:
@@ -214,8 +227,3 @@ def _secret(file: Path | None) -> str:
     if file.stat().st_mode & 0o077:
         raise PermissionError(13, "can be read by others; chmod 600", str(file))
     return file.read_text("utf-8").strip()
-
-
-def fingerprint(to: ForwardTo) -> str:
-    """Tells a destination whose address changed from the one before it."""
-    return hashlib.sha256(to.url.encode()).hexdigest()[:16]

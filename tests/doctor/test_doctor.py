@@ -129,6 +129,33 @@ def test_the_way_out(settings: config.Settings, tmp_path: Path) -> None:
         assert worst(outside.names(good, ("api.openai.com", "no-such-name.invalid"))).state is State.FAIL
 
 
+def test_receivers_of_events(settings: config.Settings, tmp_path: Path) -> None:
+    """One that answers is fine; nobody there, or a certificate that does not verify, is a fault."""
+    with Upstream() as upstream:
+        port = upstream.address.rpartition(":")[2]
+
+        def to(name: str, url: str) -> config.ForwardTo:
+            return config.ForwardTo(name=name, url=url, format="ocsf")
+
+        asked = (
+            to("file", f"file://{tmp_path}/events"),
+            to("plain", f"http://127.0.0.1:{port}/"),
+            to("strange", f"https://127.0.0.1:{port}/"),
+            to("nobody", "syslog+tcp://127.0.0.1:1"),
+        )
+        found = {
+            each.name: worst(outside.receivers(msgspec.structs.replace(settings, forward=config.Forward(to=(each,)))))
+            for each in asked
+        }
+    assert {name: f.state for name, f in found.items()} == {
+        "file": State.OK,
+        "plain": State.OK,
+        "strange": State.FAIL,
+        "nobody": State.FAIL,
+    }
+    assert "does not verify" in found["strange"].what
+
+
 @pytest.mark.parametrize("raised", [PermissionError(13, "no", "/x"), ssl.SSLError("odd"), OSError(5, "io")])
 def test_a_check_that_fails_is_a_finding(raised: OSError) -> None:
     """One check that cannot be done says so and hides no other."""
