@@ -199,6 +199,15 @@ def test_a_file_is_rotated(site: Site, tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------- at least once
 
 
+def test_a_line_that_a_crash_cut_off_takes_no_other_with_it(site: Site, tmp_path: Path) -> None:
+    """What is written behind a torn line begins on a line of its own."""
+    file = tmp_path / "e.jsonl"
+    file.write_bytes(b'{"decision_id": "half')
+    site.write(record(1), record(2))
+    site.destination(f"file://{file}", format="json").turn()
+    assert [e["decision_id"] for e in lines(file)] == [record(1).decision_id, record(2).decision_id]
+
+
 def test_what_was_in_hand_is_sent_again(site: Site) -> None:
     """The receiver takes a batch and its answer is lost: the place did not move, so the next start sends it again, by
     the same ids."""
