@@ -30,6 +30,8 @@ MOST_SCOPES = 2000
 """Scopes of one finding, the gravest first. Names that a client chooses must not fill the store with findings."""
 MOST_EVENTS = 2_500_000
 """Events of the days that are asked at once: what a query may hold is bounded."""
+MOST_BYTES = 100_000
+"""Of scopes in one query; ClickHouse takes 256 KiB in all."""
 _TIMES = "toUnixTimestamp64Micro(toDateTime64({0}, 6, 'UTC'))"
 _COLUMNS = f"scope, hits, grave, {_TIMES.format('first_seen')} AS f, {_TIMES.format('last_seen')} AS l, facts"
 
@@ -230,10 +232,12 @@ def _evaluate(
     for scope, hit in _shown(asked, unit, since, now).items():
         found[scope] = found[scope] + hit if scope in found else hit
     standing, at = known.standing.get(unit.id, {}), micros(now)
-    if len(found) > MOST_SCOPES:
+    standing_still = {scope for scope, stands in standing.items() if stands.status != "fixed"}
+    new = sorted(found.keys() - standing_still, key=lambda scope: (-found[scope].grave, -found[scope].hits, scope))
+    if left_out := new[max(0, MOST_SCOPES - len(standing_still)) :]:
         out.truncated.append(unit.id)
-        kept = sorted(found.items(), key=lambda o: (-o[1].grave, o[0] not in standing, -o[1].hits, o[0]))
-        found = dict(kept[:MOST_SCOPES])
+        for scope in left_out:
+            del found[scope]
     maybe = lifecycle.unclear(unit, found, standing, at)
     clean = _clean(asked, unit, now, maybe) if maybe else {}
     events = lifecycle.advance(unit, found, standing, clean, at)
@@ -259,12 +263,29 @@ def _shown(asked: Ask, unit: Finding, since: datetime, until: datetime) -> dict[
 def _clean(asked: Ask, unit: Finding, now: datetime, scopes: Sequence[str]) -> dict[str, int]:
     """Of these scopes, those with traffic and no violation in the last `clean_days`, with how much there was."""
     sql = question.filled(unit.sql, {"since": now - timedelta(days=unit.clean_days), "until": now})
-    rows = question.ask(
-        asked,
-        f"SELECT scope, sum(u.hits) AS h, sum(u.seen) AS s FROM ({sql}) AS u "  # noqa: S608 - our own files
-        f"WHERE scope IN ({', '.join(map(question.text, scopes))}) GROUP BY scope HAVING h = 0 AND s > 0",
-    ).rows
-    return {str(scope): _whole(seen) for scope, _, seen in rows}
+    out = {}
+    for some in _batches([question.text(scope) for scope in scopes]):
+        rows = question.ask(
+            asked,
+            f"SELECT scope, sum(u.hits) AS h, sum(u.seen) AS s FROM ({sql}) AS u "  # noqa: S608 - our own files
+            f"WHERE scope IN ({', '.join(some)}) GROUP BY scope HAVING h = 0 AND s > 0",
+        ).rows
+        out |= {str(scope): _whole(seen) for scope, _, seen in rows}
+    return out
+
+
+def _batches(literals: Sequence[str]) -> Iterator[list[str]]:
+    """Literals that fit into one query: names that a client chose are long when it wants them to be."""
+    batch: list[str] = []
+    size = 0
+    for literal in literals:
+        if batch and size + len(literal.encode()) > MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(literal)
+        size += len(literal.encode()) + 2
+    if batch:
+        yield batch
 
 
 def _row(unit: Finding, event: Event, at: int, digest: str) -> dict[str, Cell]:

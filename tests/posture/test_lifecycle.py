@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.posture import lifecycle, units
+from sluice.posture import evaluation, lifecycle, units
 from sluice.posture.lifecycle import DAY, Event, Hit, Standing
 
 UNIT = next(u for u in units.findings().values() if u.id == "PRV-01")
@@ -82,3 +82,12 @@ def test_days_add_up() -> None:
     """Hits of several days are one finding, with the facts of the newest."""
     sum_of = Hit(2, 1, 10, 20, "old") + Hit(3, 0, 30, 40, "new")
     assert sum_of == Hit(5, 1, 10, 40, "new")
+
+
+def test_long_names_do_not_make_a_query_that_is_refused() -> None:
+    """Scopes are asked about in parts, each within what a query may hold, and none is left out."""
+    literals = [f"'{n}{'ä' * 20_000}'" for n in range(12)]
+    batches = list(evaluation._batches(literals))
+    assert [one for batch in batches for one in batch] == literals
+    assert max(sum(len(one.encode()) for one in batch) for batch in batches) <= evaluation.MOST_BYTES
+    assert list(evaluation._batches([])) == []
