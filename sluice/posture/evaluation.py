@@ -263,7 +263,7 @@ def _shown(asked: Ask, unit: Finding, since: datetime, until: datetime) -> dict[
 def _clean(asked: Ask, unit: Finding, now: datetime, scopes: Sequence[str]) -> dict[str, int]:
     """Of these scopes, those with traffic and no violation in the last `clean_days`, with how much there was."""
     sql = question.filled(unit.sql, {"since": now - timedelta(days=unit.clean_days), "until": now})
-    out = {}
+    out: dict[str, int] = {}
     for some in _batches([question.text(scope) for scope in scopes]):
         rows = question.ask(
             asked,
