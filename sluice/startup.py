@@ -246,7 +246,8 @@ Try a prompt that is blocked:
 
 
 def _console(settings: config.Settings, console: str) -> str:
-    return f"  console  http://{console}/   (password in {settings.console_password})\n" if console else ""
+    who = "names of `console.users`" if settings.console.users else f"password in {settings.console_password}"
+    return f"  console  http://{console}/   ({who})\n" if console else ""
 
 
 def _sql_over_http(settings: config.Settings) -> str:

@@ -183,6 +183,8 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             endpoint(s.console.listen)
         except ValueError as e:
             bad("console.listen", f"{e}, as in `127.0.0.1:8082`")
+    if s.console.users and not s.identity.users:
+        bad("console.users", "are names of the file `identity.users`, which is not set")
     for host, value in s.upstream.hosts.items():
         try:
             ipaddress.ip_address(endpoint(value)[0])

@@ -36,6 +36,8 @@ class Admin(Section, frozen=True):
 class Console(Section, frozen=True):
     listen: str = "127.0.0.1:8082"
     """Where the console is served; empty = not at all. Its password is in `keys/console.password` below `paths.var`."""
+    users: tuple[str, ...] = ()
+    """Who of `identity.users` may log in, each with the password there; empty = the one password for everybody."""
     idle_minutes: float = 60.0
     """A login ends after so long without a request, and after a day at the latest."""
 

@@ -3,7 +3,8 @@
     process    the child process that serves it, started by the supervisor
     app        routes, from the request to the page
     guard      Host, security headers, size and origin of what is posted
-    sessions   the password, who is logged in, and how fast the password may be guessed
+    entry      who may come in, and how fast a password may be guessed
+    sessions   who is logged in
     catalogue  reports, findings, clauses, measures
     store      asking the events: bounded, several at a time, never by opening the engine
     backtest   a pasted policy, tried on what is recorded

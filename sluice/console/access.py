@@ -1,7 +1,7 @@
 """Who read what: an access record in a ledger stream of the console's own, durable before the page is shown.
 
-It names the page, the session, the client's address, the digests of the questions and how many rows came back; no
-filter's value and no row. Report R21 lists it.
+It names the page, who is logged in, the session, the client's address, the digests of the questions and how many rows
+came back; no filter's value and no row. Report R21 lists it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from sluice.config import Settings
+from sluice.console.sessions import Session
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType
 
@@ -34,11 +35,12 @@ class Access:
         )
 
     async def record(
-        self, what: str, *, session: str, client: str, digests: Sequence[str] = (), rows: int | None = None
+        self, what: str, *, session: Session, client: str, digests: Sequence[str] = (), rows: int | None = None
     ) -> None:
         """Somebody is about to see something. Raises `Unavailable` when that cannot be recorded."""
         detail = {
-            "by": f"console session {session}" if session else "console",
+            "by": session.by,
+            "session": session.name,
             "from": client,
             "what": what,
             "queries": [digest[:16] for digest in digests[:MOST_DIGESTS]],

@@ -21,6 +21,7 @@ from sluice.console import pages
 from sluice.console.access import Access
 from sluice.console.backtest import LONGEST_POLICY, Backtest, Busy, Tried
 from sluice.console.backtest import SPANS as SPANS_OF_TRIAL
+from sluice.console.entry import Entry
 from sluice.console.file import Download
 from sluice.console.given import SPANS, Given
 from sluice.console.guard import BadForm, Guarded, form
@@ -30,7 +31,6 @@ from sluice.console.sessions import COOKIE, LOGIN_COOKIE, Session, Sessions, sam
 from sluice.console.store import Asker, Away, TooMuch
 from sluice.errors import SluiceError, Unavailable
 from sluice.posture.question import BadQuestion
-from sluice.ship.http.credentials import USER, Credentials
 from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.console")
@@ -50,7 +50,7 @@ class Console:
         self._access = access
         self._asker = Asker(settings)
         self._backtest = Backtest(settings, file)
-        self._credentials = Credentials(secret)
+        self._entry = Entry(settings, secret)
         self._sessions = Sessions(settings.console.idle_minutes * 60)
         self._style, digest = stylesheet()
         self._templates = Templates(style=f"/static/{digest}.css", nav=pages.NAV, spans=SPANS)
@@ -77,17 +77,16 @@ class Console:
             return self._ask_password("That could not be read. Try again.", 400)
         if not same(fields.get("token", ""), request.cookies.get(LOGIN_COOKIE, "")):
             return self._ask_password("This form is out of date. Try again.", 403)
-        right = await self._credentials.check(USER, fields.get("password", ""))
         client = request.client.host if request.client else ""
-        if not right:
-            log.warning("a login at the console failed", extra={"facts": {"client": client}})
-            if right is None:
-                return self._ask_password("Too many attempts at once. Wait a moment.", 429)
-            return self._ask_password("That is not the password.", 403)
-        value = self._sessions.begin()
+        verdict = await self._entry.check(fields.get("name", ""), fields.get("password", ""), client)
+        if not verdict.by:
+            log.warning("a login at the console failed", extra={"facts": {"client": client, "why": verdict.problem}})
+            return self._ask_password(verdict.problem, verdict.status)
+        value = self._sessions.begin(verdict.by)
         session = self._sessions.find(value)
+        assert session
         try:
-            await self._access.record("login", session=session.name if session else "", client=client)
+            await self._access.record("login", session=session, client=client)
         except Unavailable as e:
             self._sessions.end(value)
             return self._ask_password(f"Logging in must be recorded, and that cannot be done now: {e}", 503)
@@ -98,7 +97,8 @@ class Console:
 
     def _ask_password(self, problem: str = "", status: int = 200) -> Response:
         token = secrets.token_urlsafe(24)
-        answer = self._html("login.html", {"problem": problem, "token": token, "title": "Log in"}, None, status)
+        context: Context = {"problem": problem, "token": token, "title": "Log in", "asks_name": self._entry.asks_name}
+        answer = self._html("login.html", context, None, status)
         answer.set_cookie(LOGIN_COOKIE, token, max_age=600, httponly=True, samesite="strict", path="/login")
         return answer
 
@@ -138,7 +138,7 @@ class Console:
         if page.looks:
             await self._access.record(
                 request.url.path,
-                session=session.name,
+                session=session,
                 client=request.client.host if request.client else "",
                 digests=[one.sha256 for one in asked.values()],
                 rows=sum(len(table.rows) for table in tables.values()),
@@ -160,7 +160,7 @@ class Console:
                 raise BadQuestion(f"`since` is one of {', '.join(SPANS_OF_TRIAL)}")
             await self._asker.tables({"there": "SELECT 1"})  # said plainly when the store is away
             client = request.client.host if request.client else ""
-            await self._access.record(request.url.path, session=session.name, client=client)
+            await self._access.record(request.url.path, session=session, client=client)
             try:
                 tried = await self._backtest.run(text, since)
             except Busy:
@@ -175,7 +175,7 @@ class Console:
             file = await download(_given(request), self._settings, self._asker)
             await self._access.record(
                 request.url.path,
-                session=session.name,
+                session=session,
                 client=request.client.host if request.client else "",
                 digests=[file.sha256],
                 rows=file.rows,

@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, listening: socket.socket, status: Status, file: Path | None = None) -> None:
     """Until SIGTERM, or until the supervisor is gone. Raises `Misconfigured`, `Unavailable`."""
     status.say("starting")
-    secret = secret_in(settings.console_password)
+    secret = "" if settings.console.users else secret_in(settings.console_password)
     async with app.opened(settings, secret, listening.getsockname()[0], file) as application:
         server = _Server(application)
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Who is logged in. One password, made on first start, in a file that only its owner reads; sessions in memory alone.
+"""Who is logged in: sessions, in memory alone.
 
 A session is a random value in a cookie; what is kept of it is its digest. It ends after a time without a request, after
 a day at the latest, at the logout, and with the process. Each carries a token that everything posted must repeat.
@@ -23,9 +23,10 @@ MOST = 64
 
 @dataclass(slots=True)
 class Session:
-    """One browser. `name` is for the access records: short, and worth nothing as a cookie."""
+    """One browser. `name` is for the access records: short, and worth nothing as a cookie. `by`: who logged in."""
 
     name: str
+    by: str
     token: str
     begun: float
     seen: float
@@ -39,7 +40,7 @@ class Sessions:
         self._clock = clock
         self._known: dict[str, Session] = {}
 
-    def begin(self) -> str:
+    def begin(self, by: str = "console") -> str:
         """A new session; its cookie's value."""
         now = self._clock()
         self._forget(now)
@@ -47,7 +48,7 @@ class Sessions:
             del self._known[min(self._known, key=lambda one: self._known[one].seen)]
         value = secrets.token_urlsafe(32)
         digest = _digest(value)
-        self._known[digest] = Session(digest[:12], secrets.token_urlsafe(24), now, now)
+        self._known[digest] = Session(digest[:12], by, secrets.token_urlsafe(24), now, now)
         return value
 
     def find(self, value: str | None) -> Session | None:

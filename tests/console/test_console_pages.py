@@ -369,7 +369,7 @@ def test_who_reads_is_on_record(served: Served, http: httpx.Client) -> None:
     assert '"what": "/decisions"' in detail
     assert '"from": "127.0.0.1"' in detail
     assert "somebody-i-know" not in detail
-    assert "console session" in detail
+    assert '"by": "console"' in detail
     assert not [d for d in looks() if http.cookies["sluice-console"] in d]
 
 

@@ -444,7 +444,7 @@ def test_sigterm_drains_and_ends_with_0(tmp_path: Path, upstream: Upstream) -> N
     made = Running(tmp_path, upstream)
     try:
         made.until(lambda: made.ready, "not ready")
-        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper")]
+        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper", "console")]
         with made.client() as client, upstream.hold(after=1) as release:
             body = chat("hello") | {"stream": True}
             with client.stream("POST", f"https://{HOST}/v1/chat/completions", json=body) as answer:
@@ -471,7 +471,7 @@ def test_children_end_with_a_killed_supervisor(tmp_path: Path, upstream: Upstrea
     made = Running(tmp_path, upstream)
     try:
         made.until(lambda: made.ready, "not ready")
-        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper")]
+        pids = [made.pid(name) for name in ("worker-0", "worker-1", "shipper", "console")]
         made.process.kill()
         made.process.wait()
         deadline = time.monotonic() + 30
