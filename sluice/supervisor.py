@@ -290,11 +290,11 @@ class Appliance:
 
         metrics.WORKER_RESTARTS.labels(child.name.partition("-")[0]).inc()
         multiprocess.mark_process_dead(ending.pid, self._settings.run_dir / "metrics")  # type: ignore[no-untyped-call]
-        if self._was_ready or child is self._console:
+        if self._was_ready or child not in self._needed:
             return
         if ending.code == MISCONFIGURED:
             self._finish(End(MISCONFIGURED, f"{child.name}: {ending.reason or 'misconfigured'}"))
-        elif ending.failures >= FAILURES and child is not self._forwarder:
+        elif ending.failures >= FAILURES:
             what = f"{child.name} failed {ending.failures} times in a row while starting; the last time: {ending}"
             if ending.code == LEDGER_FAILED:
                 what += f". The ledger below {self._settings.ledger_dir} cannot be written"

@@ -70,6 +70,7 @@ def _test(settings: Settings, name: str) -> int:
     """Send one event of kind control, marked `forward-test`, to the destination NAME, and say what came of it."""
     from sluice.errors import Misconfigured, Problem
     from sluice.forward import events, sinks
+    from sluice.ledger.record import encode
     from sluice.model import Record, RecordType
 
     to = next((to for to in settings.forward.to if to.name == name), None)
@@ -89,7 +90,7 @@ def _test(settings: Settings, name: str) -> int:
         what = f"{getattr(e, 'filename', None) or to.url}: {getattr(e, 'strerror', None) or e}"
         raise Misconfigured(Problem(f"forward.to `{name}`", None, what)) from e
     try:
-        sink.send([events.FORMATS[to.format](record, b"{}")])
+        sink.send([events.FORMATS[to.format](record, encode(record))])
     except (OSError, sinks.Rejected) as e:
         complain(f"{name}: {to.url} did not take it: {e}")
         return BEHIND

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sluice import config, durable, logs, metrics
+from sluice import config, logs, metrics
 from sluice.config import ForwardTo, Settings
 from sluice.errors import Misconfigured, Problem
 from sluice.forward import cursors, events, sinks
@@ -37,6 +37,9 @@ BEAT_SECONDS = 1.0
 WAITS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 """Wait after the first, second, ... failure in a row; the last one stays."""
 GRACE_SECONDS = 5.0
+ASIDE_BYTES = 8 * 1024 * 1024
+"""Size at which the file of rejected events is put away, over the one before it: a receiver that rejects everything
+must not fill the disk that evidence is written to."""
 MISCONFIGURED = 78
 
 
@@ -62,6 +65,7 @@ class Destination:
         self.trouble = ""
         self._turns = 0
         self.behind_since: float | None = None
+        self._aside = sinks.RotatingFile(self._file.with_name(f"{to.name}.rejected"), ASIDE_BYTES, 1)
         try:
             self._sink = sink or sinks.make(to)
         except (OSError, ValueError) as e:
@@ -178,7 +182,7 @@ class Destination:
                 self._send(batch[:middle])
                 self._send(batch[middle:])
                 return
-            durable.append(self._file.with_name(f"{self.name}.rejected"), batch[0] + b"\n")
+            self._aside.send(batch)
             self.cursor.rejected += 1
             metrics.FORWARD_REJECTED.labels(self.name).inc()
             facts = {"destination": self.name, "why": str(e)}

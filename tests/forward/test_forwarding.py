@@ -22,7 +22,7 @@ import sluice.cli
 from sluice import config
 from sluice.config import ForwardTo, Settings
 from sluice.errors import Misconfigured
-from sluice.forward import sinks
+from sluice.forward import forwarder, sinks
 from sluice.forward.forwarder import Destination, directory
 from sluice.ledger import reader
 from sluice.ledger.writer import Writer, open_stream
@@ -283,6 +283,19 @@ def test_an_event_that_is_never_taken_is_set_aside(site: Site, status: int) -> N
     assert (aside["metadata"]["correlation_uid"], destination.cursor.rejected) == (bad, 1)
 
 
+def test_a_receiver_that_rejects_everything_fills_no_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set aside is bounded: the file is put away at a size, over the one before it; the count goes on."""
+    monkeypatch.setattr(forwarder, "ASIDE_BYTES", 3000)
+    site.write(*map(record, range(40)))
+    with Hook(lambda _: 400) as hook:
+        destination = site.destination(hook.url)
+        destination.turn()
+    aside = sorted(directory(site.settings).glob("siem.rejected*"))
+    assert [file.name for file in aside] == ["siem.rejected", "siem.rejected.1"]
+    assert sum(file.stat().st_size for file in aside) < 10_000
+    assert (destination.cursor.rejected, destination.turn()) == (40, 0)
+
+
 def test_a_new_destination_begins_with_the_next_record(site: Site, tmp_path: Path) -> None:
     """What was there before is not sent, what comes later is, also when the process was restarted before it came."""
     site.write(record(1))
@@ -442,4 +455,8 @@ def test_status_and_test_event(
     assert run("test", "siem") == 0
     assert lines(file)[-1]["unmapped"]["control_kind"] == "forward-test"
     assert run("test", "nobody") == 2
+    with Path("s.toml").open("a") as settings:
+        settings.write(f'[[forward.to]]\nname = "plain"\nurl = "file://{tmp_path / "p.jsonl"}"\nformat = "json"\n')
+    assert run("test", "plain") == 0
+    assert lines(tmp_path / "p.jsonl")[-1]["control_kind"] == "forward-test"
     site.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sluice import ca, config, startup
+from sluice import ca, config, startup, supervisor
 from sluice.child import Patience
 from sluice.selftest.running import Result
 from sluice.supervisor import Appliance, End
@@ -27,13 +27,16 @@ QUICK = Patience(start=10.0, stale=0.5, silence=1.0, settle=0.2, backoff=(0.0, 0
 class Rig:
     """A running appliance of stubs. `orders` tells a stub what to do; `events` is what they did."""
 
-    def __init__(self, directory: Path, patience: Patience = QUICK, **limits: float) -> None:
+    def __init__(
+        self, directory: Path, patience: Patience = QUICK, forward: config.Forward | None = None, **limits: float
+    ) -> None:
         self.directory = directory
         var = directory / "var"
         (directory / "stubs").mkdir()
         self.settings = config.Settings(
             proxy=config.Proxy(workers=2),
             paths=config.Paths(var=var),
+            forward=forward or config.Forward(),
             limits=config.Limits(**limits),  # type: ignore[arg-type]
             selftest=config.SelfTest(seconds=0),
         )
@@ -262,6 +265,22 @@ async def test_noise_on_the_status_pipe_is_harmless(rig: Callable[..., Rig]) -> 
     facts = (await r.get("/readyz")).json()["processes"]["worker-0"]
     assert "nested" not in facts
     assert "\x1b" not in facts["text"]
+
+
+async def test_a_forwarder_that_cannot_start_keeps_nobody_from_working(
+    rig: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged cursor or a token that is gone ends the forwarder with 78, again and again: the appliance becomes ready
+    all the same, and says what is amiss."""
+    stub = (sys.executable, str(STUB), str(tmp_path / "stubs"), "--role", "forwarder")
+    monkeypatch.setattr(supervisor, "FORWARDER", stub)
+    r = rig(forward=config.Forward(to=(config.ForwardTo(name="siem", url="file:///dev/null"),)))
+    r.orders("forwarder", "fail 78 siem.json: is no cursor")
+    r.orders("shipper", "lag 0.5")  # the forwarder ends before everybody else is ready
+    await r.start()
+    await r.until(lambda: ("forwarder", "start") in {(name, event) for name, _, event in r.events})
+    await r.ready()
+    assert any("forwarder" in trouble for trouble in (await r.get("/readyz")).json()["degraded"])
 
 
 async def test_a_misconfigured_child_ends_the_appliance(rig: Callable[..., Rig]) -> None:
