@@ -1,15 +1,20 @@
 """Everything that is asked of hyperscan: expressions compiled into blocks, kept in a file, and run over a buffer.
 
-The blocks, each one database (why there are several: hyperscan falls back to its slowest engine for all expressions of
-a database when a few need it):
+The blocks, each one database. What belongs together was measured, and is not always what one would think: hyperscan
+falls back to its slowest engine for all expressions of a database when a few need it, and finds a thousand literals
+beside one of two bytes twice as fast as without it.
 
-    literal   heads with a literal part, and keywords: found by that, wherever they are
-    short     keywords of a few letters, whole words only: slow to tell among thousands of longer literals
-    unicode   heads with a literal part and characters beyond ASCII
-    class     heads of character classes alone that no gate holds
-    digits    what every match of holds six digits (`gates.DIGITS`): looked for around such places only, unless they are
-              everywhere
-    runs      what every match of holds a run of base64 characters: looked for only where there is one
+    words     keywords, without regard to case
+    short     keywords of a few letters, whole words only: slow to tell among thousands of longer ones; `short-near`
+              those that count near digits alone: not looked for in text that has none
+    exact     keywords with capitals: names
+    literal   heads with a literal part
+    unicode   heads with characters beyond ASCII
+    class/    heads of character classes alone, one database for those that begin with the same class
+    digits, runs
+              heads whose matches all stand where a gate opens (`gates`): looked for around such places only, unless
+              they are everywhere
+    numbers   heads whose matches all hold a number: looked for if there is one
 
 Compiled blocks can be kept (`Store`) under the digest of the expressions, the library's version and the processor's
 features. Reading a database back is handing memory to a C library that trusts it: a store returns only what this
@@ -18,11 +23,13 @@ deployment itself put there (`sluice.cache`). The library then checks version, p
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import hyperscan
@@ -31,19 +38,21 @@ import msgspec
 from sluice.detect import encoded, gates, joined
 from sluice.detect.layers import Hints
 
-LITERAL, SHORT, UNICODE, EXACT, CLASS = "literal", "short", "unicode", "exact", "class"
-APART = 12
-"""Databases of class heads at most; more heads than that share them."""
+WORDS, SHORT, SHORT_NEAR, EXACT = "words", "short", "short-near", "exact"
+LITERAL, UNICODE, CLASS = "literal", "unicode", "class"
+WINDOWS = (gates.DIGITS.name, gates.RUNS.name)
+"""Blocks that are run over windows around the places of their gate, if there are few."""
+NUMERIC = (SHORT_NEAR, gates.NUMBERS.name)
+"""Blocks that are run when the text has numbers at all."""
 
-HINTS = (encoded.CODES_GATE, joined.LIST_GATE, joined.NUMBER_GATE)
-"""What is asked of every text: whether it is there at all."""
-MARKED = "marks"
+ASKED = ((encoded.CODES_GATE, joined.NUMBER_GATE), (joined.LIST_GATE,), (joined.ACCOUNT_NUMBER,))
+"""What is asked of every text, a database each: codes of characters and long numbers, lists, account numbers."""
+JOINED, MARKED = "marks/joined", "marks"
 MARKS, CROWDED = 2_000, 64
 """Marks of joined strings and beginnings of keys that are followed: so many, and one more for so many bytes."""
 
-DELIMITERS = (b",", b"\t", b"|", b";")
-WIDEST = 16_384
-"""What divides the cells and the rows of a table, and the longest row, bytes (`tables`)."""
+_HEADING = re.compile(rb"[\w\x80-\xff .\"'()/*-]{0,120}(?:[,;|\t\r\n]|\\[nt])")
+"""What follows a keyword that may head a column (`tables`): its values may stand far below it."""
 
 
 class Store(Protocol):
@@ -59,13 +68,15 @@ class CompileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One expression and where it belongs. `reach`: how far from its gate's place it may extend, in characters."""
+    """One expression and where it belongs. `reach`: how far from a gate's stretch it may extend, in characters; of a
+    keyword, how far from one that opens `gate` it counts."""
 
     text: str
     flags: int
     ident: int
     block: str = LITERAL
     reach: int = 0
+    gate: str = ""
 
 
 class Look(NamedTuple):
@@ -86,25 +97,27 @@ class Databases:
     ) -> None:
         """`marks`: what is looked for by its place, for `Hints.marks`. Raises `CompileError`."""
         chosen = list(expressions)
-        self._gates = {g.name: _fixed((g.expression, hyperscan.HS_FLAG_MULTILINE, 0)) for g in gates.ALL}
+        self._gates = {g.name: _fixed((g.expression, 0, 0)) for g in gates.ALL}
         self._reach = {g.name: max((e.reach for e in chosen if e.block == g.name), default=0) for g in gates.ALL}
+        by_name = {g.name: g for g in gates.ALL}
+        self._near = {e.ident: (by_name[e.gate].near, e.reach) for e in chosen if e.gate}
         blocks: dict[str, list[tuple[str, int, int]]] = {}
-        for at, e in enumerate(sorted(chosen, key=lambda e: (e.block, e.ident))):
-            block = f"{CLASS}/{at % APART}" if e.block == CLASS else e.block
-            blocks.setdefault(block, []).append((e.text, e.flags, e.ident))
-        if places := [(text, 0, i) for i, text in enumerate(marks)]:
-            blocks[MARKED] = places
+        for e in sorted(chosen, key=lambda e: (e.block, e.ident, e.text)):
+            blocks.setdefault(e.block, []).append((e.text, e.flags, e.ident))
+        places = list(marks)
         self._first = len(places)
+        for i, text in enumerate(places):
+            blocks.setdefault(JOINED if text in joined.CONCATENATIONS else MARKED, []).append((text, 0, i))
         name = sha256(msgspec.json.encode([self.engine, blocks])).hexdigest() + ".hsdb"
         kept = _read(store.load(name), list(blocks)) if store else None
         self.cached = kept is not None
         self._blocks = kept if kept is not None else {name: _compile(block) for name, block in blocks.items()}
         if store and not self.cached:
             store.save(name, _kept(self._blocks))
-        self._marks = self._blocks.pop(MARKED, None)
-        self._hints = _fixed(*((text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(HINTS)))
-        self._rows = [_fixed((text, 0, 0)) for text in HINTS[:2]]
-        self._numbers = _fixed(*((text, 0, i) for i, (text, _, _) in enumerate(joined.NUMBERS)))
+        self._marks = [(name, self._blocks.pop(name)) for name in (JOINED, MARKED) if name in self._blocks]
+        self._asked = [_fixed(*((text, 0, i) for i, text in enumerate(texts))) for texts in ASKED]
+        self._single = _fixed(*((text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(ASKED[0])))
+        self._cards = _fixed((joined.CARD_NUMBER, 0, 0))
         self._local = threading.local()
 
     @cached_property
@@ -122,7 +135,7 @@ class Databases:
         """Every head and keyword in `data`, `most` of each block at most."""
         hits: list[tuple[int, int]] = []
         reached: int | None = None
-        runs = False
+        some = self._opens(gates.NUMBERS, data)
 
         def add(more: list[tuple[int, int]], stop: int | None) -> None:
             nonlocal hits, reached
@@ -130,67 +143,99 @@ class Databases:
             reached = stop if stop is not None else reached
 
         for name, database in self._blocks.items():
-            if name not in self._gates:
-                part = data if reached is None else data[: _edge(data, reached)]
-                add(*_scan(database, self._scratch(name, database), part, most))
-        for gate in gates.ALL:
-            if gate.name not in self._blocks and gate is not gates.RUNS:
+            if name in WINDOWS or (name in NUMERIC and not some):
                 continue
             part = data if reached is None else data[: _edge(data, reached)]
-            places, stop = self._places(gate, part)
-            if gate is gates.RUNS:
-                runs = bool(places) or stop is not None or (part is not data and self.has_runs(data))
-            if gate.name in self._blocks and (places or stop is not None):
-                add(*self._behind(gate, part, None if stop is not None else places, most))
+            add(*_scan(database, self._scratch(name, database), part, most))
+        runs = self.has_runs(data)
+        spans: tuple[tuple[int, int], ...] | None = None
+        for gate, opens in ((gates.DIGITS, some), (gates.RUNS, runs)):
+            if opens and gate.name in self._blocks:
+                part = data if reached is None else data[: _edge(data, reached)]
+                places = self._places(gate, part)
+                if gate is gates.RUNS and part is data and places is not None:
+                    spans = tuple(places)
+                add(*self._around(self._blocks[gate.name], gate.name, part, places, self._reach[gate.name], most))
         if reached is not None:
             hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
+        if self._near:
+            near, wide = self._near, 1 if data.isascii() else 4
+            hits = [h for h in hits if h[1] not in near or (some and _counts(data, h[0], *near[h[1]], wide))]
         hits.sort()
         hints, crowded = self.hints(data)
-        return Look(hits, reached, hints._replace(runs=runs), crowded)
+        return Look(hits, reached, hints._replace(runs=runs, spans=spans), crowded)
 
     def has_runs(self, data: bytes) -> bool:
         """True when somewhere in `data` stands a run that could be base64 of something."""
-        database = self._gates[gates.RUNS.name]
-        return _scan(database, self._scratch("gate/runs", database), data, 0)[1] is not None
+        return self._opens(gates.RUNS, data)
+
+    def _opens(self, gate: gates.Gate, data: bytes) -> bool:
+        """True when the gate opens somewhere in `data`."""
+        database = self._gates[gate.name]
+        return _scan(database, self._scratch(f"gate/{gate.name}", database), data, 0)[1] is not None
 
     def hints(self, data: bytes) -> tuple[Hints, int | None]:
         """What may be in disguise in `data` (not `runs`), and where its marks were stopped if they were too many."""
-        seen = {
-            ident for _, ident in _scan(self._hints, self._scratch("disguise/hints", self._hints), data, len(HINTS))[0]
-        }
-        hints = Hints(codes=0 in seen, lists=1 in seen)
-        if self._marks is None:
-            return hints, None
+        if not self._marks:
+            return Hints(), None
         most = MARKS + len(data) // CROWDED
-        found, stop = _scan(self._marks, self._scratch("disguise/marks", self._marks), data, most)
-        if 2 in seen:
-            more, crowded = _scan(self._numbers, self._scratch("disguise/numbers", self._numbers), data, most)
-            found += [(end, ident + self._first) for end, ident in more]
-            stop = crowded if stop is None else stop if crowded is None else min(stop, crowded)
-        for i, name in enumerate(("codes", "lists")):
-            if i in seen:  # so many that they are everywhere: then the text is read from its beginning to its end
-                more, everywhere = _scan(self._rows[i], self._scratch(f"disguise/{name}", self._rows[i]), data, MARKS)
-                if everywhere is None:
-                    hints = hints._replace(codes=False) if name == "codes" else hints._replace(lists=False)
-                    found += [(end, self._first + len(joined.NUMBERS) + i) for end, _ in more]
-        return hints._replace(marks=tuple(found)), stop
+        found: list[tuple[int, int]] = []
+        stops: list[int | None] = []
+        for name, database in self._marks:
+            more, stop = _scan(database, self._scratch(name, database), data, most)
+            found += more
+            stops.append(stop)
+        (rows, many), (lists, lots), (accounts, stop) = (
+            _scan(database, self._scratch(f"disguise/{i}", database), data, MARKS)
+            for i, database in enumerate(self._asked)
+        )
+        stops.append(stop)
+        found += [(end, self._first + 1) for end, _ in accounts]
+        kinds = {ident for _, ident in rows}
+        if many is not None:  # so many that they are everywhere: then the text is read from its beginning to its end
+            kinds = {
+                ident for _, ident in _scan(self._single, self._scratch("disguise/single", self._single), data, 2)[0]
+            }
+        else:
+            found += [(end, self._first + len(joined.NUMBERS)) for end, ident in rows if ident == 0]
+        if 1 in kinds:
+            places = [(end, end) for end, ident in rows if ident == 1] if many is None else None
+            more, stop = self._around(self._cards, "disguise/cards", data, places, joined.ROOM, most)
+            found += [(end, self._first) for end, _ in more]
+            stops.append(stop)
+        if lots is None:
+            found += [(end, self._first + len(joined.NUMBERS) + 1) for end, _ in lists]
+        hints = Hints(codes=many is not None and 0 in kinds, lists=lots is not None, marks=tuple(found))
+        return hints, min((stop for stop in stops if stop is not None), default=None)
 
-    def _places(self, gate: gates.Gate, data: bytes) -> tuple[list[int], int | None]:
-        """Where the gate's expression ends, and where the look was stopped because there are too many for windows."""
-        database = self._gates[gate.name]
+    def _places(self, gate: gates.Gate, data: bytes) -> list[tuple[int, int]] | None:
+        """The stretches in which the gate opens, each from there to its end; None when they are too many for
+        windows."""
         few = 16 + len(data) // gate.sparse
-        places, stop = _scan(database, self._scratch(f"gate/{gate.name}", database), data, few)
-        return [end for end, _ in places], stop
+        if gate is gates.RUNS:
+            places = list(islice(encoded.runs(data), few + 1))
+            return places if len(places) <= few else None
+        database = self._gates[gate.name]
+        found, stop = _scan(database, self._scratch(f"gate/{gate.name}", database), data, few)
+        match = gate.row.match
+        return [(end, m.end() if (m := match(data, end)) else end) for end, _ in found] if stop is None else None
 
-    def _behind(
-        self, gate: gates.Gate, data: bytes, places: list[int] | None, most: int
+    def _around(
+        self,
+        database: hyperscan.Database,
+        name: str,
+        data: bytes,
+        places: list[tuple[int, int]] | None,
+        reach: int,
+        most: int,
     ) -> tuple[list[tuple[int, int]], int | None]:
-        """What stands around the places of a gate, or anywhere when they are None: too many to tell."""
-        database = self._blocks[gate.name]
-        scratch = self._scratch(gate.name, database)
+        """What stands within reach of the places, or anywhere when they are None."""
+        scratch = self._scratch(name, database)
         if places is None:
             return _scan(database, scratch, data, most)
-        windows = _windows(data, places, self._reach[gate.name], rows=gate.rows)
+        windows = _windows(data, places, reach)
+        if not windows:
+            return [], None
         found, stop = _scan(database, scratch, b"\n".join([data[low:high] for low, high in windows]), most)
         hits: list[tuple[int, int]] = []
         at = start = 0  # window `at` begins at `start` of what was read
@@ -262,46 +307,29 @@ def _scan(
     return hits, None
 
 
-def _windows(data: bytes, places: list[int], reach: int, *, rows: bool) -> list[tuple[int, int]]:
-    """The stretches around the places, overlapping ones joined, never cut within a character: hyperscan's answer to
-    bytes that are no UTF-8 is undefined. A place in a row of a table reaches up to the table's heading."""
+def _windows(data: bytes, places: list[tuple[int, int]], reach: int) -> list[tuple[int, int]]:
+    """What lies within reach of the stretches, overlapping windows joined, never cut within a character: hyperscan's
+    answer to bytes that are no UTF-8 is undefined."""
     plain = data.isascii()
     reach = reach if plain else 4 * reach
+    size = len(data)
     out: list[tuple[int, int]] = []
-    for place in places:
-        covered = out[-1][1] if out else 0
-        high = min(place + reach, len(data))
-        low = place - reach
-        if rows and low > covered:
-            low = min(low, _first_row(data, place, covered))
-        if out and low <= covered:
-            out[-1] = (out[-1][0], high)
-        else:
-            out.append((max(low, 0), high))
+    first, covered = 0, -1
+    for start, end in places:
+        if start - reach > covered:
+            if covered >= 0:
+                out.append((first, min(covered, size)))
+            first = max(start - reach, 0)
+        covered = end + reach
+    if covered >= 0:
+        out.append((first, min(covered, size)))
     return out if plain else [(_edge(data, low), _edge(data, high)) for low, high in out]
 
 
-def _first_row(data: bytes, place: int, covered: int) -> int:
-    """Where the first line of the table begins that the place stands in, or `covered` when that comes first: lines of
-    at most `WIDEST` bytes, each with a delimiter that the place's own line has. In a JSON body lines end in an escape.
-    """
-    floor, roof = max(data.rfind(b"\n", max(place - WIDEST, 0), place), place - WIDEST, 0), place + WIDEST
-    if (newline := data.find(b"\n", place, roof)) >= 0:
-        roof = newline
-    own = [d for d in DELIMITERS if data.find(d, floor, roof) >= 0]
-    low = stop = place
-    while own and covered < stop:
-        floor = max(covered, stop - WIDEST)
-        start, before = floor, floor
-        if (newline := data.rfind(b"\n", floor, stop)) >= 0:
-            start, before = newline + 1, newline
-        if (escape := data.rfind(b"\\n", start, stop)) >= 0:
-            start, before = escape + 2, escape
-        wide = start == floor > covered
-        if wide or (low < place and all(data.find(d, start, stop) < 0 for d in own)):
-            break
-        low, stop = start, before  # a step towards the beginning each time
-    return low
+def _counts(data: bytes, end: int, near: re.Pattern[bytes], reach: int, wide: int) -> bool:
+    """True when a keyword that ends at `end` is within reach of what opens its gate, or heads a column."""
+    reach *= wide
+    return near.search(data, max(end - reach, 0), end + reach) is not None or _HEADING.match(data, end) is not None
 
 
 def _edge(data: bytes, at: int) -> int:

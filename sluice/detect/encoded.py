@@ -11,7 +11,7 @@ import binascii
 import codecs
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import zstandard
 
@@ -21,7 +21,8 @@ RUN = 24
 """Shortest base64 run that is decoded: 18 bytes. A shorter one holds no key that a detector knows."""
 CODES = 12
 """Fewest codes of characters in a row that are read as text."""
-CODES_GATE = rf"(?:(?:0x|\\x|U\+)?(?:00)?(?:[2-9][0-9a-fA-F]|1[0-2][0-9])[ \t\r\n,:;\-]{{1,3}}){{{CODES - 1}}}"
+_UNIT = r"(?:0x|\\x|U\+)?(?:00)?(?:[2-9][0-9a-fA-F]|1[0-2][0-9])"
+CODES_GATE = rf"(?:{_UNIT}[ \t\r\n,:;\-]{{1,3}}){{{CODES - 2}}}{_UNIT}[ \t\r\n,:;\-]"
 """The hyperscan expression without which no text has such codes."""
 
 # Base64 alphabet -> `1`, anything else -> `0`: one table look-up per byte, then a memory search for a run of ones. A
@@ -66,26 +67,37 @@ _CODE_ROW = re.compile(rf"(?<![0-9A-Za-z]){_ONE}(?:[ \t\r\n,:;\-]{{1,3}}{_ONE}(?
 _CODE = re.compile(r"[0-9a-fA-F]{2,8}(?![0-9a-fA-FxX+])")
 
 
-def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
-    """A view of each run in `text` that decodes to text, up to `limit` characters of runs and views altogether.
-
-    The second value is False when the limit left some unread.
-    """
-    flags = text.encode("ascii", "replace").translate(_TABLE)  # one byte a code point, so that offsets agree
-    views: list[View] = []
-    spent = 0
+def runs(data: bytes) -> Iterator[tuple[int, int]]:
+    """The stretches of `data` that could be base64, each from its beginning to its end."""
+    flags = data.translate(_TABLE)
     start = flags.find(_ONES)
     while start >= 0:
         end = flags.find(b"0", start)
         if end < 0:
             end = len(flags)
-        if start and text[start - 1] == "\\" and text[start] in "nrt":
+        yield start, end
+        start = flags.find(_ONES, end)
+
+
+def decode_runs(text: str, limit: int, known: Iterable[tuple[int, int]] | None = None) -> tuple[list[View], bool]:
+    """A view of each run in `text` that decodes to text, up to `limit` characters of runs and views altogether.
+
+    `known`: where the runs are (`runs`), if somebody knows. The second value is False when the limit left some unread.
+    """
+    views: list[View] = []
+    spent = done = 0
+    if known is None:
+        known = runs(text.encode("ascii", "replace"))  # one byte a code point, so that offsets agree
+    for start, end in known:
+        if start < done:
+            continue  # a line of the one before
+        if text[start - 1 : start] == "\\" and text[start] in "nrt":
             start += 1
         if _worth_it(text[start : min(end, start + _SAMPLE)]):
-            run, spans, end = _unwrapped(text, start, end)
+            run, spans, done = _unwrapped(text, start, end)
             if spent + len(run) > limit:
                 return views, False
-            found, complete = _decoded(run, Coded(start, end, wide=False) if spans is None else None, limit - spent)
+            found, complete = _decoded(run, Coded(start, done, wide=False) if spans is None else None, limit - spent)
             if found:
                 spent += max(len(run), sum(len(view.text) for view in found))
                 views += found if spans is None else [_through(view, spans) for view in found]
@@ -93,7 +105,6 @@ def decode_runs(text: str, limit: int) -> tuple[list[View], bool]:
                 spent += len(run)
             if not complete:
                 return views, False
-        start = flags.find(_ONES, end)
     return views, True
 
 

@@ -36,7 +36,7 @@ from sluice.detect.layers import Hints, Text
 from sluice.detect.novelty import Novelty
 from sluice.detect.own.site import OwnData
 from sluice.detect.resolve import Sighting, most_specific
-from sluice.detect.scanning import Budget, Compiled, Scanning, Work, compile_detector
+from sluice.detect.scanning import Budget, Compiled, Scanning, Sense, Work, compile_detector
 from sluice.errors import Cause, Unavailable
 from sluice.model import Credential, Detector, Finding, Part, PartKind, Provenance, RawCredential, Role, Scan
 
@@ -211,14 +211,14 @@ def keyword_expression(word: str) -> str:
     return front + text + back
 
 
-def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[tuple[int, ...], int]]]:
-    """What hyperscan is to look for, and for each id the detectors it is for and, of a keyword, its length.
+def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]]:
+    """What hyperscan is to look for, and for each id what it means.
 
     A keyword is there once, whatever the number of detectors that ask for it; it stands behind a gate when the values
     of all of them do.
     """
     out: list[Expression] = []
-    roles: list[tuple[tuple[int, ...], int]] = []
+    roles: list[Sense] = []
     words: dict[str, list[int]] = {}
     gated: dict[int, tuple[str, int]] = {}
     for i, c in enumerate(compiled):
@@ -228,26 +228,32 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[tuple[
             if gate := _gate(c):
                 gated[i] = gate, gates.reach_of_keywords(c)
             continue
-        block, reach = _block(c)
         utf8 = c.shape.utf8 or not c.shape.head.isascii()
-        flags = databases.flags(caseless=c.shape.caseless, utf8=utf8)
-        if block == databases.LITERAL and utf8:
-            out += (Expression(t, flags, len(roles), databases.UNICODE) for t in shapes.beginnings(c.shape.head))
-        else:
-            out.append(Expression(c.shape.head, flags, len(roles), block, reach))
-        roles.append(((i,), 0))
+        for text, caseless in shapes.beginnings(c.shape.head, caseless=c.shape.caseless):
+            block, reach = _block(c, text, caseless=caseless, utf8=utf8)
+            out.append(Expression(text, databases.flags(caseless=caseless, utf8=utf8), len(roles), block, reach))
+            roles.append(Sense((i,), 0, _beginning(c, text, caseless=caseless)))
     for word, users in sorted(words.items()):
         text = keyword_expression(word)
         utf8 = "\\x{" in text or not text.isascii()
-        flags = databases.flags(caseless=word == word.lower(), utf8=utf8)
-        behind = {gated[i][0] if i in gated else databases.LITERAL for i in users}
-        block, reach = (behind.pop(), max((gated[i][1] for i in users if i in gated), default=0))
-        if behind or block == databases.LITERAL:  # wanted by detectors of several blocks
-            block, reach = (databases.SHORT if len(word) <= SHORT else databases.LITERAL), 0
-            block = block if word == word.lower() else databases.EXACT
-        out.append(Expression(text, flags, len(roles), block, reach))
-        roles.append((tuple(users), len(word)))
+        behind = {gated[i][0] if i in gated else "" for i in users}
+        gate, reach = (behind.pop(), max((gated[i][1] for i in users if i in gated), default=0))
+        if behind:  # wanted by detectors behind several gates
+            gate, reach = "", 0
+        lower = word == word.lower()
+        block = databases.EXACT if not lower else databases.WORDS
+        if lower and len(word) <= SHORT:
+            block = databases.SHORT_NEAR if gate else databases.SHORT
+        out.append(Expression(text, databases.flags(caseless=lower, utf8=utf8), len(roles), block, reach, gate))
+        roles.append(Sense(tuple(users), len(word)))
     return out, roles
+
+
+def _beginning(c: Compiled, text: str, *, caseless: bool) -> shapes.Beginning:
+    """Where a match may begin when this beginning of its head was seen."""
+    if c.shape.back:
+        return shapes.Beginning(c.shape.least, c.shape.most, None)
+    return shapes.measure(text, caseless=caseless)
 
 
 def _gate(c: Compiled) -> str | None:
@@ -257,7 +263,8 @@ def _gate(c: Compiled) -> str | None:
         return None
     if c.detector.keyword_use not in {"require", "column"}:
         return None  # there the keyword itself is found, or begins what is found
-    return next((g.name for g in gates.ALL[:2] if gates.in_a_row(pattern, g, caseless=caseless) >= g.least), None)
+    numbers = (gates.DIGITS, gates.NUMBERS)
+    return next((g.name for g in numbers if gates.in_a_row(pattern, g, caseless=caseless) >= g.least), None)
 
 
 def _glued(c: Compiled) -> set[str]:
@@ -268,16 +275,18 @@ def _glued(c: Compiled) -> set[str]:
     return {glued for w in several if len(glued := w.replace(" ", "")) > SHORT + 1}
 
 
-def _block(c: Compiled) -> tuple[str, int]:
-    """Where a head belongs, and how far from a gate's place it may reach."""
-    head, caseless, reach = c.shape.head, c.shape.caseless, gates.reach_of_head(c)
-    if c.shape.literal >= gates.LITERAL:
-        return databases.LITERAL, 0
-    if reach <= gates.FARTHEST:
+def _block(c: Compiled, text: str, *, caseless: bool, utf8: bool) -> tuple[str, int]:
+    """Where one beginning of a head belongs, and how far from a gate's stretch it may reach."""
+    literal, reach = shapes.literal(text), gates.reach_of_head(c)
+    if literal < gates.RARE and reach <= gates.FARTHEST:
+        held = c.detector.pattern if c.shape.lead else text  # a leading repeat is not in the head
         for gate in gates.ALL:
-            if gates.in_a_row(head, gate, caseless=caseless) >= gate.least:
+            rare = gate is gates.RUNS and literal >= gates.LITERAL
+            if not rare and gates.in_a_row(held, gate, caseless=caseless) >= gate.least:
                 return gate.name, reach
-    return (databases.LITERAL if c.shape.literal else databases.CLASS), 0
+    if utf8:
+        return databases.UNICODE, 0
+    return (databases.LITERAL, 0) if literal >= gates.LITERAL else (f"{databases.CLASS}/{shapes.first(text)}", 0)
 
 
 def _automaton(words: set[str]) -> ahocorasick.Automaton:

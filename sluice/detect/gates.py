@@ -12,6 +12,7 @@ characters in a row every match holds. Whatever cannot be proved is looked for e
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Any
@@ -22,55 +23,55 @@ from sluice.detect.scanning import Compiled
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`expression` (hyperscan, on bytes) ends in every text that holds `least` of the `counted` characters in a row,
-    where `between` may stand between them. `sparse`: one place for so many bytes is still few: windows around the
-    places are then cheaper than the whole text. `rows`: a place in a table reaches up to its heading."""
+    """`expression` (hyperscan, on bytes) ends once in every stretch of `counted` characters and those `between` that
+    holds `least` of the counted, where that many have passed. `row` matches such a stretch to its end, and `near` (both
+    of `re`, on bytes) finds one. `sparse`: one stretch for so many bytes is still few: windows around them are then
+    cheaper than the whole text."""
 
     name: str
     expression: str
-    counted: frozenset[int] = frozenset()
+    row: re.Pattern[bytes]
+    near: re.Pattern[bytes]
+    counted: frozenset[int]
     between: frozenset[int] = frozenset()
     least: int = 0
     sparse: int = 512
-    rows: bool = False
+
+
+def _digits(name: str, least: int) -> Gate:
+    between = r"[ .()/+\-]"
+    expression = rf"(?:^|[^0-9 .()/+\-]){between}*[0-9](?:{between}*[0-9]){{{least - 1}}}"
+    row, near = r"[0-9 .()/+\-]*+", rf"[0-9](?:{between}*+[0-9]){{{least - 1}}}"
+    counted, allowed = frozenset(map(ord, digits)), frozenset(map(ord, " .()/+-"))
+    return Gate(name, expression, re.compile(row.encode()), re.compile(near.encode()), counted, allowed, least)
 
 
 RUN = normalise.RUN
 """The shortest run of base64 that is decoded: one look serves both."""
 
-DIGITS = Gate(
-    "digits",
-    r"[0-9](?:[ .()/+\-]*[0-9]){5}",
-    frozenset(map(ord, digits)),
-    frozenset(map(ord, " .()/+-")),
-    6,
-    rows=True,
-)
+DIGITS = _digits("digits", 6)
+NUMBERS = _digits("numbers", 3)
+"""Every place of `DIGITS` is one of `NUMBERS` as well."""
 RUNS = Gate(
     "runs",
     rf"[A-Za-z0-9+/_-]{{{RUN}}}",
+    re.compile(rb"[A-Za-z0-9+/_-]*+"),
+    re.compile(rb"[A-Za-z0-9+/_-]{%d}" % RUN),
     frozenset(map(ord, ascii_letters + digits + "+/_-")),
     frozenset(),
     RUN,
     sparse=256,
 )
-NUMBERS = Gate(
-    "numbers",
-    r"[0-9](?:[ .()/+\-]*[0-9]){2}",
-    frozenset(map(ord, digits)),
-    frozenset(map(ord, " .()/+-")),
-    3,
-    sparse=256,
-    rows=True,
-)
-ALL = (DIGITS, NUMBERS, RUNS)
+"""Asked only whether there is one: where, a search in memory says (`encoded.runs`)."""
+ALL = (DIGITS, RUNS, NUMBERS)
 """In the order in which they are tried: the rarest first."""
 
 FARTHEST = 400
 """A detector that must be looked for farther around a gate's place than this, in characters, is looked for everywhere:
 its windows would be most of the text."""
 LITERAL = 2
-"""Literal characters in a row with which a head needs no gate: hyperscan finds it by them at no cost."""
+"""Literal characters in a row by which hyperscan finds a head at no cost, and without a gate when they are `RARE`."""
+RARE = 4
 
 
 def in_a_row(pattern: str, gate: Gate, *, caseless: bool = False) -> int:
@@ -79,8 +80,8 @@ def in_a_row(pattern: str, gate: Gate, *, caseless: bool = False) -> int:
 
 
 def reach_of_head(c: Compiled) -> int:
-    """How far from a gate's place inside it a head may begin or end, in characters, with what stands before it."""
-    return c.shape.most + 4
+    """How far from a gate's stretch in the match a head may begin or end, in characters, with what stands before it."""
+    return c.shape.most + c.shape.back + 4
 
 
 def reach_of_keywords(c: Compiled) -> int:

@@ -57,12 +57,14 @@ class Allowance:
 
 class Hints(NamedTuple):
     """What hyperscan says of a buffer: whether runs of base64, codes of characters and lists of short strings can stand
-    in it, and where code joins strings, keys begin and numbers end that may be in pieces: (end in bytes, mark)."""
+    in it, and where code joins strings, keys begin and numbers end that may be in pieces: (end in bytes, mark).
+    `spans`: where the runs stand in it, bytes, if that is known."""
 
     runs: bool = False
     codes: bool = False
     lists: bool = False
     marks: tuple[tuple[int, int], ...] = ()
+    spans: tuple[tuple[int, int], ...] | None = None
 
 
 type Marks = tuple[tuple[str, int], ...]
@@ -104,11 +106,12 @@ class Layer:
         """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`. `hints` are of
         the whole level, `again` asks for those of one text."""
         disguised = normalise.suspicious(self.joined)
-        if not disguised and not any(hints):
+        if not disguised and not any(hints[:-1]):
             return []
         out: list[Text] = []
         places = self._places(hints.marks, marks)
         gated = hints.codes or hints.lists
+        runs = self._runs(hints.spans) if hints.spans is not None and self.ascii else None
         for k, t in enumerate(self.texts):
             if disguised and normalise.suspicious(t.text) and self._unescaped(t, allowance, out):
                 partial.add(t.part)
@@ -117,8 +120,10 @@ class Layer:
             own = hints
             if gated and len(self.texts) > 1:
                 own = again(self.data[self.starts[k] : self.stops[k]])
-            if hints.runs and _keep(t, *normalise.decode_runs(t.text, allowance.characters), allowance, out):
-                partial.add(t.part)
+            if hints.runs and (runs is None or k in runs):
+                views, complete = normalise.decode_runs(t.text, allowance.characters, runs[k] if runs else None)
+                if _keep(t, views, complete, allowance, out):
+                    partial.add(t.part)
             at = [end for kind, _, end in places.get(k, []) if kind == joined.CODES]
             if own.codes or at:
                 codes = normalise.decode_codes(t.text, allowance.characters, None if own.codes else at)
@@ -143,6 +148,16 @@ class Layer:
                 allowance.places -= len(view.spans.at) if isinstance(view.spans, normalise.Spans) else 0
                 out.append(Text(t.part, view.text, (view.spans, *t.way), t.strict, t.observed))
         return not whole
+
+    def _runs(self, spans: Iterable[tuple[int, int]]) -> dict[int, list[tuple[int, int]]]:
+        """The runs of each text that has any; every character is a byte."""
+        out: dict[int, list[tuple[int, int]]] = {}
+        k = 0
+        for start, end in spans:
+            while start > self.stops[k]:
+                k += 1
+            out.setdefault(k, []).append((start - self.starts[k], end - self.starts[k]))
+        return out
 
     def _places(self, found: Iterable[tuple[int, int]], marks: Marks) -> dict[int, list[tuple[str, int, int]]]:
         """(kind, start, end) of the marks in each text, in characters."""

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from sluice.model import Detector
 
@@ -27,18 +28,20 @@ SIGHT = 64
 """Neighbours looked at on either side for one that a sighting gives way to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """**P** One confirmed value: where it is in the original text of a part, and what was made of it."""
 
     detector: Detector
     part: int
     start: int
     end: int
-    value: str = field(repr=False)
+    value: str
     validated: bool | None
     confidence: float
     example: bool
+
+    def __repr__(self) -> str:
+        return f"Sighting({self.detector.id}, part={self.part}, {self.start}-{self.end})"
 
 
 def _rank(s: Sighting) -> tuple[object, ...]:

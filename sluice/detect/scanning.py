@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from copy import replace
 from dataclasses import dataclass, field
 from string import ascii_letters, digits
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sluice.detect import judgement, layers, normalise, passwords, shapes, tables, validators, verdicts
 from sluice.detect.evidence import Fingerprinter, seal
@@ -92,6 +92,8 @@ class Compiled:
     weight: int
     proves: bool
     most: int
+    lines: bool
+    """It tells source code: what it finds in one part is one finding."""
     strong: bool
     """It has a form of its own: what it finds in joined or binary text is not there by chance."""
     quiet: Detector = field(repr=False)
@@ -101,6 +103,15 @@ class Compiled:
     def allows(self, value: str) -> bool:
         """True when the site says of this detector that such a value is none."""
         return self.allow is not None and len(value) <= ALLOWED and self.allow.fullmatch(value) is not None
+
+
+class Sense(NamedTuple):
+    """What an id that hyperscan reports means: the detectors that it is for; of a keyword its length, otherwise 0; of a
+    head what it says of where its match begins."""
+
+    users: tuple[int, ...]
+    length: int
+    beginning: shapes.Beginning = shapes.Beginning(0, 0, None)
 
 
 ALLOWED = 1024
@@ -122,8 +133,8 @@ class Finder(Protocol):
     @property
     def compiled(self) -> list[Compiled]: ...
     @property
-    def roles(self) -> list[tuple[tuple[int, ...], int]]:
-        """The detectors, and of a keyword its length (otherwise 0), for each id that `hits` reports."""
+    def roles(self) -> list[Sense]:
+        """What each id means that `look` reports."""
         ...
 
     @property
@@ -306,24 +317,26 @@ class Scanning:
                     known_char += len(layer.data[base + known_byte : base + offset].decode("utf-8", "ignore"))
                     known_byte = offset
                     offset = known_char
-                indices, length = roles[ident]
+                indices, length, beginning = roles[ident]
+                text = layer.texts[k]
                 if length:
-                    offset -= layer.texts[k].text[offset - 1] == "_"  # the end of the word, not a part of it
-                    if not whole(layer.texts[k].text, offset - length, offset):
+                    offset -= text.text[offset - 1] == "_"  # the end of the word, not a part of it
+                    if not whole(text.text, offset - length, offset):
                         continue
                 for index in indices:
-                    if layer.texts[k].strict and not compiled[index].strong:
+                    c = compiled[index]
+                    if text.strict and not c.strong:
                         continue
-                    if self.counts and self._saturated(index, layer.texts[k].part):
+                    if self.counts and self._saturated(index, text.part):
                         if len(indices) == 1:
                             enough.add(ident)
                         continue
-                    if length and compiled[index].detector.keyword_use in {"word", "begin"}:
-                        self._at(compiled[index], index, layer.texts[k], offset - length, offset)
-                    elif length:
-                        keywords.setdefault((k, index), []).append(offset)
+                    if not length:
+                        self._confirm(c, index, text, k, offset, beginning, cursors)
+                    elif c.detector.keyword_use in {"word", "begin"}:
+                        self._at(c, index, text, offset - length, offset)
                     else:
-                        self._confirm(compiled[index], index, layer.texts[k], k, offset, cursors)
+                        keywords.setdefault((k, index), []).append(offset)
             for (k, index), places in keywords.items():
                 self._around(compiled[index], index, layer.texts[k], places)
         except _Halt:
@@ -332,15 +345,12 @@ class Scanning:
     def _saturated(self, index: int, part: int) -> bool:
         """True when a detector has been seen so often in text of this provenance that more would say nothing new."""
         c = self.finder.compiled[index]
-        most = min(self.finder.budget.per_detector, c.most)
-        if self.counts.get((index, self._crowd(c, part), False), 0) < most:
+        crowd = part if c.lines else self.parts[part].provenance
+        count = self.counts.get((index, crowd, False))
+        if count is None or count < min(self.finder.budget.per_detector, c.most):
             return False
-        self.crowded = self.crowded or c.most >= self.finder.budget.per_detector
+        self.crowded = self.crowded or not c.lines
         return True
-
-    def _crowd(self, c: Compiled, part: int) -> Provenance | int:
-        """Whose sightings count together: the lines of a part, for source code, otherwise all text of a provenance."""
-        return part if c.most < self.finder.budget.per_detector else self.parts[part].provenance
 
     def _spend(self, units: int) -> None:
         self.work.units += units
@@ -348,36 +358,49 @@ class Scanning:
             raise _Halt
 
     def _confirm(
-        self, c: Compiled, index: int, text: Text, k: int, end: int, cursors: dict[tuple[int, int], int]
+        self,
+        c: Compiled,
+        index: int,
+        text: Text,
+        k: int,
+        end: int,
+        beginning: shapes.Beginning,
+        cursors: dict[tuple[int, int], int],
     ) -> None:
-        """The match whose head ends at `end`, if `re` sees one. `cursors` hold where the last one ended."""
+        """The match whose head ends at `end`, if `re` sees one. `cursors` hold where the last one of a detector (by its
+        index) ended, and where the last attempt (by the complement of it) that failed had begun."""
         shape = c.shape
-        low = max(end - shape.back - shape.most, cursors.get((k, index), 0))
-        high = end - shape.least
+        least, most, opening = beginning
+        low = max(end - shape.back - most, cursors.get((k, index), 0))
+        high = end - least
         if low > high:
             return
-        self._spend(c.cost)
+        self.work.units += c.cost
+        if self.work.units > self.limit:
+            raise _Halt
         if shape.lead:
             stop = end - shape.rest
-            run = shape.lead.match(text.text[max(end - shape.back - shape.most, 0) : stop][::-1])
+            run = shape.lead.match(text.text[max(end - shape.back - most, 0) : stop][::-1])
             if run is None:
                 return
             low = max(low, stop - run.end())
         edge = end + shape.tail + 8
+        if shape.needs and text.text.find(shape.needs, low, edge) < 0:
+            return
         places: Iterable[int] = range(low, high + 1)
-        if shape.opening and high - low > 6:
-            places = [
-                m.start() for m in shape.opening.finditer(text.text, low, min(high + 4, end)) if m.start() <= high
-            ]
-        match_at = shape.confirm.match
+        if opening and high - low > 1:
+            places = [m.start() for m in opening.finditer(text.text, low, end)]
+        match_at, failed = shape.confirm.match, cursors.get((k, ~index))
         for place in places:  # where it may begin, and nowhere else: `search` would read on to the edge
+            if place == failed or place > high:
+                continue  # the head has several ends for one beginning
             match = match_at(text.text, place, edge)
-            if match is None:
-                continue
-            if done := self.judge(c, index, text, *match.span(shape.group)):
-                cursors[k, index] = done
-                return
-            self._spend(1)
+            if match is not None:
+                if done := self.judge(c, index, text, *match.span(shape.group)):
+                    cursors[k, index] = done
+                    return
+                self._spend(1)
+            cursors[k, ~index] = place
 
     def _around(self, c: Compiled, index: int, text: Text, places: list[int]) -> None:
         """Every match within reach of a required keyword, and in the cells of a column that it heads.
@@ -392,7 +415,7 @@ class Scanning:
         before, after = c.longest + within + width, within + width
         for low, high in _merged(places, before, after):
             self._spend(c.cost + (high - low) // 256)
-            while match := c.shape.confirm.search(text.text, low, high + 8):
+            while match := c.shape.search(text.text, low, high + 8):
                 if self._saturated(index, text.part):
                     return
                 start, end = match.span(c.shape.group)
@@ -418,7 +441,7 @@ class Scanning:
             self._spend(1)
             if self._saturated(index, text.part):
                 return
-            match = c.shape.confirm.search(text.text, low, high)
+            match = c.shape.search(text.text, low, high)
             if match is not None:
                 self.judge(c, index, text, *match.span(c.shape.group))
 
@@ -446,15 +469,15 @@ class Scanning:
                     candidate = verdicts.Candidate(value, text.text, start, end)
         if c.allow is not None and c.allows(value):
             return end
-        first, last = text.original(start, end)
+        first, last = text.original(start, end) if text.way else (start, end)
         key = (text.part, index, first, last)
         if key in self.seen or first >= last or (text.strict and self._known(text.part, first, last)):
             return end
         example = example or text.observed
-        tally = (index, self._crowd(c, text.part), example)
+        tally = (index, text.part if c.lines else self.parts[text.part].provenance, example)
         count = self.counts[tally] = self.counts.get(tally, 0) + 1
         if count > min(self.finder.budget.per_detector, c.most):
-            self.crowded = self.crowded or c.most >= self.finder.budget.per_detector
+            self.crowded = self.crowded or not c.lines
             return end
         self.seen.add(key)
         self.work.sightings += 1
@@ -504,6 +527,7 @@ def compile_detector(detector: Detector) -> Compiled:
         strong=_is_strong(detector, shape, kinds),
         quiet=replace(detector, status="test", severity=Severity.INFO),
         most=LINES if detector.data_class.startswith("source_code.") else 1 << 30,
+        lines=detector.data_class.startswith("source_code."),
         allow=re.compile("|".join(f"(?:{a})" for a in detector.allow)) if detector.allow else None,
     )
 

@@ -33,6 +33,22 @@ _OTHERWISE = re.compile(
     """
 )
 """What says that the value behind it is something else."""
+_ENDS = tuple(
+    """
+    sha md5 checksum digest hash hashes hashsum commit revision etag integrity fingerprint trace span build version tag
+    blob tree parent image layer nonce salt iv cursor transaction tx txn block signature merge pick local locale
+    snapshot device id guid
+    """.split()  # noqa: SIM905 - words read better as words
+) + tuple(
+    word + joint + what
+    for joint in ("", "_", "-", " ")
+    for words, what in ((("next", "page", "continuation", "sync", "cancellation"), "token"), (("site",), "key"))
+    for word in words
+)
+_WITHIN = ("nextpage", "public", "publish", "csrf", "xsrf")
+_SIGNS = "\"'`:=@#(>,\\|- \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f"
+_SIGNS_LAST = frozenset("#@/:-\n")
+"""What no text is without that `_OTHERWISE` matches: a search in it costs 17 microseconds, and hardly ever succeeds."""
 _NEAR = 64
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -68,7 +84,12 @@ def issued(value: str, before: str) -> bool:
 
 def otherwise(before: str) -> bool:
     """True when the words before a value say that it is something else: a commit, a checksum, an identifier."""
-    return _OTHERWISE.search(before[-_NEAR:]) is not None
+    near = before[-_NEAR:]
+    if near.isascii() and near[-1:] not in _SIGNS_LAST:  # then it ends in one of a few words, or holds one
+        words = near.lower().rstrip(_SIGNS)
+        if not words.endswith(_ENDS) and not words[-1:].isdigit() and not any(w in words for w in _WITHIN):
+            return False
+    return _OTHERWISE.search(near) is not None
 
 
 def random(value: str) -> bool:

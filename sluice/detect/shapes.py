@@ -20,7 +20,8 @@ import importlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 # The only reader of `re` syntax there is; private, but its tree has not changed since 3.11, and a test would tell.
 _parser: Any = importlib.import_module("re._parser")
@@ -33,6 +34,8 @@ LEADING = 8
 """A leading repeat that may be longer than this is taken out of the head when a literal follows to find it by."""
 ANCHOR = 4
 """Literal characters in a row that make a head rare by themselves."""
+OPENING = 6
+"""First characters of one alternative of a head by which its place is told."""
 REACH = 16_384
 """Longest match a pattern may ask for. Bounds what one confirmation can cost."""
 
@@ -44,7 +47,8 @@ _FRONT = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf])|(?<=\\u00[0-9a-fA-F]{2})|(?<=%[0-
 _FRONT_NUMBER = r"(?:(?<![A-Za-z0-9_])(?<![0-9][.\-])|(?<=\\[nrtbf])|(?<=\\u00[0-9a-fA-F]{2}))"
 _BACK = r"(?![A-Za-z0-9_])"
 _BACK_NUMBER = r"(?![A-Za-z0-9_]|[.\-][0-9])"
-_HEAD_FRONT = r"(?:\b|\\[nrtbf])"
+_HEAD_FRONT = r"(?:\b|[nrtbf])"
+"""Wider than `_FRONT`, which `re` asks anyway: hyperscan needs twice the time for the backslash before the letter."""
 
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0-9",
@@ -66,8 +70,9 @@ class Shape:
 
     A match whose head ends at `e` starts in `[e - back - most, e - least]`, and ends at most `tail` after `e`. When the
     pattern begins with a repeat of a class, `lead` matches that repeat and ends `rest` before `e`, so that the start is
-    found by one walk backwards. When the head has no one width, `opening` holds (without taking anything) wherever the
-    first characters of a match may stand, so that few of the possible places are tried.
+    found by one walk backwards. `opening` holds (without taking anything) wherever the first characters of a match may
+    stand, so that few of the possible places are tried: `re` finds those many times faster than it tries the pattern.
+    `needs` stands in every match: where it is missing nothing is tried.
     """
 
     head: str
@@ -83,11 +88,21 @@ class Shape:
     lead: re.Pattern[str] | None = None
     rest: int = 0
     opening: re.Pattern[str] | None = None
+    needs: str = ""
 
     @property
     def exact(self) -> bool:
         """True when the end of a head fixes the start of the match."""
         return self.back == 0 and self.least == self.most
+
+    def search(self, text: str, low: int, high: int) -> re.Match[str] | None:
+        """The first match in `text[low:high]`: as `confirm.search`, which tries every place in turn."""
+        if self.opening is None:
+            return self.confirm.search(text, low, high)
+        for place in self.opening.finditer(text, low, high):
+            if (match := self.confirm.match(text, place.start(), high)) is not None:
+                return match
+        return None
 
 
 @lru_cache(maxsize=4096)  # a pattern is looked at when its pack is read and again when it is compiled
@@ -112,8 +127,8 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
     if draft.least < 1:
         raise Unusable("has no required beginning that hyperscan could look for")
     front = ""
-    if pattern.startswith(r"\b") and not draft.literal and not draft.back:
-        front = _HEAD_FRONT
+    if pattern.startswith(r"\b") and not draft.literal and not draft.back and not draft.text.endswith(r"\b"):
+        front = _HEAD_FRONT  # what ends with a word is found once in it anyway
     text = front + draft.text
     return Shape(
         head=text,
@@ -128,7 +143,8 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
         literal=draft.literal,
         lead=re.compile(draft.lead, flags) if draft.lead else None,
         rest=draft.rest,
-        opening=_opening(items, flags) if draft.least != draft.most and not draft.back else None,
+        opening=_opening(items, flags),
+        needs=_needs(items, flags),
     )
 
 
@@ -312,17 +328,29 @@ def _head(items: list[Any], *, top: bool = True, final: bool = True) -> _Draft:
     return draft
 
 
-def _opening(items: list[Any], flags: int) -> re.Pattern[str] | None:
-    """Where a match may begin, judged by its first three characters at most; None when anything may stand there.
+def _opening(items: list[Any], flags: int, count: int = 3) -> re.Pattern[str] | None:
+    """Where a match may begin, judged by its first characters; None when anything may stand there.
 
     One class for each place, whatever the branches, and both cases written out: `re` then skips to the first character
     with a table, where alternatives or IGNORECASE would make it try every place in turn (measured: a tenth).
     """
-    places = _first_characters(items, 3, both=bool(flags & re.IGNORECASE))
+    places = _first_characters(items, count, both=bool(flags & re.IGNORECASE))
     if not places or not all(places):
         return None
     first, *rest = (f"[{place}]" for place in places)
     return re.compile(first + (f"(?={''.join(rest)})" if rest else ""), flags & ~re.IGNORECASE)
+
+
+def _needs(items: list[Any], flags: int) -> str:
+    """The longest row of literal characters behind the first wide repeat of a pattern that minds case."""
+    best = run = ""
+    behind = False
+    for item in items if not flags & re.IGNORECASE else []:
+        low, high = _width(item)
+        run = run + chr(item[1]) if _name(item[0]) == "LITERAL" else "" if high else run
+        behind = behind or high - low > SPREAD
+        best = run if behind and len(run) > len(best) else best
+    return best if len(best) > 1 else ""
 
 
 def _first_characters(items: list[Any], count: int, *, both: bool) -> list[str]:
@@ -343,9 +371,16 @@ def _first_characters(items: list[Any], count: int, *, both: bool) -> list[str]:
         elif name == "BRANCH":
             branches = [_first_characters(_flatten(list(b)), count - len(out), both=both) for b in argument[1]]
             return out + ["".join(together) for together in zip(*branches, strict=False)]
+        elif name in REPEATS and int(argument[0]):
+            low, inner = int(argument[0]), _flatten(list(argument[2]))
+            once = _first_characters(inner, count - len(out), both=both)
+            single = len(inner) == len(once) == 1 and _width(inner[0]) == (1, 1)
+            out += once * low if single else once
+            if not single or low != int(argument[1]):
+                break
         else:
             break
-    return out
+    return out[:count]
 
 
 def _cases(op: Any, argument: Any) -> str:
@@ -442,21 +477,70 @@ def _char(code: int) -> str:
     return char
 
 
-def beginnings(head: str) -> list[str]:
-    """A head (as `analyse` writes it: no parenthesis or bar of its own is a plain one) that begins with a choice, as
-    one expression for each alternative: hyperscan then finds each by its own literal, which for short ones beside
-    characters beyond ASCII takes half the time."""
-    if not head.startswith("(?:"):
-        return [head]
-    depth, start, texts = 0, 3, list[str]()
-    for m in re.finditer(r"\\.|[(|)]", head):
-        depth += {"(": 1, ")": -1}.get(m[0], 0)
-        if (m[0] == "|" and depth == 1) or (m[0] == ")" and depth == 0):
-            texts.append(head[start : m.start()])
-            start = m.end()
-        if not depth:
-            break
-    rest = head[start:]
+def beginnings(head: str, *, caseless: bool = False) -> list[tuple[str, bool]]:
+    """A head (as `analyse` writes it: no parenthesis or bar of its own is a plain one) that begins with a choice, or
+    with a choice behind a character or two, as one expression for each alternative, and whether case is nothing to it:
+    hyperscan then finds each by its own literal, which takes half the time and less."""
+    if head.startswith("(?i:") and _closing(head, 4) == len(head) - 1:
+        return beginnings(head[4:-1], caseless=True)
+    if head.startswith(_HEAD_FRONT):
+        return [(head, caseless)]
+    before = re.match(r"(?:[A-Za-z0-9]|\\x[0-9a-f]{2}){0,2}(?=\(\?:)", head)
+    if before is None:
+        return [(head, caseless)]
+    start = before.end() + 3
+    end = _closing(head, start)
+    rest = head[end + 1 :]
     if rest[:1] in {"?", "*", "+", "{"}:
-        return [head]  # the choice may be left out or repeated
-    return [t + rest for t in texts]
+        return [(head, caseless)]  # the choice may be left out or repeated
+    texts, depth = [start], 0
+    for m in re.finditer(r"\\.|[(|)]", head[start:end]):
+        depth += {"(": 1, ")": -1}.get(m[0], 0)
+        if m[0] == "|" and not depth:
+            texts.append(start + m.end())
+    alternatives = [head[a : b - 1] for a, b in pairwise([*texts, end + 1])]
+    return [one for text in alternatives for one in beginnings(before[0] + text + rest, caseless=caseless)]
+
+
+def _closing(head: str, start: int) -> int:
+    """Where the group ends whose inside begins at `start`."""
+    depth = 1
+    for m in re.finditer(r"\\.|[()]", head[start:]):
+        depth += {"(": 1, ")": -1}.get(m[0], 0)
+        if not depth:
+            return start + m.start()
+    raise Unusable("has a group that does not end")  # never: `analyse` wrote the head
+
+
+class Beginning(NamedTuple):
+    """One alternative of a head: its widths, and where a match may begin (see `Shape`)."""
+
+    least: int
+    most: int
+    opening: re.Pattern[str] | None
+
+
+def measure(text: str, *, caseless: bool) -> Beginning:
+    """How wide one of the `beginnings` of a head is, and by what characters it is told."""
+    parts = items(text)
+    least, most = _widths(parts)
+    flags = re.ASCII | re.MULTILINE | (re.IGNORECASE if caseless else 0)
+    return Beginning(least, most, _opening(parts, flags, OPENING) if least != most else None)
+
+
+def literal(head: str) -> int:
+    """Literal characters in a row that every match of a head has at least, outside of choices and repeats."""
+    best = run = 0
+    for op, _argument in items(head):
+        run = run + 1 if _name(op) == "LITERAL" else run if _name(op) == "AT" else 0
+        best = max(best, run)
+    return best
+
+
+def first(head: str) -> str:
+    """The class of characters that a head begins with, as text: heads that begin alike are found together."""
+    op, argument = items(head.removeprefix(_HEAD_FRONT))[0]
+    while _name(op) in {*REPEATS, "SUBPATTERN", "BRANCH"}:
+        inner = argument[1][0] if _name(op) == "BRANCH" else argument[3 if _name(op) == "SUBPATTERN" else 2]
+        op, argument = _flatten(list(inner))[0]
+    return _emit((op, argument))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """**P** A value that a pattern matched, with the text around it."""
 
-    value: str = field(repr=False)
-    text: str = field(repr=False)
+    value: str
+    text: str
     start: int
     end: int
+
+    def __repr__(self) -> str:
+        return f"Candidate({self.start}-{self.end})"
 
     def before(self, count: int) -> str:
         return self.text[max(self.start - count, 0) : self.start]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sluice.detect import shapes
 from sluice.detect.shapes import REACH, Unusable, analyse, beginnings
 
 
@@ -108,13 +109,41 @@ def test_negated_classes_are_read_as_characters() -> None:
 @pytest.mark.parametrize(
     ("head", "texts"),
     [
-        (r"(?:Mr|Sr|(?:a|b)c)\x2e? x", [r"Mr\x2e? x", r"Sr\x2e? x", r"(?:a|b)c\x2e? x"]),
+        (r"(?:Mr|Sr|(?:a|b)c)\x2e? x", [r"Mr\x2e? x", r"Sr\x2e? x", r"ac\x2e? x", r"bc\x2e? x"]),
         (r"(?:a|\(b|\)c)", ["a", r"\(b", r"\)c"]),
         ("(?:a|b)?c", ["(?:a|b)?c"]),
         ("(?:a|b){2}c", ["(?:a|b){2}c"]),
-        ("a(?:b|c)", ["a(?:b|c)"]),
+        ("a(?:b|c)", ["ab", "ac"]),
+        (r"\x2da(?:b|c)(?:d|e)", [r"\x2dab(?:d|e)", r"\x2dac(?:d|e)"]),
+        ("abc(?:d|e)", ["abc(?:d|e)"]),
+        (r"(?:\b|[nrtbf])(?:a|b)", [r"(?:\b|[nrtbf])(?:a|b)"]),
     ],
 )
 def test_a_head_that_begins_with_a_choice_is_one_expression_for_each(head: str, texts: list[str]) -> None:
     """What the alternatives match is what the head matches; a choice that may be left out is not taken apart."""
-    assert beginnings(head) == texts
+    assert beginnings(head) == [(text, False) for text in texts]
+    assert beginnings(f"(?i:{head})") == [(text, True) for text in texts] or head.startswith(r"(?:\b")
+
+
+@pytest.mark.parametrize(
+    ("head", "literal", "first"),
+    [
+        ("abc[0-9]{3}", 3, "a"),
+        (r"[A-Z]{2}[0-9]{2}ab\b", 2, "[A-Z]"),
+        (r"(?:\b|[nrtbf])[A-Z]{3}", 0, "[A-Z]"),
+        ("(?:[0-9a-f]{1,4}\\x3a){7}[0-9a-f]", 0, "[0-9a-f]"),
+    ],
+)
+def test_a_head_tells_what_it_is_found_by(head: str, literal: int, first: str) -> None:
+    """Heads with literal characters stand together, and of the others those that begin with the same class."""
+    assert (shapes.literal(head), shapes.first(head)) == (literal, first)
+
+
+def test_an_alternative_of_a_head_tells_where_its_match_begins() -> None:
+    """One alternative is not as wide as all of them, and its own characters say where it stands."""
+    (one, _), (two, _) = beginnings("(?:se(?:cret)?[0-9]|token)")
+    assert shapes.measure(two, caseless=False) == (5, 5, None)
+    least, most, opening = shapes.measure(one, caseless=True)
+    assert (least, most) == (3, 7)
+    assert opening is not None
+    assert [m.start() for m in opening.finditer("a SE1 es sE2")] == [2, 9]
