@@ -40,6 +40,8 @@ from sluice.detect.layers import Hints
 
 WORDS, SHORT, SHORT_NEAR, EXACT = "words", "short", "short-near", "exact"
 LITERAL, UNICODE, CLASS = "literal", "unicode", "class"
+SHORTEST = r"\xfe\xff"
+"""Two bytes that no text holds, for hyperscan's choice of an engine: see above."""
 WINDOWS = (gates.DIGITS.name, gates.RUNS.name)
 """Blocks that are run over windows around the places of their gate, if there are few."""
 NUMERIC = (SHORT_NEAR, gates.NUMBERS.name)
@@ -104,6 +106,8 @@ class Databases:
         blocks: dict[str, list[tuple[str, int, int]]] = {}
         for e in sorted(chosen, key=lambda e: (e.block, e.ident, e.text)):
             blocks.setdefault(e.block, []).append((e.text, e.flags, e.ident))
+        if LITERAL in blocks:
+            blocks[LITERAL].append((SHORTEST, 0, max(e.ident for e in chosen)))
         places = list(marks)
         self._first = len(places)
         for i, text in enumerate(places):
@@ -116,7 +120,7 @@ class Databases:
             store.save(name, _kept(self._blocks))
         self._marks = [(name, self._blocks.pop(name)) for name in (JOINED, MARKED) if name in self._blocks]
         self._asked = [_fixed(*((text, 0, i) for i, text in enumerate(texts))) for texts in ASKED]
-        self._single = _fixed(*((text, hyperscan.HS_FLAG_SINGLEMATCH, i) for i, text in enumerate(ASKED[0])))
+        self._codes = _fixed((encoded.CODES_GATE, 0, 0))
         self._cards = _fixed((joined.CARD_NUMBER, 0, 0))
         self._local = threading.local()
 
@@ -191,21 +195,19 @@ class Databases:
         )
         stops.append(stop)
         found += [(end, self._first + 1) for end, _ in accounts]
-        kinds = {ident for _, ident in rows}
-        if many is not None:  # so many that they are everywhere: then the text is read from its beginning to its end
-            kinds = {
-                ident for _, ident in _scan(self._single, self._scratch("disguise/single", self._single), data, 2)[0]
-            }
-        else:
-            found += [(end, self._first + len(joined.NUMBERS)) for end, ident in rows if ident == 0]
-        if 1 in kinds:
-            places = [(end, end) for end, ident in rows if ident == 1] if many is None else None
+        places = [(end, end) for end, ident in rows if ident] if many is None else None
+        if many is not None:  # long numbers everywhere, or codes: then each is looked for by itself
+            rows, many = _scan(self._codes, self._scratch("disguise/codes", self._codes), data, MARKS)
+        if many is None:
+            found += [(end, self._first + len(joined.NUMBERS)) for end, ident in rows if not ident]
+        if places is None or places:
             more, stop = self._around(self._cards, "disguise/cards", data, places, joined.ROOM, most)
             found += [(end, self._first) for end, _ in more]
             stops.append(stop)
         if lots is None:
             found += [(end, self._first + len(joined.NUMBERS) + 1) for end, _ in lists]
-        hints = Hints(codes=many is not None and 0 in kinds, lists=lots is not None, marks=tuple(found))
+        # So many that they are everywhere: then the text is read from its beginning to its end.
+        hints = Hints(codes=many is not None, lists=lots is not None, marks=tuple(found))
         return hints, min((stop for stop in stops if stop is not None), default=None)
 
     def _places(self, gate: gates.Gate, data: bytes) -> list[tuple[int, int]] | None:

@@ -231,7 +231,9 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
         utf8 = c.shape.utf8 or not c.shape.head.isascii()
         for text, caseless in shapes.beginnings(c.shape.head, caseless=c.shape.caseless):
             block, reach = _block(c, text, caseless=caseless, utf8=utf8)
-            out.append(Expression(text, databases.flags(caseless=caseless, utf8=utf8), len(roles), block, reach))
+            out.append(
+                Expression(shapes.sought(text), databases.flags(caseless=caseless, utf8=utf8), len(roles), block, reach)
+            )
             roles.append(Sense((i,), 0, _beginning(c, text, caseless=caseless)))
     for word, users in sorted(words.items()):
         text = keyword_expression(word)
@@ -251,7 +253,8 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
 
 def _beginning(c: Compiled, text: str, *, caseless: bool) -> shapes.Beginning:
     """Where a match may begin when this beginning of its head was seen."""
-    if c.shape.back:
+    whole = shapes.measure(c.shape.head, caseless=caseless)
+    if (whole.least, whole.most) != (c.shape.least, c.shape.most) or c.shape.back:  # the head lacks a leading repeat
         return shapes.Beginning(c.shape.least, c.shape.most, None)
     return shapes.measure(text, caseless=caseless)
 
@@ -277,12 +280,11 @@ def _glued(c: Compiled) -> set[str]:
 
 def _block(c: Compiled, text: str, *, caseless: bool, utf8: bool) -> tuple[str, int]:
     """Where one beginning of a head belongs, and how far from a gate's stretch it may reach."""
-    literal, reach = shapes.literal(text), gates.reach_of_head(c)
+    literal, reach = shapes.literal(shapes.sought(text)), gates.reach_of_head(c)
     if literal < gates.RARE and reach <= gates.FARTHEST:
         held = c.detector.pattern if c.shape.lead else text  # a leading repeat is not in the head
         for gate in gates.ALL:
-            rare = gate is gates.RUNS and literal >= gates.LITERAL
-            if not rare and gates.in_a_row(held, gate, caseless=caseless) >= gate.least:
+            if gates.in_a_row(held, gate, caseless=caseless) >= gate.least:
                 return gate.name, reach
     if utf8:
         return databases.UNICODE, 0

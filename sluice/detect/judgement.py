@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 
 from sluice.detect.evidence import Fingerprinter, normalised, seal
 from sluice.detect.resolve import Sighting
@@ -84,12 +85,15 @@ LISTS = frozenset(detector.id for _, _, detector in BULK)
 """Detectors that are about a whole request, not about one part of it."""
 
 
-def conclude(kept: list[Sighting], *, lists: bool = True) -> list[Sighting]:
-    """The sightings with what follows from them, in order of (part, start). `kept` is in that order. `lists`: with what
-    many of them say together, which needs the whole request."""
+def conclude(
+    kept: list[Sighting], reach: Mapping[tuple[int, str], int] = MappingProxyType({}), *, lists: bool = True
+) -> list[Sighting]:
+    """The sightings with what follows from them, in order of (part, start). `kept` is in that order. `reach`: how far
+    source code goes on, by part and detector. `lists`: with what many of them say together, which needs the whole
+    request."""
     if not kept:
         return kept
-    whole = [*_joined_source(kept), *_phi(kept)]
+    whole = [*_joined_source(kept, reach), *_phi(kept)]
     if lists:
         whole += _bulk(whole)
     whole.sort(key=lambda s: (s.part, s.start, s.end, s.detector.id))
@@ -100,9 +104,9 @@ def _add(detector: Detector, like: Sighting, value: str, confidence: float) -> S
     return Sighting(detector, like.part, like.start, like.end, value, None, confidence, example=False)
 
 
-def _joined_source(kept: list[Sighting]) -> Iterator[Sighting]:
+def _joined_source(kept: list[Sighting], known: Mapping[tuple[int, str], int]) -> Iterator[Sighting]:
     first: dict[tuple[int, str], Sighting] = {}
-    reach: dict[tuple[int, str], int] = {}
+    reach = dict(known)
     for s in kept:
         if not s.detector.data_class.startswith("source_code."):
             yield s

@@ -186,6 +186,8 @@ class Scanning:
     """The part of each finding, in their order."""
     spendings: list[Spending] = field(default_factory=list)
     """What each matcher of the site's own data may still cost."""
+    reach: dict[tuple[int, str], int] = field(default_factory=dict)
+    """How far source code of a language reaches, by part and detector."""
     crowded: bool = False
     """A detector was not looked for any more in some part, because other parts had enough of it."""
 
@@ -211,7 +213,9 @@ class Scanning:
             if not texts:
                 break
             layer = Layer(texts)
-        findings = self._seal(judgement.conclude(most_specific(self.sightings, self.finder.yields), lists=self.lists))
+        findings = self._seal(
+            judgement.conclude(most_specific(self.sightings, self.finder.yields), self.reach, lists=self.lists)
+        )
         unread = tuple(
             Unread(self.parts[i].pointer, "text", len(self.parts[i].text.encode("utf-8", "replace")), Opacity.BUDGET)
             for i in sorted(self.partial)
@@ -447,6 +451,8 @@ class Scanning:
 
     def judge(self, c: Compiled, index: int, text: Text, start: int, end: int) -> int:
         """Validate and keep a value; returns where it ends, or 0 when it is none."""
+        if (text.part, c.detector.id) in self.reach and not text.way:
+            return self._further(index, text.part, c.detector.id, end)
         value = text.text[start:end]
         example = c.screened and passwords.placeholder(value)
         if not example and c.validators:
@@ -485,6 +491,15 @@ class Scanning:
         validated = None if not c.proves else not example or None
         detector = c.quiet if text.observed else c.detector
         self.sightings.append(Sighting(detector, text.part, first, last, value, validated, confidence, example))
+        if c.lines and not c.validators and not text.way:
+            self.reach[text.part, c.detector.id] = end
+        return end
+
+    def _further(self, index: int, part: int, detector: str, end: int) -> int:
+        """Source code of a language goes on up to `end`: one sighting stands for all of a part."""
+        count = self.counts[index, part, False] = self.counts[index, part, False] + 1
+        if count <= LINES:
+            self.reach[part, detector] = max(self.reach[part, detector], end)
         return end
 
     def _known(self, part: int, start: int, end: int) -> bool:

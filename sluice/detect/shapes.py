@@ -485,7 +485,7 @@ def beginnings(head: str, *, caseless: bool = False) -> list[tuple[str, bool]]:
         return beginnings(head[4:-1], caseless=True)
     if head.startswith(_HEAD_FRONT):
         return [(head, caseless)]
-    before = re.match(r"(?:[A-Za-z0-9]|\\x[0-9a-f]{2}){0,2}(?=\(\?:)", head)
+    before = re.match(r"(?:(?:[A-Za-z0-9]|\\x[0-9a-f]{2})\??){0,2}(?:\[[^\[\]]*\]\{[0-9,]+\})?(?=\(\?:)", head)
     if before is None:
         return [(head, caseless)]
     start = before.end() + 3
@@ -500,6 +500,18 @@ def beginnings(head: str, *, caseless: bool = False) -> list[tuple[str, bool]]:
             texts.append(start + m.end())
     alternatives = [head[a : b - 1] for a, b in pairwise([*texts, end + 1])]
     return [one for text in alternatives for one in beginnings(before[0] + text + rest, caseless=caseless)]
+
+
+def sought(head: str) -> str:
+    """What of one beginning of a head is looked for: without a wide repeat before its literal part, which hyperscan
+    would have to follow everywhere."""
+    parts = items(head)
+    for i, item in enumerate(parts[:3]):
+        low, high = _width(item)
+        if high - low > LEADING and literal(_emit_all(parts[:i])) < 2:
+            rest = _emit_all(parts[i + 1 :])
+            return rest if literal(rest) > 2 else head
+    return head
 
 
 def _closing(head: str, start: int) -> int:
@@ -520,6 +532,7 @@ class Beginning(NamedTuple):
     opening: re.Pattern[str] | None
 
 
+@lru_cache(maxsize=8192)
 def measure(text: str, *, caseless: bool) -> Beginning:
     """How wide one of the `beginnings` of a head is, and by what characters it is told."""
     parts = items(text)

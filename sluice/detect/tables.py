@@ -40,6 +40,9 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
     heading = text[start:stop]
     delimiter = max("\t|;,", key=heading.count)
     count = heading.count(delimiter)
+    below = stop + step_over
+    if text.count(delimiter, below, _line_end(text, below, newline)) < count:
+        return  # told at the first row: most keywords head nothing
     if not _is_heading(heading, delimiter, place - start):
         return
     if step_over == 1 and start > 0:
