@@ -10,7 +10,8 @@ beside one of two bytes twice as fast as without it.
     exact     keywords with capitals: names
     literal   heads with a literal part
     unicode   heads with characters beyond ASCII
-    class/    heads of character classes alone, one database for those that begin with the same class
+    class, capitals
+              heads of character classes alone, apart by what they begin with
     digits, runs
               heads whose matches all stand where a gate opens (`gates`): looked for around such places only, unless
               they are everywhere
@@ -39,9 +40,10 @@ from sluice.detect import encoded, gates, joined
 from sluice.detect.layers import Hints
 
 WORDS, SHORT, SHORT_NEAR, EXACT = "words", "short", "short-near", "exact"
-LITERAL, UNICODE, CLASS = "literal", "unicode", "class"
+LITERAL, UNICODE, CLASS, CAPITALS = "literal", "unicode", "class", "capitals"
 SHORTEST = r"\xfe\xff"
 """Two bytes that no text holds, for hyperscan's choice of an engine: see above."""
+GATE = "gate/"
 WINDOWS = (gates.DIGITS.name, gates.RUNS.name)
 """Blocks that are run over windows around the places of their gate, if there are few."""
 NUMERIC = (SHORT_NEAR, gates.NUMBERS.name)
@@ -110,16 +112,22 @@ class Databases:
             blocks[LITERAL].append((SHORTEST, 0, max(e.ident for e in chosen)))
         places = list(marks)
         self._first = len(places)
-        for i, text in enumerate(places):
-            blocks.setdefault(JOINED if text in joined.CONCATENATIONS else MARKED, []).append((text, 0, i))
+        fixed = [(text, 0, i) for i, text in enumerate(places) if text in joined.CONCATENATIONS]
+        if more := [(text, 0, i) for i, text in enumerate(places) if text not in joined.CONCATENATIONS]:
+            blocks[MARKED] = more
         name = sha256(msgspec.json.encode([self.engine, blocks])).hexdigest() + ".hsdb"
         kept = _read(store.load(name), list(blocks)) if store else None
         self.cached = kept is not None
         self._blocks = kept if kept is not None else {name: _compile(block) for name, block in blocks.items()}
         if store and not self.cached:
             store.save(name, _kept(self._blocks))
-        self._marks = [(name, self._blocks.pop(name)) for name in (JOINED, MARKED) if name in self._blocks]
-        self._asked = [_fixed(*((text, 0, i) for i, text in enumerate(texts))) for texts in ASKED]
+        self._marks = [(JOINED, _fixed(*fixed))] if fixed else []
+        if MARKED in self._blocks:
+            self._marks.append((MARKED, self._blocks.pop(MARKED)))
+        self._asked = [
+            (f"disguise/{at}", _fixed(*((text, 0, i) for i, text in enumerate(texts))))
+            for at, texts in enumerate(ASKED)
+        ]
         self._codes = _fixed((encoded.CODES_GATE, 0, 0))
         self._cards = _fixed((joined.CARD_NUMBER, 0, 0))
         self._local = threading.local()
@@ -176,7 +184,7 @@ class Databases:
     def _opens(self, gate: gates.Gate, data: bytes) -> bool:
         """True when the gate opens somewhere in `data`."""
         database = self._gates[gate.name]
-        return _scan(database, self._scratch(f"gate/{gate.name}", database), data, 0)[1] is not None
+        return _scan(database, self._scratch(GATE + gate.name, database), data, 0)[1] is not None
 
     def hints(self, data: bytes) -> tuple[Hints, int | None]:
         """What may be in disguise in `data` (not `runs`), and where its marks were stopped if they were too many."""
@@ -190,8 +198,7 @@ class Databases:
             found += more
             stops.append(stop)
         (rows, many), (lists, lots), (accounts, stop) = (
-            _scan(database, self._scratch(f"disguise/{i}", database), data, MARKS)
-            for i, database in enumerate(self._asked)
+            _scan(database, self._scratch(name, database), data, MARKS) for name, database in self._asked
         )
         stops.append(stop)
         found += [(end, self._first + 1) for end, _ in accounts]
@@ -218,7 +225,7 @@ class Databases:
             places = list(islice(encoded.runs(data), few + 1))
             return places if len(places) <= few else None
         database = self._gates[gate.name]
-        found, stop = _scan(database, self._scratch(f"gate/{gate.name}", database), data, few)
+        found, stop = _scan(database, self._scratch(GATE + gate.name, database), data, few)
         match = gate.row.match
         return [(end, m.end() if (m := match(data, end)) else end) for end, _ in found] if stop is None else None
 
@@ -250,12 +257,14 @@ class Databases:
 
     def _scratch(self, name: str, database: hyperscan.Database) -> hyperscan.Scratch:
         """This thread's scratch space of one database."""
-        held: dict[str, hyperscan.Scratch] | None = getattr(self._local, "held", None)
-        if held is None:
-            held = self._local.held = {}
-        if name not in held:
-            held[name] = hyperscan.Scratch(database)
-        return held[name]
+        try:
+            return self._local.held[name]  # type: ignore[no-any-return]
+        except AttributeError:
+            self._local.held = {}
+        except KeyError:
+            pass
+        scratch = self._local.held[name] = hyperscan.Scratch(database)
+        return scratch
 
 
 def compiles(expression: str, *, caseless: bool = False, utf8: bool = False) -> str | None:

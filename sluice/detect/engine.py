@@ -20,6 +20,7 @@ Work is counted, not timed, and bounded in proportion to the text; `Budget` says
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable
 from functools import cached_property
@@ -251,11 +252,17 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
     return out, roles
 
 
+_VALUE_FIRST = re.compile(r"(?:\\b|\(\?<?[!=][^()]*\))*\((?!\?)")
+"""A pattern whose value begins with its match: there the longest of several alternatives in one place counts, so that
+all of them are tried from the first place on. Where the value stands behind them it is the same by any of them."""
+
+
 def _beginning(c: Compiled, text: str, *, caseless: bool) -> shapes.Beginning:
     """Where a match may begin when this beginning of its head was seen."""
     whole = shapes.measure(c.shape.head, caseless=caseless)
-    if (whole.least, whole.most) != (c.shape.least, c.shape.most) or c.shape.back:  # the head lacks a leading repeat
-        return shapes.Beginning(c.shape.least, c.shape.most, None)
+    lacks = (whole.least, whole.most) != (c.shape.least, c.shape.most)  # a repeat that the head leaves out
+    if lacks or c.shape.back or not c.shape.group or _VALUE_FIRST.match(c.detector.pattern):
+        return shapes.Beginning(c.shape.least, c.shape.most, None if lacks or c.shape.back else c.shape.opening)
     return shapes.measure(text, caseless=caseless)
 
 
@@ -288,7 +295,9 @@ def _block(c: Compiled, text: str, *, caseless: bool, utf8: bool) -> tuple[str, 
                 return gate.name, reach
     if utf8:
         return databases.UNICODE, 0
-    return (databases.LITERAL, 0) if literal >= gates.LITERAL else (f"{databases.CLASS}/{shapes.first(text)}", 0)
+    if literal >= gates.LITERAL:
+        return databases.LITERAL, 0
+    return databases.CAPITALS if shapes.capital(text) else databases.CLASS, 0
 
 
 def _automaton(words: set[str]) -> ahocorasick.Automaton:

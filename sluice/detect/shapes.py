@@ -50,6 +50,8 @@ _BACK_NUMBER = r"(?![A-Za-z0-9_]|[.\-][0-9])"
 _HEAD_FRONT = r"(?:\b|[nrtbf])"
 """Wider than `_FRONT`, which `re` asks anyway: hyperscan needs twice the time for the backslash before the letter."""
 
+_NO_CAPITALS = "".join(c for c in map(chr, range(0x21, 0x7F)) if not c.isupper())
+
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0-9",
     "CATEGORY_WORD": "A-Za-z0-9_",
@@ -550,10 +552,10 @@ def literal(head: str) -> int:
     return best
 
 
-def first(head: str) -> str:
-    """The class of characters that a head begins with, as text: heads that begin alike are found together."""
+def capital(head: str) -> bool:
+    """True when a head can only begin with a capital letter."""
     op, argument = items(head.removeprefix(_HEAD_FRONT))[0]
     while _name(op) in {*REPEATS, "SUBPATTERN", "BRANCH"}:
         inner = argument[1][0] if _name(op) == "BRANCH" else argument[3 if _name(op) == "SUBPATTERN" else 2]
         op, argument = _flatten(list(inner))[0]
-    return _emit((op, argument))
+    return re.search(_emit((op, argument)), _NO_CAPITALS) is None

@@ -126,17 +126,17 @@ def test_a_head_that_begins_with_a_choice_is_one_expression_for_each(head: str, 
 
 
 @pytest.mark.parametrize(
-    ("head", "literal", "first"),
+    ("head", "literal", "capital"),
     [
-        ("abc[0-9]{3}", 3, "a"),
-        (r"[A-Z]{2}[0-9]{2}ab\b", 2, "[A-Z]"),
-        (r"(?:\b|[nrtbf])[A-Z]{3}", 0, "[A-Z]"),
-        ("(?:[0-9a-f]{1,4}\\x3a){7}[0-9a-f]", 0, "[0-9a-f]"),
+        ("abc[0-9]{3}", 3, False),
+        (r"[A-Z]{2}[0-9]{2}ab\b", 2, True),
+        (r"(?:\b|[nrtbf])[A-Z]{3}", 0, True),
+        (r"(?:[0-9A-F]{1,4}\x3a){7}[0-9a-f]", 0, False),
     ],
 )
-def test_a_head_tells_what_it_is_found_by(head: str, literal: int, first: str) -> None:
-    """Heads with literal characters stand together, and of the others those that begin with the same class."""
-    assert (shapes.literal(head), shapes.first(head)) == (literal, first)
+def test_a_head_tells_what_it_is_found_by(head: str, literal: int, capital: bool) -> None:
+    """Heads with literal characters stand together, and of the others those that begin with a capital."""
+    assert (shapes.literal(head), shapes.capital(head)) == (literal, capital)
 
 
 def test_an_alternative_of_a_head_tells_where_its_match_begins() -> None:
