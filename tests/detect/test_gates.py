@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.detect import gates
+from sluice.detect.databases import Databases
 from sluice.detect.engine import Engine, expressions
 from sluice.detect.evidence import Fingerprinter
 from sluice.model import Detector, Part, PartKind, Provenance, Role
@@ -63,6 +64,23 @@ def test_what_stands_behind_a_gate_opens_it(engine: Engine, gate: gates.Gate) ->
                 assert look.search(match[0]), c.detector.id
                 tried += 1
     assert tried > 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.sampled_from(["1", "23", " ", "(", ".", "a", "\n", "é", "-", "  ", "456"]), max_size=24).map("".join)
+)
+def test_a_gate_opens_once_for_every_stretch(text: str) -> None:
+    """A row of numbers is told where it has enough digits, and from there to its end, however many digits it has."""
+    data = text.encode()
+    databases = Databases([])
+    for gate in (gates.DIGITS, gates.NUMBERS):
+        places = []
+        for row in re.finditer(rb"[0-9 .()/+\-]+", data):
+            counted = [row.start() + i + 1 for i, byte in enumerate(row[0]) if byte in gate.counted]
+            if len(counted) >= gate.least:
+                places.append((counted[gate.least - 1], row.end()))
+        assert databases._places(gate, data) == places
 
 
 @settings(deadline=None, max_examples=60)

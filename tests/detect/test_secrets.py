@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluice.detect import passwords, secrets
 from sluice.detect.examples import CLASSES, draw
@@ -185,3 +187,17 @@ def test_key_of_a_web_framework_has_signs_in_it() -> None:
     """Django's keys; a sentence in the same place is none."""
     assert passwords.signed("wwf*2#86t64!fgh6yav$aoeuo@u2o@fy&*gg76q!&%6x_wbduad")
     assert not passwords.signed("please set the secret key in section 2 of the file!")
+
+
+_PIECES = """
+    sha sha-256 md5 hash commit etag trace span build tag txn locale nextPageFoo request_uuid order-id uid uuid
+    public_key publishable_key csrf xsrfToken next_token page-token sync_token site_key SiteKey /commit/ /blobs/ sha1:
+    key_id= keyid key password secret token foo : = ' " ` @ # ( > , | - 7 é \\
+    """.split()  # noqa: SIM905 - words read better as words
+
+
+@given(st.lists(st.sampled_from([*_PIECES, " ", "_", "-", "\n"]), max_size=7).map("".join))
+def test_the_quick_look_agrees_with_the_expression(before: str) -> None:
+    """What is told without the slow search is what the search would tell."""
+    expression = secrets._OTHERWISE
+    assert secrets.otherwise(before) == (expression.search(before[-64:]) is not None)

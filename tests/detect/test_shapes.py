@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluice.detect import shapes
 from sluice.detect.shapes import REACH, Unusable, analyse, beginnings
@@ -147,3 +149,24 @@ def test_an_alternative_of_a_head_tells_where_its_match_begins() -> None:
     assert (least, most) == (3, 7)
     assert opening is not None
     assert [m.start() for m in opening.finditer("a SE1 es sE2")] == [2, 9]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "caseless", "needs"),
+    [
+        (r"\b(\d{3}-\d{2})\b", False, ""),
+        (r"(?i:vendor)[\s\S]{0,60}?(sk_[a-z]{4})", False, "sk_"),
+        (r"x[a-z]{2,40}(?:ab|cd)", True, ""),
+    ],
+)
+@given(st.lists(st.sampled_from(["123-45", "vendor ", "VENDOR", "sk_abcd", "xab", "XYcd", "-", "9"]), max_size=9))
+def test_places_are_found_by_their_first_characters(
+    pattern: str, caseless: bool, needs: str, pieces: list[str]
+) -> None:
+    """Looking where a match may begin finds what trying every place finds; what a match needs stands in each."""
+    text = "".join(pieces)
+    shape = analyse(pattern, caseless=caseless)
+    assert shape.needs == needs
+    quick, slow = shape.search(text, 0, len(text)), shape.confirm.search(text)
+    assert (quick and quick.span()) == (slow and slow.span())
+    assert slow is None or needs in slow[0]
