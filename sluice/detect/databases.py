@@ -8,6 +8,7 @@ beside one of two bytes twice as fast as without it.
     short     keywords of a few letters, whole words only: slow to tell among thousands of longer ones; `short-near`
               those that count near digits alone: not looked for in text that has none
     exact     keywords with capitals: names
+    foreign   keywords with a character beyond ASCII: not looked for in text that has none
     literal   heads with a literal part
     unicode   heads with characters beyond ASCII
     class, capitals
@@ -39,7 +40,7 @@ import msgspec
 from sluice.detect import encoded, gates, joined
 from sluice.detect.layers import Hints
 
-WORDS, SHORT, SHORT_NEAR, EXACT = "words", "short", "short-near", "exact"
+WORDS, SHORT, SHORT_NEAR, EXACT, FOREIGN = "words", "short", "short-near", "exact", "foreign"
 LITERAL, UNICODE, CLASS, CAPITALS = "literal", "unicode", "class", "capitals"
 SHORTEST = r"\xfe\xff"
 """Two bytes that no text holds, for hyperscan's choice of an engine: see above."""
@@ -108,8 +109,8 @@ class Databases:
         blocks: dict[str, list[tuple[str, int, int]]] = {}
         for e in sorted(chosen, key=lambda e: (e.block, e.ident, e.text)):
             blocks.setdefault(e.block, []).append((e.text, e.flags, e.ident))
-        if LITERAL in blocks:
-            blocks[LITERAL].append((SHORTEST, 0, max(e.ident for e in chosen)))
+        for block in {LITERAL, WORDS} & blocks.keys():
+            blocks[block].append((SHORTEST, 0, max(e.ident for e in chosen)))
         places = list(marks)
         self._first = len(places)
         fixed = [(text, 0, i) for i, text in enumerate(places) if text in joined.CONCATENATIONS]
@@ -147,7 +148,7 @@ class Databases:
         """Every head and keyword in `data`, `most` of each block at most."""
         hits: list[tuple[int, int]] = []
         reached: int | None = None
-        some = self._opens(gates.NUMBERS, data)
+        some, plain = self._opens(gates.NUMBERS, data), data.isascii()
 
         def add(more: list[tuple[int, int]], stop: int | None) -> None:
             nonlocal hits, reached
@@ -155,7 +156,7 @@ class Databases:
             reached = stop if stop is not None else reached
 
         for name, database in self._blocks.items():
-            if name in WINDOWS or (name in NUMERIC and not some):
+            if name in WINDOWS or (name in NUMERIC and not some) or (name == FOREIGN and plain):
                 continue
             part = data if reached is None else data[: _edge(data, reached)]
             add(*_scan(database, self._scratch(name, database), part, most))
@@ -171,7 +172,7 @@ class Databases:
         if reached is not None:
             hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
         if self._near:
-            near, wide = self._near, 1 if data.isascii() else 4
+            near, wide = self._near, 1 if plain else 4
             hits = [h for h in hits if h[1] not in near or (some and _counts(data, h[0], *near[h[1]], wide))]
         hits.sort()
         hints, crowded = self.hints(data)

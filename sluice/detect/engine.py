@@ -204,12 +204,16 @@ def keyword_expression(word: str) -> str:
     as `\\n` end a word. Of a longer one only the letters are looked for: that compiles in a tenth of the time and is
     hardly ever met inside another word, and `scanning.whole` has the last word on both.
     """
-    text = "".join(_JOINT if c in _JOINTS else c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in word)
+    text = "".join(_JOINT if c in _JOINTS else c if c.isalnum() else _escaped(c) for c in word)
     if len(word) > SHORT:
         return text
     front = r"(?:\b|_|\\[nrt])" if word[0].isascii() and word[0].isalnum() else ""
     back = r"(?:\b|_)" if word[-1].isascii() and word[-1].isalnum() else ""
     return front + text + back
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char):02x}" if char.isascii() else f"\\x{{{ord(char):x}}}"
 
 
 def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]]:
@@ -238,7 +242,7 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
             roles.append(Sense((i,), 0, _beginning(c, text, caseless=caseless)))
     for word, users in sorted(words.items()):
         text = keyword_expression(word)
-        utf8 = "\\x{" in text or not text.isascii()
+        utf8 = not word.isascii()
         behind = {gated[i][0] if i in gated else "" for i in users}
         gate, reach = (behind.pop(), max((gated[i][1] for i in users if i in gated), default=0))
         if behind:  # wanted by detectors behind several gates
@@ -247,6 +251,8 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
         block = databases.EXACT if not lower else databases.WORDS
         if lower and len(word) <= SHORT:
             block = databases.SHORT_NEAR if gate else databases.SHORT
+        if not word.isascii():
+            block = databases.FOREIGN
         out.append(Expression(text, databases.flags(caseless=lower, utf8=utf8), len(roles), block, reach, gate))
         roles.append(Sense(tuple(users), len(word)))
     return out, roles
