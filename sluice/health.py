@@ -51,7 +51,8 @@ _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>
 <h1>Sluice</h1>
-<p>The admin listener of this egress gate.</p>
+<p>The admin listener of this egress gate. Posture, decisions and reports are in the console, which has a listener of
+its own (<code>console.listen</code> of the settings).</p>
 <ul>
 <li><a href="/readyz">/readyz</a> ready to forward, or what is missing
 <li><a href="/healthz">/healthz</a> the supervisor is alive

@@ -210,6 +210,12 @@ class Console:
                 return self._problem("Nothing is shown", what, session, 503)
             except SluiceError as e:
                 return self._problem("That did not work", str(e), session, 500)
+            except Exception:
+                # A fault of ours. Its text may hold something of a record, so neither page nor log repeats it.
+                log.exception("a page of the console failed")
+                return self._problem(
+                    "That did not work", "This is a fault of the console; its log says where.", session, 500
+                )
 
         return answer
 

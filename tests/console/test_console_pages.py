@@ -10,7 +10,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sluice.console import pages
+from sluice.console import catalogue, pages
+from sluice.console.access import Access
+from sluice.errors import Cause, Unavailable
 from sluice.ledger import reader
 from sluice.posture import inventory, question, rendering, report, units
 from tests.console.console_rig import BLOCKED_ID, HOSTILE, HOSTILE_ID, PASSWORD, SECRET, Served
@@ -371,6 +373,33 @@ def test_who_reads_is_on_record(served: Served, http: httpx.Client) -> None:
     assert "somebody-i-know" not in detail
     assert '"by": "console"' in detail
     assert not [d for d in looks() if http.cookies["sluice-console"] in d]
+
+
+def test_nothing_is_shown_that_cannot_be_recorded(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that takes no access record: no decision, no report, no file; what shows no record is still there."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise Unavailable(Cause.AUDIT_UNAVAILABLE, "the disk is full")
+
+    monkeypatch.setattr(Access, "record", fail)
+    for path in (f"/decisions/{BLOCKED_ID}", "/reports/R1", "/reports/R1/file?form=csv", "/keys"):
+        answer = http.get(path)
+        assert (answer.status_code, "Nothing is shown" in answer.text) == (503, True), path
+        assert "SECRET_FOUND" not in answer.text
+    assert http.get("/evidence").status_code == 200
+
+
+def test_a_fault_of_ours_is_a_page_without_its_text(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an error says may be of a record: the page says that there was one, and nothing of it."""
+
+    def fail() -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(catalogue, "reports", fail)
+    answer = http.get("/reports")
+    assert (answer.status_code, "a fault of the console" in answer.text) == (500, True)
+    assert SECRET not in answer.text
+    assert "content-security-policy" in answer.headers
 
 
 def test_a_store_that_is_away_is_said(served: Served, http: httpx.Client) -> None:
