@@ -89,21 +89,21 @@ def post(path: str, body: bytes, headers: bytes = b"", host: bytes = b"api.opena
     return b"POST " + path.encode() + b" HTTP/1.1\r\nHost: " + host + b"\r\n" + kind + headers + length + b"\r\n" + body
 
 
-def send(appliance: Appliance, request: bytes) -> bytes:
-    """Send bytes inside a decrypted tunnel, close when nothing more comes; what came back."""
+def send(appliance: Appliance, request: bytes, patience: float = 0.25) -> bytes:
+    """Send bytes inside a decrypted tunnel, close when nothing more comes; what came back. `patience` in seconds."""
     parts = urllib.parse.urlsplit(appliance.proxy)
     sock = connect((parts.hostname or "", parts.port or 0), "api.openai.com:443", str(appliance.ca_file))
-    return talk(sock, request)
+    return talk(sock, request, patience)
 
 
-def talk(sock: socket.socket, request: bytes) -> bytes:
+def talk(sock: socket.socket, request: bytes, patience: float = 0.25) -> bytes:
     answer = b""
     try:
-        sock.settimeout(0.25)
+        sock.settimeout(patience)
         sock.sendall(request)
         while piece := sock.recv(65536):
             answer += piece
-            sock.settimeout(0.02)
+            sock.settimeout(min(patience, 0.3) / 12)
     except (TimeoutError, ssl.SSLError, OSError):
         pass
     finally:
@@ -203,7 +203,7 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
             answers += b"".join(b"".join(some) for some in told)
             asked = [asking(n, form) for n in range(len(planted)) for form in ANSWERS]
             with ThreadPoolExecutor(6) as clients:
-                got = list(clients.map(lambda request: send(appliance, request), asked))
+                got = list(clients.map(lambda request: send(appliance, request, patience=10), asked))
             back = sum(text.split()[0].encode() in b"".join(got) for text in texts)
             assert back >= len(planted) * 0.9, "answers with planted values that came back to the client"
             read = appliance.rows_when(
