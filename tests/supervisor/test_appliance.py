@@ -28,7 +28,12 @@ class Rig:
     """A running appliance of stubs. `orders` tells a stub what to do; `events` is what they did."""
 
     def __init__(
-        self, directory: Path, patience: Patience = QUICK, forward: config.Forward | None = None, **limits: float
+        self,
+        directory: Path,
+        patience: Patience = QUICK,
+        forward: config.Forward | None = None,
+        pages: socket.socket | None = None,
+        **limits: float,
     ) -> None:
         self.directory = directory
         var = directory / "var"
@@ -58,6 +63,8 @@ class Rig:
             worker=command,
             shipper=command,
             sealer=(*command, "--role", "sealer"),
+            pages=pages,
+            console=(*command, "--role", "console"),
             patience=patience,
         )
         self.running: asyncio.Task[End] | None = None
@@ -265,6 +272,34 @@ async def test_noise_on_the_status_pipe_is_harmless(rig: Callable[..., Rig]) -> 
     facts = (await r.get("/readyz")).json()["processes"]["worker-0"]
     assert "nested" not in facts
     assert "\x1b" not in facts["text"]
+
+
+async def test_a_console_that_cannot_start_keeps_nobody_from_working(rig: Callable[..., Rig]) -> None:
+    """It fails again and again, before the rest is ready and after: ready all the same, and `degraded` says that there
+    are no pages; once it can start, that is over."""
+    with socket.create_server(("127.0.0.1", 0)) as pages:
+        r = rig(pages=pages)
+        r.orders("console", "fail 78 console.password is readable by others")
+        r.orders("shipper", "lag 0.5")
+        await r.start()
+        await r.ready()
+        await r.until(lambda: sum((n, e) == ("console", "start") for n, _, e in r.events) > 5)
+        assert (await r.get("/readyz")).status_code == 200
+        assert any("console is" in trouble and "no pages" in trouble for trouble in r.appliance._degraded())
+        r.orders("console", "")
+        await r.until(lambda: not any("console" in trouble for trouble in r.appliance._degraded()))
+        assert r.appliance.missing() == ()
+
+
+def test_a_taken_port_leaves_the_appliance_without_pages() -> None:
+    """The console's address is somebody else's, or not wanted: no socket, and of the first a word to the operator."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        made, told = startup.bind_console(config.Settings(console=config.Console(listen=listen)))
+    assert made is None
+    assert len(told) == 1
+    assert f"console.listen: cannot listen on {listen}" in told[0]
+    assert startup.bind_console(config.Settings(console=config.Console(listen=""))) == (None, ())
 
 
 async def test_a_forwarder_that_cannot_start_keeps_nobody_from_working(
