@@ -314,7 +314,7 @@ def test_a_record_that_has_no_form_holds_up_nobody(site: Site, tmp_path: Path) -
     form = destination._format
 
     def broken(told: Record, body: bytes) -> bytes:
-        return form(told, body) if told.decision_id == record(2).decision_id else {}["no form"]
+        return form(told, body) if told.decision_id == record(2).decision_id else dict[str, bytes]()["no form"]
 
     destination._format = broken
     destination.turn()
