@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import io
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,8 +186,12 @@ def imported(settings: Settings, what: str, file: Path) -> int:
     columns = _IMPORTED[what]
     rows: list[Row] = []
     problems: list[str] = []
-    with file.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise click.UsageError(f"{file}:{e.object[: e.start].count(b'\n') + 1}: is not UTF-8 (byte {e.start})") from e
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
         unknown = [name for name in reader.fieldnames or () if name not in columns]
         lacking = [name for name in ("at", columns[1], columns[2]) if name not in (reader.fieldnames or ())]
         if unknown or lacking:
@@ -196,8 +201,10 @@ def imported(settings: Settings, what: str, file: Path) -> int:
         for line in reader:
             try:
                 rows.append(_row(line))
-            except (ValueError, TypeError) as e:
+            except (ValueError, TypeError, OverflowError) as e:
                 problems.append(f"{file}:{reader.line_num}: {e}")
+    except csv.Error as e:
+        raise click.UsageError(f"{file}:{reader.line_num}: not valid CSV: {e}") from e
     if problems:
         for problem in problems[:50]:
             complain(problem)
@@ -214,9 +221,14 @@ def _row(line: dict[str, str]) -> Row:
             raise ValueError("has more or fewer cells than the head")
         if name == "at":
             at = datetime.fromisoformat(value)
+            if not 1970 <= at.year <= 2200:
+                raise ValueError(f"`{value[:40]}` is no time from 1970 to 2200")
             made[name] = f"{(at.astimezone(UTC) if at.tzinfo else at):%Y-%m-%d %H:%M:%S.%f}"
         elif name in _NUMBERS:
-            made[name] = _NUMBERS[name](value or 0)
+            made[name] = number = _NUMBERS[name](value or 0)
+            least, most = (-(2**63) if name == "number" else 0), (1 if name == "decrypted" else 2**63 - 1)
+            if not least <= number <= most:  # the store takes no other, and no NaN
+                raise ValueError(f"{name} `{value[:40]}` is out of range")
         elif name == "kind" and value not in _KINDS:
             raise ValueError(f"`{value[:40]}` is no kind: {', '.join(_KINDS)}")
         else:

@@ -27,14 +27,19 @@ ACTION_STYLE = {"allow": "green", "block": "bold red", "refuse": "bold magenta"}
 
 def complain(text: str, *hints: str) -> None:
     """One line of what went wrong, then what can be done."""
-    click.secho(f"sluice: {text}", fg="red" if sys.stderr.isatty() else None, err=True)
+    click.secho(f"sluice: {_plain(text)}", fg="red" if sys.stderr.isatty() else None, err=True)
     for hint in hints:
-        click.echo(f"  {hint}", err=True)
+        click.echo(f"  {_plain(hint)}", err=True)
 
 
 def note(text: str) -> None:
     """A word about the data on stdout, kept out of it."""
-    click.echo(text, err=True)
+    click.echo(_plain(text), err=True)
+
+
+def _plain(said: str) -> str:
+    """Lines without anything that a terminal would obey: names of files and of archives' members are others' choice."""
+    return "\n".join(logs.safe(line, 2000) for line in said.split("\n"))
 
 
 def counted(number: int, noun: str) -> str:

@@ -103,7 +103,12 @@ def span(since: str | None, until: str | None, otherwise: str, now: datetime) ->
     """
     end = _minute(_time(until) if until else now)
     found = _SPAN.fullmatch(since or otherwise)
-    begin = end - timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else _minute(_time(since or otherwise))
+    try:
+        begin = end - timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else _minute(_time(since or otherwise))
+    except OverflowError as e:
+        raise BadQuestion(f"`{since or otherwise}` reaches back beyond all calendars") from e
+    if begin.year < 1970 or end.year > 2200:  # ClickHouse's times end there, and no record is older
+        raise BadQuestion(f"no record is of {begin:%Y-%m-%d} to {end:%Y-%m-%d}: give times from 1970 to 2200")
     if begin >= end:
         raise BadQuestion(f"the span is empty: {begin:%Y-%m-%d %H:%M} is not before {end:%Y-%m-%d %H:%M}")
     return begin, end
@@ -114,7 +119,10 @@ def _time(said: str) -> datetime:
         at = datetime.fromisoformat(said)
     except ValueError as e:
         raise BadQuestion(f"`{said}` is neither a span (90d, 12h) nor a time (2026-11-01, 2026-11-01T12:00)") from e
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as e:
+        raise BadQuestion(f"`{said}` lies beyond all calendars") from e
 
 
 def _minute(at: datetime) -> datetime:

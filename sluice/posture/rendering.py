@@ -1,7 +1,7 @@
 """A report as text, CSV, JSON, Markdown or HTML. Every cell may hold a text that a client chose: each format escapes.
 
 CSV: a text that a spreadsheet would take for a formula (`=`, `+`, `-`, `@`, tab, carriage return first) begins with an
-apostrophe (OWASP, CSV Injection). Lines before the table begin with `#`.
+apostrophe (OWASP, CSV Injection), also behind blanks, which some take away. Lines before the table begin with `#`.
 HTML: one file without script, font, image or link that is fetched; a policy in it forbids them; light and dark, and
 made to be printed. A browser prints it as PDF.
 """
@@ -18,7 +18,9 @@ from sluice.posture.question import Cell
 from sluice.posture.report import Answered
 
 FORMATS = ("table", "html", "csv", "json", "md")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_DIVIDED = re.compile(r"([,;]\s*)(?=[=+\-@＝＋－＠])")
+"""Where a spreadsheet that divides a line of the head into cells would find a formula."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+.!|~<>&-])")
 
@@ -35,7 +37,7 @@ def shown(cell: Cell) -> str:
         case list():
             return ", ".join(shown(one) for one in cell)
         case dict():
-            return ", ".join(f"{name}: {shown(one)}" for name, one in cell.items())
+            return ", ".join(f"{shown(name)}: {shown(one)}" for name, one in cell.items())
         case _:
             return _CONTROL.sub(" ", str(cell))
 
@@ -43,7 +45,7 @@ def shown(cell: Cell) -> str:
 def as_csv(report: Answered) -> str:
     out = io.StringIO()
     for name, value in report.head():
-        out.write(f"# {name}: {shown(value)}\r\n")
+        out.write(f"# {name}: {_DIVIDED.sub(r"\1'", shown(value))}\r\n")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(report.table.columns)
     for row in report.table.rows:
@@ -54,7 +56,7 @@ def as_csv(report: Answered) -> str:
 def harmless(cell: Cell, number: bool) -> str:
     """A cell for CSV: no text that a spreadsheet would take for a formula."""
     said = shown(cell)
-    return f"'{said}" if said.startswith(_FORMULA) and not number else said
+    return f"'{said}" if said.lstrip().startswith(_FORMULA) and not number else said
 
 
 def as_json(report: Answered) -> str:

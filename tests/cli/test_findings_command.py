@@ -139,6 +139,32 @@ def test_what_others_know_is_imported(var: Path, tmp_path: Path, capsys: pytest.
     assert not list((var / "ship" / "posture").glob("*-*.json"))
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (b"2026-11-19,dns,x,1.5", ":2: "),
+        (b"2026-11-19,dns,x,-1", "out of range"),
+        (b"2026-11-19,dns,x," + b"9" * 30, "out of range"),
+        (b"2026-11-19,dns,x," + b"9" * 5000, ":2: "),
+        (b"9999-12-31T23:59:59-10:00,dns,x,1", "no time from 1970"),
+        (b"2026-11-19,dns,\xff,1", ":2: is not UTF-8"),
+        (b"2026-11-19,dns," + b"x" * 200_000 + b",1", "not valid CSV"),
+    ],
+    ids=["fraction", "negative", "huge", "endless", "calendar", "latin", "long"],
+)
+def test_what_the_store_would_never_take_is_told_with_its_line(
+    var: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], row: bytes, said: str
+) -> None:
+    """Nothing is left for the shipper that it could not place."""
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes(b"at,layer,domain,seen\n" + row + b"\n")
+    assert run("posture", "import", "observations", str(bad)) == 2
+    told = capsys.readouterr().err
+    assert str(bad) in told
+    assert said in told
+    assert not list((var / "ship" / "posture").glob("*-*.json"))
+
+
 def test_the_catalogue_says_what_each_finding_needs(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing that has to be fed is silent about it."""
     assert run("findings", "list", "--catalogue", "--json") == 0

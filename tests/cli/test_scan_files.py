@@ -111,6 +111,16 @@ def test_damage_in_a_folder_is_a_failure(folder: Path, capsys: pytest.CaptureFix
     assert told["summary"]["findings"] >= 3
 
 
+def test_the_name_of_a_member_commands_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever made an archive chose the names in it: what is said of them holds no control character."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x\x1b]0;owned\x07\x1b[2J\u202e\x9b31m.7z", b"7z\xbc\xaf\x27\x1c....")
+    assert run("scan", str(tmp_path / "a.zip")) == 2
+    told = capsys.readouterr()
+    assert "7z archive" in told.err
+    assert not set("\x1b\x07\x9b\u202e") & set(told.out + told.err)
+
+
 def test_fail_on_a_severity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A finding below the severity is shown and does not fail; one of it does."""
     (tmp_path / "a.txt").write_text(f"card {CARD}")

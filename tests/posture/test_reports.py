@@ -6,7 +6,9 @@ import csv
 import html.parser
 import io
 import json
+import re
 from collections import Counter
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -244,6 +246,28 @@ def test_html_holds_no_script_and_fetches_nothing(hostile: Answered) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "http" not in page.replace("http-equiv", "")
     assert "\u202e" not in page
+
+
+def test_csv_holds_no_formula_in_its_head_either(hostile: Answered) -> None:
+    """A filter whose value is a formula stands in the head, where a spreadsheet divides a line at commas and
+    semicolons; blanks before a formula and names of a map hide none."""
+    evil = replace(hostile, filters={"agents": ("a", "=cmd()", "b;@SUM(1)")})
+    head = [line for line in rendering.as_csv(evil).split("\r\n") if line.startswith("# scope")]
+    assert re.search(r"[,;]\s*[=+@-]", head[0]) is None
+    assert "'=cmd()" in head[0]
+    assert rendering.harmless("\t =cmd()", False).startswith("'")
+    assert "\x1b" not in rendering.shown({"a\x1b[31m": "b"})
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("99999w", "1000-01-01"), ("0001-01-01T00:00:00+14:00", None), ("1d", "9999-12-31T23:59:59-10:00"),
+     ("0900-01-01", None), ("1d", "2300-01-01")],
+)  # fmt: skip
+def test_a_span_beyond_calendars_is_told(since: str, until: str | None) -> None:
+    """Times that no record can have are a mistake in words, not an error, and not a chart of a thousand years."""
+    with pytest.raises(BadQuestion):
+        question.span(since, until, "7d", datetime(2026, 11, 24, tzinfo=UTC))
 
 
 def test_csv_holds_no_formula(hostile: Answered) -> None:
