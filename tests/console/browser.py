@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +31,25 @@ class Browser:
     def __init__(self, path: str, profile: Path) -> None:
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-proxy-server"]
         arguments += ["--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
-        self._process = subprocess.Popen([path, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        port = self._port(profile / "DevToolsActivePort")
-        answer = httpx.put(f"http://127.0.0.1:{port}/json/new?about:blank", trust_env=False)
-        self._open = ExitStack()
-        self._socket = self._open.enter_context(
-            connect(answer.json()["webSocketDebuggerUrl"], max_size=None, proxy=None)
+        # A group of its own: the program may be a script that starts the browser and does not become it.
+        self._process = subprocess.Popen(
+            [path, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
         )
+        self._open = ExitStack()
+        self._open.callback(self._end)
         self._number = 0
         self.errors: list[str] = []
         self._events: list[str] = []
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
+        try:
+            port = self._port(profile / "DevToolsActivePort")
+            answer = httpx.put(f"http://127.0.0.1:{port}/json/new?about:blank", trust_env=False)
+            address = answer.json()["webSocketDebuggerUrl"]
+            self._socket = self._open.enter_context(connect(address, max_size=None, proxy=None))
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self.close()
+            raise
 
     def _port(self, file: Path) -> int:
         until = time.monotonic() + 30
@@ -113,6 +122,13 @@ class Browser:
         file.write_bytes(base64.b64decode(data))
 
     def close(self) -> None:
+        """Nothing of it is left: browser, its helpers, the script that started it."""
         self._open.close()
-        self._process.terminate()
-        self._process.wait(10)
+
+    def _end(self) -> None:
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
