@@ -8,7 +8,7 @@ beside one of two bytes twice as fast as without it.
     short     keywords of a few letters, whole words only: slow to tell among thousands of longer ones; `short-near`
               those that count near digits alone: not looked for in text that has none
     exact     keywords with capitals: names
-    foreign   keywords with a character beyond ASCII: not looked for in text that has none
+    foreign   other keywords with a character beyond ASCII: not looked for in text that has none
     literal   heads with a literal part
     unicode   heads with characters beyond ASCII
     class, capitals

@@ -235,10 +235,10 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
             continue
         utf8 = c.shape.utf8 or not c.shape.head.isascii()
         for text, caseless in shapes.beginnings(c.shape.head, caseless=c.shape.caseless):
-            block, reach = _block(c, text, caseless=caseless, utf8=utf8)
-            out.append(
-                Expression(shapes.sought(text), databases.flags(caseless=caseless, utf8=utf8), len(roles), block, reach)
-            )
+            sought = shapes.sought(text)
+            block, reach = _block(c, text, sought, caseless=caseless, utf8=utf8)
+            flags = databases.flags(caseless=caseless, utf8=utf8)
+            out.append(Expression(sought, flags, len(roles), block, reach))
             roles.append(Sense((i,), 0, _beginning(c, text, caseless=caseless)))
     for word, users in sorted(words.items()):
         text = keyword_expression(word)
@@ -251,7 +251,7 @@ def expressions(compiled: list[Compiled]) -> tuple[list[Expression], list[Sense]
         block = databases.EXACT if not lower else databases.WORDS
         if lower and len(word) <= SHORT:
             block = databases.SHORT_NEAR if gate else databases.SHORT
-        if not word.isascii():
+        if lower and not word.isascii():
             block = databases.FOREIGN
         out.append(Expression(text, databases.flags(caseless=lower, utf8=utf8), len(roles), block, reach, gate))
         roles.append(Sense(tuple(users), len(word)))
@@ -265,10 +265,12 @@ all of them are tried from the first place on. Where the value stands behind the
 
 def _beginning(c: Compiled, text: str, *, caseless: bool) -> shapes.Beginning:
     """Where a match may begin when this beginning of its head was seen."""
+    own = shapes.Beginning(c.shape.least, c.shape.most, None if c.shape.back or c.shape.lead else c.shape.opening)
+    if text == c.shape.head or c.shape.back or not c.shape.group or _VALUE_FIRST.match(c.detector.pattern):
+        return own
     whole = shapes.measure(c.shape.head, caseless=caseless)
-    lacks = (whole.least, whole.most) != (c.shape.least, c.shape.most)  # a repeat that the head leaves out
-    if lacks or c.shape.back or not c.shape.group or _VALUE_FIRST.match(c.detector.pattern):
-        return shapes.Beginning(c.shape.least, c.shape.most, None if lacks or c.shape.back else c.shape.opening)
+    if (whole.least, whole.most) != (c.shape.least, c.shape.most):
+        return own  # a repeat that the head leaves out is counted in the shape alone
     return shapes.measure(text, caseless=caseless)
 
 
@@ -291,9 +293,9 @@ def _glued(c: Compiled) -> set[str]:
     return {glued for w in several if len(glued := w.replace(" ", "")) > SHORT + 1}
 
 
-def _block(c: Compiled, text: str, *, caseless: bool, utf8: bool) -> tuple[str, int]:
+def _block(c: Compiled, text: str, sought: str, *, caseless: bool, utf8: bool) -> tuple[str, int]:
     """Where one beginning of a head belongs, and how far from a gate's stretch it may reach."""
-    literal, reach = shapes.literal(shapes.sought(text)), gates.reach_of_head(c)
+    literal, reach = shapes.literal(sought), gates.reach_of_head(c)
     if literal < gates.RARE and reach <= gates.FARTHEST:
         held = c.detector.pattern if c.shape.lead else text  # a leading repeat is not in the head
         for gate in gates.ALL:

@@ -150,6 +150,7 @@ def analyse(pattern: str, *, caseless: bool = False) -> Shape:
     )
 
 
+@lru_cache(maxsize=16)  # several questions are asked of one head in a row; kept longer, the trees would be megabytes
 def items(pattern: str, *, caseless: bool = False) -> list[Any]:
     """The syntax tree of a pattern that `analyse` took, or of a head that it made: a sequence of (operation, argument)
     with its plain groups dissolved."""
