@@ -26,4 +26,6 @@ def warm(var: Path) -> None:
     """Give a new state directory the fingerprint key and the compiled detectors of another one."""
     var.mkdir(mode=0o700, exist_ok=True)
     for name in ("keys", "cache"):
+        if (var / name).exists():  # a second start on the same state has its own
+            continue
         shutil.copytree(Path(_template().name) / "var" / name, var / name)
