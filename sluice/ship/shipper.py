@@ -8,6 +8,7 @@ Exit 78: the settings cannot work. When the supervisor goes away, so does this p
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -40,6 +41,9 @@ POLL_SECONDS = 0.5
 BEAT_SECONDS = 1.0
 STUCK_SECONDS = 120.0
 """A round that takes longer than this, and than the insert's own time limit, is a hang: the heartbeat stops."""
+NICENESS = 5
+"""How far this process stands back when the processors are all in use: questions run in it, and four large ones at once
+made every request ten times as slow. A third of a worker's share stays for it, so that records keep coming."""
 LAST_ROUND_SECONDS = 3.0
 ANSWER_SECONDS = 3.0
 ANSWER_ROUNDS = 10
@@ -208,6 +212,8 @@ def main() -> int:
     parser.add_argument("--config", type=Path, help="settings file")
     arguments = parser.parse_args()
     logs.setup("shipper")
+    with contextlib.suppress(OSError):  # a system call filter may forbid it
+        os.nice(NICENESS)  # before there are threads: each has a priority of its own
     status = Status(arguments.status_fd)
     try:
         shipper = Shipper(config.load(arguments.config), status)
