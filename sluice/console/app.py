@@ -190,6 +190,9 @@ class Console:
             session = self._sessions.find(request.cookies.get(COOKIE))
             if session is None:
                 return RedirectResponse("/login", 303)
+            if not await self._entry.admits(session.by):
+                self._sessions.end(request.cookies.get(COOKIE))
+                return RedirectResponse("/login", 303)
             try:
                 return await show(request, session)
             except Missing as e:

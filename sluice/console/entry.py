@@ -1,7 +1,8 @@
 """Who may come in: whoever knows the one password, or, where the settings name people, those with their own passwords.
 
 People are those of `identity.users`, which is read again at every login: whoever was taken out of it, or out of
-`console.users`, cannot log in again. Passwords are checked as at the proxy: argon2id off the loop, with a lock-out.
+`console.users`, cannot log in again, and a session that was open ends with its next request. Passwords are checked as
+at the proxy: argon2id off the loop, with a lock-out.
 """
 
 from __future__ import annotations
@@ -54,6 +55,18 @@ class Entry:
     async def check(self, name: str, password: str, client: str) -> Verdict:
         """Judge what the form said."""
         return await (self._by_name(name, password, client) if self._names else self._by_password(password))
+
+    async def admits(self, by: str) -> bool:
+        """Whether who has logged in may go on: nobody who was taken out of the file or whose time is over may."""
+        if not self._names:
+            return True
+        if self._file is None:
+            return False
+        try:
+            user = (await asyncio.to_thread(read_users, self._file)).get(by)
+        except Misconfigured:
+            return False
+        return user is not None and by in self._names and not (user.expires and user.expires <= time.time_ns())
 
     async def _by_password(self, password: str) -> Verdict:
         match await self._credentials.check(USER, password):

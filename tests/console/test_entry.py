@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sluice import config
+from sluice.console import app
 from sluice.console.entry import LATER, Entry
 from sluice.errors import Misconfigured
 from sluice.identity.users import User, hashed, write_users
@@ -56,6 +59,35 @@ async def test_whoever_was_taken_out_cannot_come_back(tmp_path: Path, users: dic
     assert not (await entry.check("alice", ALICE, "127.0.0.1")).by
     (tmp_path / "users").write_text("alice\n")
     assert (await entry.check("alice", ALICE, "127.0.0.1")).status == 503
+
+
+async def test_a_session_ends_with_its_person(tmp_path: Path, users: dict[str, User]) -> None:
+    """Whoever is taken out of the file sees no page any more, also not with the session that was open; a time that is
+    over ends it too."""
+    file = tmp_path / "users"
+    write_users(file, users)
+    settings = config.Settings(
+        identity=config.Identity(users=file),
+        console=config.Console(users=("alice",)),
+        paths=config.Paths(var=tmp_path / "var"),
+    )
+    settings.ledger_dir.mkdir(parents=True)
+    async with app.opened(settings, "", "127.0.0.1") as application:
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser:
+            await browser.get("/login")
+            fields = {"name": "alice", "password": ALICE, "token": browser.cookies["sluice-console-login"]}
+            assert (await browser.post("/login", data=fields)).headers["location"] == "/"
+            assert (await browser.get("/reports")).status_code == 200
+            write_users(file, {"bob": users["bob"]})
+            assert (await browser.get("/reports")).headers["location"] == "/login"
+            write_users(file, users)
+            assert (await browser.get("/reports")).headers["location"] == "/login"  # it does not come back
+    write_users(file, {"alice": replace(users["alice"], expires=20_000 * 86_400 * 10**9), "bob": users["bob"]})
+    door = Entry(settings, "")
+    assert not await door.admits("alice")
+    assert not await door.admits("bob")  # known, and not one of the console's
+    assert await Entry(config.Settings(), "a secret of sixteen").admits("console")
 
 
 async def test_guessing_locks_out(tmp_path: Path, users: dict[str, User]) -> None:
