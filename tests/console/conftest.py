@@ -1,4 +1,4 @@
-"""One console for all of these tests: its engine takes seconds to open and to fill."""
+"""One console for all tests of a file: its engine takes seconds to open and to fill, and a process has one at a time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from tests.console.console_rig import Served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     one = Served(tmp_path_factory.mktemp("console"))
     yield one
     one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def http(served: Served) -> Iterator[httpx.Client]:
     """Somebody who is logged in."""
     with served.client() as client:
