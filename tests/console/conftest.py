@@ -1,4 +1,4 @@
-"""One console for all tests of a file: its engine takes seconds to open and to fill, and a process has one at a time."""
+"""One console for the tests of a file: its engine takes seconds to open and fill, and a process has one at a time."""
 
 from __future__ import annotations
 

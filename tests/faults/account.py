@@ -113,7 +113,10 @@ def children(pid: int) -> dict[int, str]:
     """The child processes of a supervisor: pid -> worker, shipper or sealer."""
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        line = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        try:
+            line = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended a moment ago
+            continue
         module = line[line.index(b"-m") + 1].decode() if b"-m" in line else ""
         if module:
             found[int(child)] = module.rpartition(".")[2]
