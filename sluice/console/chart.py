@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, FOOT = 720, 150, 18
+WIDTH, HEIGHT, HEAD, FOOT = 720, 150, 18, 18
+"""`HEAD`: the row in which the highest number stands, above the bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def stacked(points: Sequence[tuple[str, Sequence[tuple[str, int]]]], slots: int)
         for kind, number in parts:
             if number <= 0:
                 continue
-            height = max(1.0, (room - 4) * number / most)
+            height = max(1.0, (room - HEAD) * number / most)
             top -= height
             bars.append(
                 Bar(round(at * step + 0.5, 1), round(top, 1), round(max(step - 1, 1), 1), round(height, 1), kind,
