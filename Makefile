@@ -59,7 +59,7 @@ check: setup-test ## lint, format, types, walls, detector packs
 	$(BIN)/sluice packs check
 
 test: setup-test ## run the tests, two processes at a time (ARGS="tests/ledger -x" for some, one at a time)
-	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile tests --ignore=tests/agents --ignore=tests/bench)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder tests --ignore=tests/agents --ignore=tests/bench)
 
 test-faults: setup-test ## the fault tests in full: every kill, error and delay, up to an hour
 	SLUICE_FAULTS=full $(BIN)/python -m pytest tests/faults tests/seal/test_sealer_crashes.py

@@ -27,6 +27,7 @@ GROUP BY day, metric
 ORDER BY day, metric
 """
 _DAY = click.DateTime(["%Y-%m-%d"])
+_LONGEST = 10_000
 _IMPORTED: dict[str, tuple[str, ...]] = {
     "observations": ("at", "layer", "domain", "subject_id", "seen", "seen_bytes", "decrypted", "reason_not_inspected"),
     "facts": ("at", "kind", "name", "number", "text"),
@@ -219,6 +220,8 @@ def _row(line: dict[str, str]) -> Row:
     for name, value in line.items():
         if value is None or name is None:
             raise ValueError("has more or fewer cells than the head")
+        if len(value) > _LONGEST:  # the reader's own limit is one for the whole process, and others move it
+            raise ValueError(f"{name} is longer than {_LONGEST:,} characters")
         if name == "at":
             at = datetime.fromisoformat(value)
             if not 1970 <= at.year <= 2200:
