@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import ctypes
 import gc
-import json
 import logging
 import os
 import resource
@@ -37,6 +36,7 @@ from sluice import config, inforce, logs, metrics, rulebook
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
+from sluice.heartbeat import Status
 from sluice.identity import Known
 from sluice.identity.login import Logins
 from sluice.identity.watch import Watch
@@ -54,6 +54,8 @@ MISCONFIGURED = 78
 HEARTBEAT_SECONDS = 1.0
 OVERDUE = "overdue"
 """File below `run` in which the supervisor says that evidence waits too long (`sluice.overdue`)."""
+LINE_SECONDS = 30.0
+"""A line that was not touched for so long is kept by nobody: the supervisor looks every 5 s."""
 LEDGER_DRAIN_SECONDS = 1.0
 """After the ledger failed every request is refused anyway; this is for the answers that are on their way."""
 
@@ -65,25 +67,6 @@ GC_THRESHOLD = (2000, 5, 4)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
-
-
-class Status:
-    """The pipe to the supervisor. `gone` is True once nobody reads it any more."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.gone = False
-        os.set_blocking(fd, False)
-
-    def say(self, state: str, **facts: object) -> None:
-        """One line. Never blocks and never raises: a full pipe loses a heartbeat, a broken one is `gone`."""
-        line = json.dumps({"state": state, **facts}).encode() + b"\n"
-        try:
-            os.write(self._fd, line)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.gone = True
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,6 +152,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     inforce.remember(memory, current)
     acts = acted.Count(ledger.stream, ledger.epoch)
     gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects, acted=acts.add)
+    gate.withheld = _overdue(settings, time.time())
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:
             listening = socket.socket(fileno=listen_fd)
@@ -291,8 +275,8 @@ class Worker:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
+                self._gate.withheld = _overdue(self._settings, time.time())  # first: what fails below must not hide it
                 await loop.run_in_executor(None, self._identity.keep)
-                self._gate.withheld = _overdue(self._settings.run_dir)
                 if event := await self._identity.refresh(self._gate, master.core.lines):
                     await self._note(event)
             except Exception as e:
@@ -331,14 +315,18 @@ class Worker:
                 self._stop.set()
 
 
-def _overdue(run: Path) -> str:
-    """The line of `sluice.overdue`, which this side of the wall only reads. What cannot be read is a reason, too."""
-    try:
-        return (run / OVERDUE).read_text("utf-8")
-    except FileNotFoundError:
+def _overdue(settings: config.Settings, at: float) -> str:
+    """The line of `sluice.overdue`, which this side of the wall only reads, at a time in seconds since the epoch. Where
+    the site has a limit, a line that cannot be read, or that nobody keeps, is a reason, too."""
+    if not settings.evidence.bounds_waiting:
         return ""
+    try:
+        line = settings.run_dir / OVERDUE
+        if at - line.stat().st_mtime < LINE_SECONDS:
+            return line.read_text("utf-8")
     except (OSError, ValueError):
-        return "whether evidence gets on cannot be told"
+        pass  # refused, as a line that has grown old
+    return "whether evidence gets on cannot be told"
 
 
 if __name__ == "__main__":

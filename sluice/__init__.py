@@ -19,12 +19,22 @@ A request's life, file by file:
       sluice.answers      what the answer says of itself, read as it streams past
     sluice.ship         ledger -> ClickHouse, exactly once, in a process of its own
     sluice.seal         ledger -> signed checkpoints and witnesses, in a process of its own
+    sluice.forward      ledger -> syslog, OCSF, webhook, file, in a process of its own
+    sluice.console      rows -> pages for people, in a process of its own
+
+Out of the rows, asked by the process that owns the store:
+
+    sluice.register     what the organisation has declared: files -> snapshots beside the records
+    sluice.posture      reports, findings, score and compliance: each a file below `deploy/posture`
 
 `errors.py` sorts faults by whose they are; `config` is every setting; `metrics.py` every metric; `supervisor.py`
-starts the processes; `cli` is what an operator types. `proof` checks, proves and exports what was sealed; `owndata`
-builds the site's own indexes; `suppressions`, `subjects` and `keyuse` are what a site has judged, who is behind a
-pseudonym, and which keys were seen working; `durable` writes every small file that must survive a crash. Nothing in
-this package imports mitmproxy: that is `addons`.
+starts the processes, which tell it how they are through `heartbeat`; `cli` is what an operator types, `doctor` looks
+for what is wrong, `simulate` tries a policy on what is recorded. `onboarding` is what clients are handed; `probe` and
+`selftest` are the hosts that the gate answers itself; `overdue` says when evidence waits too long; `tally` counts for
+`metrics`, `gauges` measures at the scrape, `notify` speaks to systemd; `value` is the base of all that travels.
+`proof` checks, proves and exports what was sealed; `owndata` builds the site's own indexes; `suppressions`, `subjects`
+and `keyuse` are what a site has judged, who is behind a pseudonym, and which keys were seen working; `durable` writes
+every small file that must survive a crash. Nothing in this package imports mitmproxy: that is `addons`.
 """
 
 __version__ = "0.1.0"

@@ -3,12 +3,15 @@
 Neither costs evidence, so neither stops traffic as shipped: what waits is durable, and the disk is the bound. A site
 that wants more says after how many minutes requests to AI services are refused (`evidence.unsealed_minutes`,
 `evidence.unshipped_minutes`; failures F15 and F16 of the project's specification). The supervisor looks at the files,
-which answer with a dead sealer and a dead shipper too, and leaves a line for the workers in `run/overdue`; they read it
-beside their heartbeat. Refusals are recorded like every other.
+which answer with a dead sealer and a dead shipper too, and leaves a line for the workers in `run/overdue`, empty while
+all is well; they read it beside their heartbeat. Where there is a limit, a line that is missing or has not been touched
+for `addons.worker.LINE_SECONDS` refuses too: who was to look has failed. Refusals are recorded like every other.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from pathlib import Path
 
@@ -21,32 +24,37 @@ from sluice.ledger.segment import Damaged
 from sluice.seal import standing
 from sluice.ship.batches import State
 
+log = logging.getLogger("sluice.overdue")
+
 FILE = "overdue"
 LOOK_SECONDS = 5.0
-
-
-def limited(settings: Settings) -> bool:
-    """Whether the site has set either limit."""
-    return settings.evidence.unsealed_minutes > 0 or settings.evidence.unshipped_minutes > 0
-
-
-def said(run: Path) -> str:
-    """The line that was left. Raises OSError."""
-    try:
-        return (run / FILE).read_text("utf-8")
-    except FileNotFoundError:
-        return ""
+UNKNOWN = "whether evidence gets on cannot be told"
 
 
 def tell(settings: Settings) -> str:
-    """Look, and leave the line for the workers, or take it away; the line. Raises OSError."""
-    why = overdue(settings) if limited(settings) else ""
+    """Look, and leave the line for the workers; the line. Without a limit an old one is taken away. Never raises."""
     path = settings.run_dir / FILE
-    if not why:
-        path.unlink(missing_ok=True)
-    elif said(settings.run_dir) != why:
-        durable.write(path, why.encode())
+    try:
+        if not settings.evidence.bounds_waiting:
+            path.unlink(missing_ok=True)
+            return ""
+        why = _seen(settings)
+        if path.exists() and path.read_bytes() == why.encode():
+            os.utime(path)
+        else:
+            durable.write(path, why.encode())
+    except OSError as e:  # the line grows old, and then the workers refuse
+        log.error("the line about evidence cannot be left", extra={"facts": {"why": e.strerror or ""}})
+        return UNKNOWN if settings.evidence.bounds_waiting else ""
     return why
+
+
+def _seen(settings: Settings) -> str:
+    try:
+        return overdue(settings)
+    except Exception as e:  # noqa: BLE001 - whatever keeps us from looking is no reason to go on
+        log.error(UNKNOWN, extra={"facts": {"error": type(e).__name__}})
+        return UNKNOWN
 
 
 def overdue(settings: Settings) -> str:

@@ -233,11 +233,12 @@ class Appliance:
         _say(f"starting {many} worker{'s' if many > 1 else ''}, the sealer and the shipper ...")
         server = self._server()
         serving = asyncio.create_task(server.serve(sockets=[self._admin]), name="admin")
+        await self._look()  # a worker that starts finds the line
         for child in self._children:
             child.start()
         announcing = asyncio.create_task(self._announce(), name="announce")
         living = asyncio.create_task(self._stay_alive(), name="service manager")
-        looking = asyncio.create_task(self._look(), name="overdue")
+        looking = asyncio.create_task(self._keep_looking(), name="overdue")
         keeping = [child.task for child in self._children if child.task]
         try:
             # A task that ends before the end was decided is a fault of ours, and takes the appliance with it.
@@ -347,14 +348,14 @@ class Appliance:
         """Tell the workers when evidence waits longer than the site allows. What cannot be looked at is told, too."""
         from sluice import overdue
 
-        while True:
-            try:
-                self._overdue = await asyncio.to_thread(overdue.tell, self._settings)
-            except OSError as e:
-                log.error("whether evidence gets on cannot be told", extra={"facts": {"why": e.strerror or ""}})
-            if not overdue.limited(self._settings):
-                return
-            await asyncio.sleep(overdue.LOOK_SECONDS)
+        self._overdue = await asyncio.to_thread(overdue.tell, self._settings)
+
+    async def _keep_looking(self) -> None:
+        from sluice.overdue import LOOK_SECONDS
+
+        while self._settings.evidence.bounds_waiting:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._look()
 
     def _unsealed(self) -> list[str]:
         """What is wrong with the sealing, by the sealer's word and by the files, which a dead sealer leaves too."""

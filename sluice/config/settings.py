@@ -142,6 +142,11 @@ class Evidence(Section, frozen=True):
     """Data classes (patterns) of health information about someone: a record that names one is kept 73 months instead
     of 13. Words of medicine alone are about no one; a site that wants them kept as long says `health.*`."""
 
+    @property
+    def bounds_waiting(self) -> bool:
+        """Whether the site refuses traffic while evidence waits too long for the sealer or for ClickHouse."""
+        return self.unsealed_minutes > 0 or self.unshipped_minutes > 0
+
 
 class Seal(Section, frozen=True):
     seconds: float = 10.0

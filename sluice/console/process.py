@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import signal
 import socket
 import sys
@@ -26,6 +24,7 @@ from sluice import config, logs
 from sluice.config import Settings
 from sluice.console import app
 from sluice.errors import Misconfigured, Unavailable
+from sluice.heartbeat import Status
 from sluice.ship.http.credentials import secret_in
 
 log = logging.getLogger("sluice.console")
@@ -33,23 +32,6 @@ log = logging.getLogger("sluice.console")
 BEAT_SECONDS = 1.0
 CONNECTIONS = 64
 LEDGER_FAILED, MISCONFIGURED = 75, 78
-
-
-class Status:
-    """The pipe to the supervisor: one JSON object a line."""
-
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def say(self, state: str, **facts: object) -> bool:
-        """False when nobody listens any more."""
-        if self._fd is None:
-            return True
-        try:
-            os.write(self._fd, json.dumps({"state": state, **facts}).encode() + b"\n")
-        except OSError:
-            return False
-        return True
 
 
 class _Server(uvicorn.Server):

@@ -8,9 +8,7 @@ Exit 78: the settings cannot work. When the supervisor goes away, so does this p
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -23,6 +21,7 @@ from sluice.config import ForwardTo, Settings
 from sluice.errors import Misconfigured, Problem
 from sluice.forward import cursors, events, sinks
 from sluice.forward.sinks import Rejected, Sink
+from sluice.heartbeat import Status
 from sluice.ledger import reader
 from sluice.ledger.reader import Entry, Position
 from sluice.ledger.record import BadRecord
@@ -245,15 +244,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.setup("forwarder")
 
-    def say(state: str, **facts: object) -> bool:
-        if arguments.status_fd is None:
-            return True
-        try:
-            os.write(arguments.status_fd, json.dumps({"state": state, **facts}).encode() + b"\n")
-        except OSError:
-            return False
-        return True
-
+    say = Status(arguments.status_fd).say
     say("starting")
     try:
         forwarder = Forwarder(config.load(arguments.config), say)

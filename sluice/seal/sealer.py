@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -27,6 +25,7 @@ import msgspec
 from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Unavailable
+from sluice.heartbeat import Status
 from sluice.ledger import pruned, segment
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import Signer, b64
@@ -55,23 +54,6 @@ STANDING_SECONDS = 600.0
 """Between two records of how far every stream is sealed."""
 STANDING_STREAMS = 12
 """So many streams are told in one record, whatever the node's name (`record.OPERATOR_TEXT`)."""
-
-
-class Status:
-    """The pipe to the supervisor: one JSON object a line."""
-
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def say(self, state: str, **facts: object) -> bool:
-        """False when nobody listens any more."""
-        if self._fd is None:
-            return True
-        try:
-            os.write(self._fd, json.dumps({"state": state, **facts}).encode() + b"\n")
-        except OSError:
-            return False
-        return True
 
 
 class Sealer:

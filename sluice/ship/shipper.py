@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -23,6 +22,7 @@ from pathlib import Path
 from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured
+from sluice.heartbeat import Status
 from sluice.ship.answers import Answers
 from sluice.ship.assessing import Assessing
 from sluice.ship.clickhouse import Store, StoreError, open_store
@@ -48,23 +48,6 @@ LAST_ROUND_SECONDS = 3.0
 ANSWER_SECONDS = 3.0
 ANSWER_ROUNDS = 10
 MISCONFIGURED = 78
-
-
-class Status:
-    """The pipe to the supervisor: one JSON object a line."""
-
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def say(self, state: str, **facts: object) -> bool:
-        """False when nobody listens any more."""
-        if self._fd is None:
-            return True
-        try:
-            os.write(self._fd, json.dumps({"state": state, **facts}).encode() + b"\n")
-        except OSError:
-            return False
-        return True
 
 
 class Shipper:

@@ -14,7 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from sluice.ship.shipper import Shipper, Status
+from sluice.heartbeat import Status
+from sluice.ship.shipper import Shipper
 from tests.ship.ship_rig import settings_in
 
 

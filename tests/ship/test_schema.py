@@ -25,6 +25,12 @@ def sluice(var: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
+def test_a_number_stands_for_one_migration() -> None:
+    """Numbered without a gap and none twice: the order in which migrations apply is the one that a reader sees."""
+    numbers = [int(m.name[:4]) for m in schema.migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_every_cluster_statement_is_one_that_the_engine_parses(store: Embedded) -> None:
     """The cluster form is made by rewriting text; the real parser reads each statement of it."""
     made = [s for m in schema.migrations() for s in m.statements("sluice_cluster")]
