@@ -463,83 +463,96 @@ ALTER TABLE inventory_route
     COMMENT COLUMN owner 'Who answers for it, as declared';
 
 -- Models: asked for, and those that answered. A declared model with `*` stands for every model that it fits.
+-- A model is often declared twice: by its name (its life, by the vendor) and by a pattern (approved, by the site). Of each field
+-- the most specific row that says something about it counts.
 CREATE VIEW IF NOT EXISTS inventory_model AS
 SELECT
     if(o.model = '', d.provider_id, o.provider_id) AS provider_id,
     if(o.model = '', d.model, o.model) AS model,
-    multiIf(d.digest = '', 'observed', o.model = '', 'declared', 'both') AS source,
-    o.first_seen AS first_seen,
-    o.last_seen AS last_seen,
-    o.requests AS requests,
-    o.not_allowed AS not_allowed,
-    o.answers AS answers,
-    o.served AS served,
-    o.subjects AS subjects,
-    o.data_classes AS data_classes,
-    o.tokens_in AS tokens_in,
-    o.tokens_out AS tokens_out,
-    d.model AS declared_as,
-    d.family AS family,
-    d.alias_of AS alias_of,
-    d.modality AS modality,
-    d.lifecycle AS lifecycle,
-    d.shutdown AS shutdown,
-    d.replacement AS replacement,
-    d.approved AS approved,
-    d.classes AS classes,
-    d.ai_act_role AS ai_act_role,
-    d.high_risk AS high_risk,
-    d.evidence AS evidence,
-    d.owner AS owner
+    multiIf(max(d.digest) = '', 'observed', o.model = '', 'declared', 'both') AS source,
+    any(o.first_seen) AS first_seen,
+    any(o.last_seen) AS last_seen,
+    any(o.requests) AS requests,
+    any(o.not_allowed) AS not_allowed,
+    any(o.answers) AS answers,
+    any(o.served) AS served,
+    any(o.subjects) AS subjects,
+    any(o.data_classes) AS data_classes,
+    any(o.tokens_in) AS tokens_in,
+    any(o.tokens_out) AS tokens_out,
+    argMin(d.model, o.place) AS declared_as,
+    argMin(d.family, o.place) AS family,
+    argMin(d.alias_of, o.place) AS alias_of,
+    argMinIf(d.modality, o.place, notEmpty(d.modality)) AS modality,
+    argMin(d.lifecycle, o.place) AS lifecycle,
+    argMin(d.shutdown, o.place) AS shutdown,
+    argMin(d.replacement, o.place) AS replacement,
+    argMin(d.approved, o.place) AS approved,
+    argMinIf(d.classes, o.place, notEmpty(d.classes)) AS classes,
+    argMin(d.ai_act_role, o.place) AS ai_act_role,
+    argMin(d.high_risk, o.place) AS high_risk,
+    argMinIf(d.evidence, o.place, notEmpty(d.evidence)) AS evidence,
+    argMin(d.owner, o.place) AS owner
 FROM
 (
     SELECT
         u.*,
-        arrayFirst(
-            p -> (u.provider_id = p.1) AND (u.model LIKE p.3),
-            (SELECT arraySort(p -> (p.2 != p.3, -length(p.2)), groupArray((r.provider_id, r.model, r.model_like))) FROM register_model AS r)
-        ).2 AS as_model
+        arrayJoin(arrayEnumerate(if(empty(u.fits), [''], u.fits))) AS place,
+        if(empty(u.fits), '', u.fits[place]) AS as_model
     FROM
     (
         SELECT
-            toString(x.provider_id) AS provider_id,
-            name.1 AS model,
-            toNullable(min(x.first_seen)) AS first_seen,
-            toNullable(max(x.last_seen)) AS last_seen,
-            sumIf(x.requests, name.2) AS requests,
-            sumIf(x.not_allowed, name.2) AS not_allowed,
-            sumIf(x.answers, name.3) AS answers,
-            groupUniqArrayIf(20)(x.model_served, name.2 AND x.model_served NOT IN ('', x.model_requested)) AS served,
-            uniqMergeIf(x.subjects, name.2) AS subjects,
-            groupUniqArrayArrayIf(50)(x.data_classes, name.2) AS data_classes,
-            sum(x.tokens_in) AS tokens_in,
-            sum(x.tokens_out) AS tokens_out
+            w.*,
+            arrayMap(
+                p -> p.2,
+                arrayFilter(
+                    p -> (w.provider_id = p.1) AND (w.model LIKE p.3),
+                    (SELECT arraySort(p -> (p.2 != p.3, -length(p.2)), groupArray((r.provider_id, r.model, r.model_like))) FROM register_model AS r)
+                )
+            ) AS fits
         FROM
         (
             SELECT
-                provider_id,
-                ifNull(e.model_requested, '') AS model_requested,
-                ifNull(e.model_served, '') AS model_served,
-                min(e.ts) AS first_seen,
-                max(e.ts) AS last_seen,
-                count() AS requests,
-                countIf(decision != 'allow') AS not_allowed,
-                countIf(e.model_served IS NOT NULL) AS answers,
-                uniqState(e.subject_id) AS subjects,
-                groupUniqArrayArray(50)(e.data_classes) AS data_classes,
-                sum(ifNull(e.tokens_in, 0)) AS tokens_in,
-                sum(ifNull(e.tokens_out, 0)) AS tokens_out
-            FROM exchanges AS e
-            WHERE provider_id != ''
-            GROUP BY provider_id, model_requested, model_served
-        ) AS x
-        ARRAY JOIN
-            if(x.model_requested = x.model_served, [(x.model_requested, true, true)], [(x.model_requested, true, false), (x.model_served, false, true)]) AS name
-        WHERE name.1 != ''
-        GROUP BY provider_id, model
+                toString(x.provider_id) AS provider_id,
+                name.1 AS model,
+                toNullable(min(x.first_seen)) AS first_seen,
+                toNullable(max(x.last_seen)) AS last_seen,
+                sumIf(x.requests, name.2) AS requests,
+                sumIf(x.not_allowed, name.2) AS not_allowed,
+                sumIf(x.answers, name.3) AS answers,
+                groupUniqArrayIf(20)(x.model_served, name.2 AND x.model_served NOT IN ('', x.model_requested)) AS served,
+                uniqMergeIf(x.subjects, name.2) AS subjects,
+                groupUniqArrayArrayIf(50)(x.data_classes, name.2) AS data_classes,
+                sum(x.tokens_in) AS tokens_in,
+                sum(x.tokens_out) AS tokens_out
+            FROM
+            (
+                SELECT
+                    provider_id,
+                    ifNull(e.model_requested, '') AS model_requested,
+                    ifNull(e.model_served, '') AS model_served,
+                    min(e.ts) AS first_seen,
+                    max(e.ts) AS last_seen,
+                    count() AS requests,
+                    countIf(decision != 'allow') AS not_allowed,
+                    countIf(e.model_served IS NOT NULL) AS answers,
+                    uniqState(e.subject_id) AS subjects,
+                    groupUniqArrayArray(50)(e.data_classes) AS data_classes,
+                    sum(ifNull(e.tokens_in, 0)) AS tokens_in,
+                    sum(ifNull(e.tokens_out, 0)) AS tokens_out
+                FROM exchanges AS e
+                WHERE provider_id != ''
+                GROUP BY provider_id, model_requested, model_served
+            ) AS x
+            ARRAY JOIN
+                if(x.model_requested = x.model_served, [(x.model_requested, true, true)], [(x.model_requested, true, false), (x.model_served, false, true)]) AS name
+            WHERE name.1 != ''
+            GROUP BY provider_id, model
+        ) AS w
     ) AS u
 ) AS o
 FULL JOIN register_model AS d ON o.provider_id = d.provider_id AND o.as_model = d.model
+GROUP BY o.provider_id, o.model, if(o.model = '', d.provider_id, ''), if(o.model = '', d.model, ''), if(o.model = '', d.provider_id, o.provider_id), if(o.model = '', d.model, o.model)
 COMMENT 'Models, declared against observed';
 
 ALTER TABLE inventory_model
@@ -556,7 +569,7 @@ ALTER TABLE inventory_model
     COMMENT COLUMN data_classes 'Data classes that were found in requests for it, at most 50',
     COMMENT COLUMN tokens_in 'Input tokens of exchanges that name it',
     COMMENT COLUMN tokens_out 'Output tokens of exchanges that name it',
-    COMMENT COLUMN declared_as 'Row of the register that fits; empty when none does',
+    COMMENT COLUMN declared_as 'Most specific row of the register that fits; empty when none does',
     COMMENT COLUMN family 'Family',
     COMMENT COLUMN alias_of 'Model that this name stands for: a name that moves',
     COMMENT COLUMN modality 'What goes in and comes out',
@@ -1110,7 +1123,8 @@ ALTER TABLE inventory_tool
     COMMENT COLUMN approved_until 'Day on which the approval ends',
     COMMENT COLUMN owner 'Who answers for it, as declared';
 
--- MCP servers that providers are asked to call. Records have their labels; address and authentication are declared.
+-- MCP servers that providers are asked to call. Records have label, scheme and host, whether calls wait for approval, and
+-- whether a credential travels; the rest is declared.
 CREATE VIEW IF NOT EXISTS inventory_mcp_server AS
 SELECT
     server,
@@ -1123,6 +1137,10 @@ SELECT
     o.subjects AS subjects,
     o.providers AS providers,
     o.data_classes AS observed_classes,
+    o.hosts AS hosts,
+    o.plain_http AS plain_http,
+    o.never_approved AS never_approved,
+    o.with_token AS with_token,
     d.url AS url,
     d.transport AS transport,
     d.auth AS auth,
@@ -1143,12 +1161,30 @@ FROM
         toNullable(max(x.ts)) AS last_seen,
         count() AS requests,
         countIf(x.decision != 'allow') AS not_allowed,
-        groupUniqArray(50)(x.agent) AS agents,
+        groupUniqArray(50)(multiIf(by_key != '', by_key, by_subject != '', by_subject, has(['claude-code', 'codex-cli', 'gemini-cli', 'gemini-code-assist', 'qwen-code', 'github-copilot', 'github-copilot-chat', 'cline', 'roo-code', 'kilo-code', 'kiro', 'amazon-q', 'continue', 'opencode', 'cursor', 'cursor-cli', 'windsurf', 'jetbrains-ai', 'aider', 'zed'], client), client, concat(if(client = '', 'unknown', client), ' of ', substring(ifNull(x.subject_id, 'nobody'), 1, 8)))) AS agents,
         uniq(x.subject_id) AS subjects,
         groupUniqArray(50)(toString(x.provider_id)) AS providers,
-        groupUniqArrayArray(50)(x.data_classes) AS data_classes
-    FROM agent_exchanges AS x
-    WHERE notEmpty(x.mcp_servers)
+        groupUniqArrayArray(50)(x.data_classes) AS data_classes,
+        arrayFilter(h -> h NOT IN ('', '-'), groupUniqArray(20)(extract(arrayFirst(f -> extract(f, '^(?:\\S+ ){4}(.*)$') = substringUTF8(server, 1, 40), x.mcp_facts), '^\\S+ (\\S+) '))) AS hosts,
+        countIf(arrayExists(f -> startsWith(f, 'http ') AND extract(f, '^(?:\\S+ ){4}(.*)$') = substringUTF8(server, 1, 40), x.mcp_facts)) AS plain_http,
+        countIf(arrayExists(f -> match(f, '^\\S+ \\S+ never ') AND extract(f, '^(?:\\S+ ){4}(.*)$') = substringUTF8(server, 1, 40), x.mcp_facts)) AS never_approved,
+        countIf(arrayExists(f -> match(f, '^\\S+ \\S+ \\S+ token ') AND extract(f, '^(?:\\S+ ){4}(.*)$') = substringUTF8(server, 1, 40), x.mcp_facts)) AS with_token
+    FROM
+    (
+        SELECT
+        transform(ifNull(e.key_fp, ''), arrayPushFront((SELECT groupArray(fp) FROM (SELECT agent_id, arrayJoin(key_fps) AS fp FROM register_agent ORDER BY agent_id)), '-'), arrayPushFront((SELECT groupArray(agent_id) FROM (SELECT agent_id, arrayJoin(key_fps) AS fp FROM register_agent ORDER BY agent_id)), ''), '') AS by_key,
+        transform(ifNull(e.subject_id, ''), arrayPushFront((SELECT groupArray(s) FROM (SELECT agent_id, arrayJoin(subject_ids) AS s FROM register_agent ORDER BY agent_id)), '-'), arrayPushFront((SELECT groupArray(agent_id) FROM (SELECT agent_id, arrayJoin(subject_ids) AS s FROM register_agent ORDER BY agent_id)), ''), '') AS by_subject,
+        ifNull(e.agent_id, '') AS client,
+            e.ts_received AS ts,
+            e.mcp_servers AS mcp_servers,
+            e.mcp_facts AS mcp_facts,
+            e.decision AS decision,
+            e.subject_id AS subject_id,
+            e.provider_id AS provider_id,
+            e.data_classes AS data_classes
+        FROM events AS e
+        WHERE record_type = 'decision' AND notEmpty(e.mcp_servers)
+    ) AS x
     GROUP BY server
 ) AS o
 FULL JOIN register_mcp_server AS d USING (server)
@@ -1165,6 +1201,10 @@ ALTER TABLE inventory_mcp_server
     COMMENT COLUMN subjects 'Subjects that ask for it, about',
     COMMENT COLUMN providers 'Providers that are asked to call it',
     COMMENT COLUMN observed_classes 'Data classes in requests that ask for it, at most 50',
+    COMMENT COLUMN hosts 'Hosts that requests name for it, at most 20',
+    COMMENT COLUMN plain_http 'Requests that name it without TLS',
+    COMMENT COLUMN never_approved 'Requests that let it be called without anybody''s approval',
+    COMMENT COLUMN with_token 'Requests that carry a credential for it',
     COMMENT COLUMN url 'Address, as declared',
     COMMENT COLUMN transport 'How it is reached',
     COMMENT COLUMN auth 'How callers prove who they are',
@@ -1702,9 +1742,10 @@ ALTER TABLE inventory_node
     COMMENT COLUMN clock_source 'What the clock is synchronised to';
 
 -- What was not seen, and why: requests read in part or not at all, tunnels that were passed, and other sensors' word.
+-- What other sensors saw and this appliance did not read stands beside what it let pass unread itself.
 CREATE VIEW IF NOT EXISTS inventory_coverage AS
 SELECT
-    'proxy' AS layer,
+    toLowCardinality('proxy') AS layer,
     'observed' AS source,
     toString(e.provider_id) AS provider_id,
     ifNull(e.host, '') AS host,
@@ -1714,22 +1755,39 @@ SELECT
     count() AS requests,
     countIf(decision = 'allow') AS allowed,
     uniq(e.subject_id) AS subjects,
-    sum(ifNull(e.uninspected_bytes, 0)) AS uninspected_bytes,
-    sum(ifNull(e.body_bytes, 0)) AS body_bytes
+    toUInt64(sum(ifNull(e.uninspected_bytes, 0))) AS uninspected_bytes,
+    toUInt64(sum(ifNull(e.body_bytes, 0))) AS body_bytes
 FROM events AS e
 WHERE record_type = 'bypass' OR (record_type = 'decision' AND (inspection_status IS NULL OR inspection_status != 'full'))
 GROUP BY provider_id, host, reason
+UNION ALL
+SELECT
+    layer,
+    'observed' AS source,
+    '' AS provider_id,
+    toString(domain) AS host,
+    toString(c.reason_not_inspected) AS reason,
+    min(c.at) AS first_seen,
+    max(c.at) AS last_seen,
+    toUInt64(greatest(0, sum(c.seen))) AS requests,
+    toUInt64(0) AS allowed,
+    uniqIf(c.subject_id, c.subject_id != '') AS subjects,
+    toUInt64(greatest(0, sum(c.seen_bytes))) AS uninspected_bytes,
+    toUInt64(0) AS body_bytes
+FROM cov_observation AS c
+WHERE NOT c.decrypted
+GROUP BY layer, domain, reason
 COMMENT 'Where the appliance is blind, by reason';
 
 ALTER TABLE inventory_coverage
-    COMMENT COLUMN layer 'proxy: seen by this appliance',
+    COMMENT COLUMN layer 'proxy: seen by this appliance; dns, flow, edr ...: by another sensor',
     COMMENT COLUMN source 'declared, observed or both',
     COMMENT COLUMN provider_id 'Provider; empty when it is none',
-    COMMENT COLUMN host 'Host',
+    COMMENT COLUMN host 'Host; domain, for another sensor',
     COMMENT COLUMN reason 'Why it was not read; `tunnel: ...` for what was passed unread',
     COMMENT COLUMN first_seen 'First seen',
     COMMENT COLUMN last_seen 'Last seen',
-    COMMENT COLUMN requests 'Requests',
+    COMMENT COLUMN requests 'Requests; sightings, for another sensor',
     COMMENT COLUMN allowed 'Of those, let pass',
     COMMENT COLUMN subjects 'Subjects, about',
     COMMENT COLUMN uninspected_bytes 'Bytes that left unread, once for each reason',
