@@ -25,8 +25,9 @@ from addons.tls import GateTls
 from addons.worker import settle_memory
 from sluice import ca, logs
 from sluice.model import Exchange
-from tests.bench.bench_gate import cpu_seconds, free_port, load, mitmdump, nginx, running, tree, wait_port
+from tests.bench.bench_gate import cpu_seconds, load, mitmdump, nginx, running, tree, wait_port
 from tests.rig.gate import ObedientGate
+from tests.rig.ports import free_port
 from tests.rig.proxy import settings_for
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.authority import throwaway_authority
+from tests.rig.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -46,13 +47,6 @@ http {{
   }}
 }}
 """
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def tree(pid: int) -> list[int]:

@@ -10,8 +10,9 @@ import pytest
 
 from tests.clients.appliance import SHIP_SOON, Appliance
 from tests.e2e.traffic import Clients
-from tests.faults.account import children, free_port, kill_everything, kill_one, supervisor, take
+from tests.faults.account import children, kill_everything, kill_one, supervisor, take
 from tests.faults.scale import times
+from tests.rig.ports import free_port
 from tests.upstream import Upstream
 
 

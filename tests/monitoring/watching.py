@@ -6,7 +6,6 @@ Only addresses and times are other ones, so that a test need not wait for minute
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,8 @@ from typing import Any, Self
 
 from ruamel.yaml import YAML
 
+from tests.rig.ports import free_port
+
 HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
 PATIENCE = 60.0
 
@@ -30,11 +31,6 @@ def until[T](found: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
         assert time.monotonic() < deadline, f"{what} after {seconds} s"
         time.sleep(0.2)
     return answer
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Pager:
