@@ -58,7 +58,7 @@ def hold(store: Path, supervisor: int) -> subprocess.Popen[bytes]:
 
 
 def count(settings: Settings) -> tuple[int, int, int]:
-    """(decisions, outcomes, rows that are there more than once) of the load in the store; zeros while nobody answers."""
+    """(decisions, outcomes, rows that are there more than once) of the load; zeros while nobody answers."""
     which = "FROM events WHERE record_type IN ('decision', 'outcome') AND provider_id = 'openai'"
     found = rows(
         settings,
@@ -86,9 +86,7 @@ def main() -> None:
 
             def paced(seconds: float) -> dict[str, float]:
                 nonlocal answered
-                figures = load(
-                    port, "api.openai.com:443", own, rate=options.rate, requests=int(options.rate * seconds)
-                )
+                figures = load(port, "api.openai.com:443", own, rate=options.rate, requests=int(options.rate * seconds))
                 answered += int(figures["requests"])
                 return figures
 
