@@ -82,8 +82,8 @@ def command(
         pinned = [key for text in keys for key in pinned_keys(text)]
         if proof:
             return _proof(settings, proof, seal, pinned, as_json=as_json)
-        where = source or settings.ledger_dir
-        if seal is None and settings.ledger_dir in (where.resolve(), where.resolve().parent):
+        where = (source or settings.ledger_dir).resolve()
+        if seal is None and settings.ledger_dir in (where, where.parent):
             from sluice.seal import SLOT, keyring, store
 
             # Once there is a key, or a sealer wrote here, there are checkpoints: none left is told, not passed over.

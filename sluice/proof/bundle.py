@@ -5,10 +5,13 @@
     checkpoints/<stream> the signed checkpoint that the proofs lead to
     keys.json            the public keys and their signed rotations
     HOW-TO-VERIFY.txt    for a reader with Python and nothing of ours
-    MANIFEST             signed note: deployment, when, which filter, how many, SHA-256 of every other file
+    MANIFEST             signed note: deployment, when, which filter, how many, below which record retention took the
+                         head of a stream, SHA-256 of every other file
 
 A filter leaves records out, and each of those that are there can still be proved; that none of the filter was left out
-is the word of whoever signed the manifest. Whole streams are checked with `sluice verify` on the ledger itself.
+is the word of whoever signed the manifest. So nothing is signed over a ledger from which records are missing: neither
+sealed ones at the end, nor a head that the sealer did not see go. Whole streams are checked with `sluice verify` on the
+ledger itself.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice.ledger import merkle, reader, segment
+from sluice.ledger import checkpoint, merkle, reader, segment
 from sluice.ledger.audit import Verdict
 from sluice.ledger.note import BadNote, Signer, Verifier, b64, opened, sign, unb64
 from sluice.ledger.record import BadRecord, leaf_hash, link
@@ -33,8 +36,8 @@ from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
 from sluice.proof.howto import HOW_TO
 from sluice.proof.prove import NotSealed, Prover
-from sluice.proof.trust import Unchecked
-from sluice.seal import keyring
+from sluice.proof.trust import Unchecked, prunings, sealers
+from sluice.seal import keyring, store
 from sluice.seal.keyring import Keyring
 
 MANIFEST, RECORDS, PROOFS, CHECKPOINTS, HOW = (
@@ -83,6 +86,8 @@ class Written:
     records: int = 0
     unsealed: int = 0
     streams: list[str] = field(default_factory=list)
+    pruned: dict[str, int] = field(default_factory=dict)
+    """Below which record retention took the head of a stream."""
 
 
 def write(
@@ -129,9 +134,18 @@ def _write(
 ) -> Written:
     (out / CHECKPOINTS).mkdir(mode=0o700)
     written = Written()
+    streams = segment.streams(ledger)
+    if gone := {s.name for s in store.streams(seal)} - {s.name for s in streams}:
+        raise Unchecked(f"{', '.join(sorted(gone))}: was sealed and is not below {ledger}: run `sluice verify`")
+    taken = prunings(sealers(ledger))
     with (out / RECORDS).open("xb") as records, (out / PROOFS).open("xb") as proofs:
-        for stream in segment.streams(ledger):
-            _stream(stream, seal / stream.name, wanted, records.write, proofs.write, written, out, progress)
+        for stream in streams:
+            below, upto = _stream(
+                stream, seal / stream.name, wanted, records.write, proofs.write, written, out, progress
+            )
+            _whole(stream.name, below, upto, taken.get(stream.name, 0), seal / stream.name)
+            if below:
+                written.pruned[stream.name] = below
     (out / keyring.FILE).write_bytes(keyring.dump(ring.entries))
     (out / HOW).write_text(HOW_TO.replace("{key}", str(ring.current.verifier)), "utf-8")
     (out / MANIFEST).write_text(sign(_manifest(out, ring.name, at, wanted, written), signer), "utf-8")
@@ -147,13 +161,17 @@ def _stream(
     written: Written,
     out: Path,
     progress: Callable[[int], None] | None,
-) -> None:
+) -> tuple[int, int]:
+    """The first record that is there, and the one behind the last."""
     prover: Prover | None = None
     chosen: set[str] = set()
+    below: int | None = None
+    upto = 0
     try:
         for entry in reader.read(stream):
             if progress:
                 progress(len(entry.body))
+            below, upto = entry.seq if below is None else below, entry.seq + 1
             said = entry.record
             if not (wanted.fits(said) or (said.decision_id and said.decision_id in chosen)):
                 continue
@@ -173,10 +191,26 @@ def _stream(
     if prover:
         (out / CHECKPOINTS / stream.name).write_text(prover.note, "utf-8")
         written.streams.append(stream.name)
+    return below or 0, upto
+
+
+def _whole(name: str, below: int, upto: int, taken: int, directory: Path) -> None:
+    """Raise `Unchecked` for a stream whose head went without the sealer's word, or whose sealed end is missing."""
+    if below > taken:
+        what = f"records {taken} to {below - 1} are missing, and no record of the sealer's says why"
+        raise Unchecked(f"{name}: {what}: run `sluice verify`")
+    try:
+        newest = store.newest(directory)
+        size = checkpoint.unverified(newest.note).size if newest else 0
+    except (ValueError, BadNote) as e:
+        raise Unchecked(f"{directory}: its checkpoints cannot be read: {e}") from e
+    if upto < size:
+        raise Unchecked(f"{name}: records {upto} to {size - 1} were sealed and are missing: run `sluice verify`")
 
 
 def _manifest(out: Path, name: str, at: int, wanted: Filter, written: Written) -> str:
     lines = [f"{name} evidence bundle", f"at {at}", f"filter {wanted.text()}", f"records {written.records}"]
+    lines += [f"pruned {below} {stream}" for stream, below in written.pruned.items()]
     return "\n".join(lines + [f"sha256 {_digest(out / file)} {file}" for file in _files(out)]) + "\n"
 
 
@@ -211,10 +245,10 @@ def verify(path: Path, pinned: list[Verifier], *, progress: Callable[[int], None
     except (BadNote, FileNotFoundError) as e:
         raise Unchecked(f"{path / keyring.FILE}: {e}") from e
     whole = StreamVerdict(MANIFEST)
-    _check_manifest(path, ring, whole)
+    taken = _check_manifest(path, ring, whole)
     found = {"": whole}
     for number, stream, index, body, fault in _lines(path, ring, progress):
-        verdict = found.setdefault(stream, StreamVerdict(stream))
+        verdict = found.setdefault(stream, StreamVerdict(stream, pruned=taken.get(stream, 0)))
         if body:
             verdict.records += 1
             verdict.first_seq = index if verdict.first_seq is None else verdict.first_seq
@@ -239,12 +273,13 @@ def _unpacked(path: Path, scratch: Path) -> Path:
     return inside[0]
 
 
-def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> None:
+def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> dict[str, int]:
+    """Below which record retention took the head of each stream, as it was signed."""
     try:
         text, _ = opened((path / MANIFEST).read_text("utf-8", "replace"), [ring.current.verifier])
     except BadNote as e:
         whole.fault(MANIFEST, 0, -1, Fault.SEAL, str(e))
-        return
+        return {}
     said = dict(line.split(" ", 2)[:0:-1] for line in text.splitlines() if line.startswith("sha256 "))
     there = _files(path)
     for name in sorted(said.keys() | set(there)):
@@ -254,6 +289,8 @@ def _check_manifest(path: Path, ring: Keyring, whole: StreamVerdict) -> None:
             whole.fault(name, 0, -1, Fault.GAP, "is missing")
         elif _digest(path / name) != said[name]:
             whole.fault(name, 0, -1, Fault.EDIT, "is not the file that the manifest names")
+    words = [line.split(" ") for line in text.splitlines()]
+    return {name: int(below) for what, below, name in (w for w in words if len(w) == 3) if what == "pruned"}
 
 
 type Faulty = tuple[Fault, str] | None

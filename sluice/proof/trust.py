@@ -81,16 +81,20 @@ def load(seal: Path | None, witnesses: Sequence[Path] = (), pinned: Sequence[Ver
     return trust
 
 
-def standings(ledger: Path) -> dict[str, list[Point]]:
+def sealers(ledger: Path, node: str = "") -> list[Path]:
+    """The sealer's own streams below a ledger directory, or the one of a node."""
+    own = [s for s in segment.streams(ledger) if s.name.endswith(f"-w{SLOT}")]
+    return [s for s in own if not node or s.name == f"{node}-w{SLOT}"]
+
+
+def standings(sealers: Sequence[Path]) -> dict[str, list[Point]]:
     """How far streams were sealed by the records of the sealer's own stream, which is chained and sealed like theirs.
 
     This is what is left of their seals where somebody took those away, with the ledger's stream or without. Raises
     OSError.
     """
     found: dict[str, list[Point]] = {}
-    for stream in segment.streams(ledger):
-        if not stream.name.endswith(f"-w{SLOT}"):
-            continue
+    for stream in sealers:
         for entry in reader.read(stream, on_damage=lambda _: None):
             if _STANDING not in entry.body:
                 continue
@@ -106,15 +110,12 @@ def standing(detail: str, found: dict[str, list[Point]]) -> None:
             found.setdefault(name, []).append(Point(size, unb64(root), local=True))
 
 
-def prunings(ledger: Path) -> dict[str, int] | None:
-    """Below which number retention took records of each stream, by the records of the sealer's own stream; None where
-    that stream is not there. Raises OSError.
+def prunings(sealers: Sequence[Path]) -> dict[str, int]:
+    """Below which number retention took records of each stream, by the records of the sealer's own stream. Raises
+    OSError.
     """
-    found: dict[str, int] | None = None
-    for stream in segment.streams(ledger):
-        if not stream.name.endswith(f"-w{SLOT}"):
-            continue
-        found = found or {}
+    found: dict[str, int] = {}
+    for stream in sealers:
         for entry in reader.read(stream, on_damage=lambda _: None):
             if _PRUNED not in entry.body:
                 continue

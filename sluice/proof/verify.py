@@ -18,7 +18,7 @@ from sluice.ledger.sequence import Sequence as Records
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
 from sluice.proof.judge import Judge
-from sluice.proof.trust import Point, Trust, Unchecked, prunings, standing, standings
+from sluice.proof.trust import Point, Trust, Unchecked, prunings, sealers, standing, standings
 from sluice.seal import SLOT, STANDING
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
@@ -29,14 +29,16 @@ type Progress = Callable[[int], None] | None
 
 def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdict:
     """Check a ledger directory, or one stream of it, against what is believed. A stream that is gone is found by its
-    checkpoints. Raises OSError, `Unchecked` when a stream cannot be compared with its checkpoints.
+    checkpoints, one whose head is gone by the sealer's own stream, which is looked for beside a stream that is checked
+    alone. Raises OSError, `Unchecked` when a stream cannot be compared with its checkpoints, or when it is not at hand
+    whether retention took its head.
     """
     streams = {stream.name: stream for stream in audit.streams(directory)}
     alone = list(streams.values()) == [directory]
-    taken: dict[str, int] | None = None
-    if not alone:
-        trust.told = standings(directory)
-        taken = prunings(directory)
+    node = directory.name.rpartition("-w")[0]
+    own = sealers(directory.parent, node) if alone else sealers(directory)
+    trust.told = standings(own)
+    taken = prunings(own)
     found = []
     for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told})):
         judge = _judge(trust, name)
@@ -44,12 +46,13 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
         else:
             verdict = StreamVerdict(name)
-        if taken is not None and verdict.pruned > taken.get(name, 0):
-            what = (
-                f"a note says that retention took the records below {verdict.pruned}; the sealer has no record of that"
-            )
+        if verdict.pruned > taken.get(name, 0) and (own or not alone):
+            what = f"a note says that retention took the records below {verdict.pruned}; the sealer's stream does not"
             verdict.fault(pruned.FILE, 0, taken.get(name, 0), Fault.GAP, what)
         _finish(trust, judge, verdict)
+        if verdict.sound and verdict.pruned and not own:
+            what = f"its records below {verdict.pruned} are gone; whether retention took them says the sealer's stream"
+            raise Unchecked(f"{name}: {what} {node}-w{SLOT}, which is not beside it: check the whole ledger")
         found.append(verdict)
     return Verdict(tuple(found))
 

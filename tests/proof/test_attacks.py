@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
 import subprocess
@@ -20,7 +18,6 @@ from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
-from sluice.model import Record, RecordType
 from sluice.proof import trust, verify
 from sluice.proof.trust import Unchecked
 from sluice.seal import PRUNED, SLOT, keys, store
@@ -248,6 +245,7 @@ def prune(case: Case, *, keep: int = 1) -> Pruned:
 def test_retention_is_not_an_attack(case: Case) -> None:
     """What policy took is named as that, the rest verifies up to its roots, and sealing goes on (T34)."""
     note = prune(case)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=True)
     believed = trust.load(case.settings.seal_dir, [case.witness])
     verdict = verify.ledger(case.settings.ledger_dir, believed)
     assert verdict.sound
@@ -258,34 +256,47 @@ def test_retention_is_not_an_attack(case: Case) -> None:
     assert case.faults()
 
 
-def sealer_says(case: Case, kind: str, **detail: object) -> None:
-    """A record in the sealer's own stream, sealed."""
-    text = msgspec.json.encode(detail).decode()
-    record = Record(
-        record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=kind, control_detail=text
-    )
-    with contextlib.closing(rig.opened(case.settings, SLOT)) as writer:
-        asyncio.run(writer.commit(record))
-    rig.seal(case.settings, f"n-w{SLOT}")
-
-
 def test_a_forged_note_of_pruning_is_no_policy(case: Case) -> None:
     """Segments deleted and a note written that fits the chain: without the sealer's record of it, it is a deletion."""
-    sealer_says(case, "seal_key_made", key="k")
+    rig.sealer_says(case.settings, "seal_key_made", key="k")
     note = prune(case)
     [fault] = case.faults()
     assert (fault.stream, fault.segment, fault.seq, fault.fault) == ("n-w0", pruned.FILE, 0, Fault.GAP)
-    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=False)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=False)
     assert case.first() == (Fault.GAP, 0), "a note that did not fit the seals"
-    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq - 1, sealed=True)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=note.below_seq - 1, sealed=True)
     assert case.first() == (Fault.GAP, note.below_seq - 1)
-    sealer_says(case, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=True)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=True)
     assert case.faults() == []
+
+
+def test_a_forged_note_beside_one_stream_is_no_policy_either(case: Case, tmp_path: Path) -> None:
+    """A stream checked alone is held against the sealer's stream beside it; where that is not at hand, nobody can say
+    who took its head, and the answer is "could not check"."""
+    rig.sealer_says(case.settings, "seal_key_made", key="k")
+    note = prune(case)
+
+    def alone(stream: Path) -> list[Damage]:
+        return list(verify.ledger(stream, trust.load(case.settings.seal_dir)).faults)
+
+    [fault] = alone(case.stream)
+    assert (fault.segment, fault.seq, fault.fault) == (pruned.FILE, 0, Fault.GAP)
+    apart = shutil.copytree(case.stream, tmp_path / "apart" / "n-w0")
+    with pytest.raises(Unchecked, match=f"n-w{SLOT}, which is not beside it"):
+        alone(apart)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=note.below_seq, sealed=True)
+    assert alone(case.stream) == []
+
+
+def test_a_note_of_pruning_in_a_ledger_without_a_sealer(case: Case) -> None:
+    """Taking the sealer's stream away, seals and all, makes no policy of a deletion."""
+    prune(case)
+    assert case.first() == (Fault.GAP, 0)
 
 
 def test_a_pruned_log_without_its_leaf_hashes_cannot_be_compared(case: Case) -> None:
     """Where roots cannot be computed the answer is "could not check", never "sound"."""
-    prune(case)
+    rig.sealer_says(case.settings, PRUNED, stream="n-w0", below_seq=prune(case).below_seq, sealed=True)
     with pytest.raises(Unchecked, match="leaf hashes"):
         case.faults(seal=False)
 
@@ -321,7 +332,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rig.write(settings, 60, slot=1)
     own = f"n-w{SLOT}"
     with rig.sealing(directory):
-        rig.until(lambda: len(trust.standings(settings.ledger_dir)) == 2)
+        rig.until(lambda: len(trust.standings(trust.sealers(settings.ledger_dir))) == 2)
         size = rig.sealed_size(settings, own)
         rig.until(lambda: rig.sealed_size(settings, own) > size)
     return directory

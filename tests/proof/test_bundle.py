@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from sluice.config import Settings
-from sluice.ledger import reader
+from sluice.ledger import pruned, reader, segment
+from sluice.ledger.pruned import Pruned
+from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Fault
 from sluice.proof import bundle
 from sluice.proof.bundle import Filter, Written
 from sluice.proof.trust import Unchecked
-from sluice.seal import keys
+from sluice.seal import PRUNED, keys
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -159,6 +162,36 @@ def test_a_ledger_that_is_not_what_was_sealed_is_not_exported(settings: Settings
     with pytest.raises(Unchecked, match="not the one that was sealed"):
         export(settings, tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_ledger_from_which_records_are_missing_is_not_exported(settings: Settings, tmp_path: Path) -> None:
+    """A sealed tail that is cut, a stream that is gone, a head that went with a forged note: nothing is signed over
+    what is left. With the sealer's word the head is retention's, and the manifest says so."""
+    stream = settings.ledger_dir / "n-w0"
+    kept = shutil.copytree(stream, tmp_path / "kept")
+    attacks.relay(stream, attacks.bodies(stream)[:-3])
+    with pytest.raises(Unchecked, match="records 59 to 61 were sealed and are missing"):
+        export(settings, tmp_path / "b", until=AT + 5)
+    shutil.rmtree(stream)
+    with pytest.raises(Unchecked, match="n-w0: was sealed and is not below"):
+        export(settings, tmp_path / "b")
+    shutil.copytree(kept, stream)
+    records = attacks.bodies(stream)
+    header = segment.Header("n", 0, 1, 20, leaf_hash(records[19]), 0)
+    for name in segment.segments(stream):
+        (stream / name).unlink()
+    data = header.pack() + b"".join(segment.frame(b, first=True) for b in records[20:])
+    (stream / segment.file_name(1, 20)).write_bytes(data)
+    pruned.write(stream, Pruned(below_seq=20, leaf_hash=leaf_hash(records[19]).hex(), at=1))
+    with pytest.raises(Unchecked, match="records 0 to 19 are missing, and no record of the sealer's"):
+        export(settings, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=20, sealed=True)
+    assert export(settings, tmp_path / "b").pruned == {"n-w0": 20}
+    assert "\npruned 20 n-w0\n" in (tmp_path / "b" / "MANIFEST").read_text()
+    verdict = bundle.verify(tmp_path / "b", [])
+    assert verdict.sound
+    assert {s.stream: (s.pruned, s.records) for s in verdict.streams if s.stream == "n-w0"} == {"n-w0": (20, 42)}
 
 
 def test_what_is_not_sealed_yet_is_counted_and_left_out(settings: Settings, tmp_path: Path) -> None:

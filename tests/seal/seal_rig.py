@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from sluice import config
 from sluice.config import Settings
 from sluice.ledger import checkpoint
 from sluice.ledger.writer import SMALLEST_SEGMENT, Writer, open_stream
-from sluice.seal import keyring, keys, store
+from sluice.model import Record, RecordType
+from sluice.seal import SLOT, keyring, keys, store
 from sluice.seal.chain import Chain
 from sluice.seal.keyring import Keyring
 from sluice.seal.store import Sealed
@@ -76,6 +79,15 @@ def seal(settings: Settings, stream: str = "n-w0") -> Sealed | None:
     while sealed := made.seal(signer):
         newest = sealed
     return newest
+
+
+def sealer_says(settings: Settings, kind: str, **detail: object) -> None:
+    """A record in the sealer's own stream, sealed."""
+    text = msgspec.json.encode(detail).decode()
+    said = Record(record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=kind, control_detail=text)
+    with contextlib.closing(opened(settings, SLOT)) as writer:
+        asyncio.run(writer.commit(said))
+    seal(settings, f"n-w{SLOT}")
 
 
 def ring(settings: Settings) -> Keyring:
