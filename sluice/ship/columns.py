@@ -44,6 +44,8 @@ class Column:
     items: tuple[tuple[str, str], ...] = ()
     put: Callable[[Any], object] | None = None
     take: Callable[[Any], Any] | None = None
+    absent: str | None = None
+    """What stands in a column without NULL for a field that says nothing; a record that says just that has no row."""
 
     @property
     def sql(self) -> str:
@@ -64,7 +66,7 @@ def low(name: str, comment: str) -> Column:
 
 
 def key(name: str, comment: str) -> Column:
-    return Column(name, "LowCardinality(String)", comment, take=lambda v: v or None)
+    return Column(name, "LowCardinality(String)", comment, take=lambda v: v or None, absent="")
 
 
 def text(name: str, comment: str) -> Column:
@@ -121,6 +123,7 @@ COLUMNS: tuple[Column, ...] = (
         "Id of the exchange (UUIDv7); decision and outcome carry the same one; zero for control events",
         put=lambda v: v or NO_ID,
         take=lambda v: "" if v == NO_ID else v,
+        absent=NO_ID,
     ),
     Column("schema_version", "Int64", "Version of the record's schema", "T64, ZSTD(1)"),
     uuid("parent_decision_id", "The decision that this record belongs to or follows from"),
@@ -344,8 +347,8 @@ COLUMNS: tuple[Column, ...] = (
     low("baa_ref", "Business associate agreement"),
     low("transfer_basis", "Basis of the transfer to a third country"),
     # integrity
-    Column("chain_id", "LowCardinality(String)", "Stream of the record", take=lambda v: v or None),
-    Column("prev_hash", "String", "Hash of the record before, hex", "ZSTD(1)", take=lambda v: v or None),
+    Column("chain_id", "LowCardinality(String)", "Stream of the record", take=lambda v: v or None, absent=""),
+    Column("prev_hash", "String", "Hash of the record before, hex", "ZSTD(1)", take=lambda v: v or None, absent=""),
     text("signature", "Signature over the record"),
     low("signing_key_id", "Key of the signature"),
     low("checkpoint_id", "Checkpoint that covers the record"),

@@ -3,10 +3,9 @@
 The engine takes columns as they are, where it would read every key and every digit of a text format again. Records
 with the same keys are turned over together, so a column costs a few nanoseconds a row; columns in which no record says
 anything are left out and become NULL, an empty text or list. Nothing is dropped and nothing is added, so a table can be
-turned back into the records of the ledger (`rows.restore`). What no column can hold raises ValueError for the block.
-One thing the table cannot tell apart: an empty text in a column without NULL (`provider_id` and the record's place) and
-a field that says nothing. No writer of ours writes the former; whoever does finds it named by `sluice verify` of the
-rows, as an edit.
+turned back into the records of the ledger (`rows.restore`). What no column can hold raises ValueError for the block:
+also an empty text in a column without NULL (`provider_id` and the record's place), where it stands for a field that
+says nothing. No writer of ours writes one.
 
 Format: https://clickhouse.com/docs/interfaces/formats/Native; low cardinality as version 1 of its own serialisation
 (a dictionary per block, key 0 stands for NULL).
@@ -186,6 +185,17 @@ def _nullable(kind: str) -> _Writer:
     return column
 
 
+def _said_by_none(absent: str, write: _Writer) -> _Writer:
+    """Refuses a record that says what stands for nothing: its row would be another record's."""
+
+    def column(runs: list[tuple[_Values | None, int]], out: bytearray) -> None:
+        if any(values is not None and absent in values for values, _ in runs):
+            raise ValueError(f"{absent!r} cannot be told from nothing")
+        write(runs, out)
+
+    return column
+
+
 def _few(*, null: bool) -> _Writer:
     """Texts of which there are few: a dictionary, and for each row its place in it."""
 
@@ -296,7 +306,7 @@ def _writer(column: Column) -> tuple[bytes, _Writer]:
             write = _required(kind, column.put)
     head = bytearray()
     _texts((column.name, kind), head)
-    return bytes(head) + before, write
+    return bytes(head) + before, write if column.absent is None else _said_by_none(column.absent, write)
 
 
 _COLUMNS = {column.name: _writer(column) for column in COLUMNS}

@@ -12,7 +12,7 @@ from msgspec.structs import fields
 from sluice.ledger.record import encode
 from sluice.model import FileFact, PartFact, Record, RecordType
 from sluice.ship import columns, native, rows
-from sluice.ship.clickhouse import Embedded
+from sluice.ship.clickhouse import Embedded, StoreError
 from sluice.ship.delivery import UNFIT
 from tests.ship.ship_rig import NOVEMBER, decision, match, outcome
 
@@ -158,6 +158,30 @@ def test_a_value_of_another_kind_is_refused(name: str, value: object) -> None:
     said = json.loads(encode(decision(1))) | {name: value}
     with pytest.raises(UNFIT):
         native.block([json.dumps(said).encode()])
+
+
+def test_an_odd_text_comes_back_as_itself_or_is_refused(store: Embedded) -> None:
+    """In no column does an empty text, a blank, NULL's name or the zero id become another value, or none."""
+    sent, refused = {}, set()
+    for column in columns.COLUMNS:
+        for text in ("", " ", "NULL", "\\N", columns.NO_ID):
+            said = json.loads(encode(decision(1, seq=len(sent)))) | {column.name: text}
+            body = json.dumps(said, separators=(",", ":"), sort_keys=True).encode()
+            try:
+                native.block([body])
+                sent[encode(msgspec.json.decode(body, type=Record))] = column.name, text
+            except UNFIT:
+                refused.add((column.name, text))
+    assert {("provider_id", ""), ("chain_id", ""), ("prev_hash", ""), ("decision_id", columns.NO_ID)} < refused
+    enums = {c.name for c in columns.COLUMNS if "Enum8" in c.type}
+    for body, (name, text) in sent.items():
+        if name in enums:
+            with pytest.raises(StoreError, match=r"(?i)enum"):
+                store.insert([body], f"{name} {text}")
+    whole = [body for body, (name, _) in sent.items() if name not in enums]
+    store.insert(whole, "whole")
+    assert len(whole) > 200
+    assert sorted(encode(r) for r in back(store)) == sorted(whole)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"7", b"null", b'{"record_type":', b"\xff"])
