@@ -36,6 +36,8 @@ KINDS = "`kind` of a row of the destination table, `none` (no AI service)"
 CLASSES = "classes of `signatures/vocabulary.toml` and of the site's own data"
 PROCESSES = "`worker-0` ..., `sealer`, `shipper`, `forwarder`, `console`"
 STAGES = ("identity", "decode", "parse", "scan", "decide")
+GRADES = ("critical", "high", "medium", "low")
+STANDING = ("open", "acknowledged", "accepted")
 CLIENTS = (
     "agent", "browser", "curl", "docker", "dotnet", "electron", "git", "go", "java", "jetbrains", "node", "none",
     "other", "powershell", "python", "rust",
@@ -123,6 +125,11 @@ LOGINS = counter(
     "Logins at the proxy, by what came of them.",
     result=("ok", "required", "malformed", "wrong", "expired", "locked out", "busy", "down"),
 )
+CONSOLE_LOGINS = counter(
+    "sluice_console_logins",
+    "Logins at the console, by what came of them.",
+    result=("ok", "required", "malformed", "wrong", "expired", "locked out", "busy", "down"),
+)
 LOCKOUTS = counter(
     "sluice_lockouts", "Locks after too many wrong passwords, by what was locked.", locked=("user", "address")
 )
@@ -196,6 +203,13 @@ RECONCILE_UNRECORDED = gauge(
 )
 LEDGER_PRUNED = counter(
     "sluice_ledger_segments_pruned", "Ledger segments deleted after ClickHouse was found to hold them."
+)
+POSTURE_FINDINGS = gauge(
+    "sluice_posture_findings",
+    "Findings of the posture as they stand, once a minute; those that are fixed are not among them.",
+    "livemostrecent",
+    severity=GRADES,
+    state=STANDING,
 )
 SUBJECT_PEAK = gauge(
     "sluice_subject_peak_requests",

@@ -205,9 +205,9 @@ def histogram(name: str, text: str, buckets: tuple[float, ...], **labels: Words)
     return family
 
 
-def gauge(name: str, text: str, mode: LiveMode) -> Gauge:
-    _define(name, "gauge", text, {})
-    return Gauge(name, text, multiprocess_mode=mode)
+def gauge(name: str, text: str, mode: LiveMode, **labels: Words) -> Gauge:
+    _define(name, "gauge", text, labels)
+    return Gauge(name, text, list(labels), multiprocess_mode=mode)
 
 
 def measured(name: str, text: str, kind: Literal["counter", "gauge"] = "gauge", **labels: Words) -> Definition:

@@ -42,6 +42,19 @@ BOARD = Board(
                     "Decisions that did not bind.",
                 ),
                 number(
+                    "Critical findings",
+                    f'sum(sluice_posture_findings{{{I}, severity="critical", state="open"}})',
+                    "short",
+                    "Open: nobody has acknowledged or accepted them.",
+                    bad_above=1,
+                ),
+                number(
+                    "Other findings",
+                    f'sum(sluice_posture_findings{{{I}, severity!="critical", state="open"}})',
+                    "short",
+                    "Open, of severity high, medium or low.",
+                ),
+                number(
                     "Age of the rules",
                     f"time() - min(sluice_rulebook_loaded_seconds{{{I}}})",
                     "s",
@@ -53,6 +66,29 @@ BOARD = Board(
                     "short",
                     "More than one: nodes or workers differ.",
                     bad_above=2,
+                ),
+            ],
+        ),
+        (
+            "Findings",
+            [
+                lines(
+                    "Open findings",
+                    "short",
+                    "By severity; once a minute from the event store.",
+                    (
+                        f'sum by (severity) (sluice_posture_findings{{{I}, state="open"}})',
+                        "{{severity}}",
+                    ),
+                ),
+                lines(
+                    "Acknowledged and accepted",
+                    "short",
+                    "What somebody works on, and what somebody lives with until a day.",
+                    (
+                        f'sum by (state) (sluice_posture_findings{{{I}, state!="open"}})',
+                        "{{state}}",
+                    ),
                 ),
             ],
         ),

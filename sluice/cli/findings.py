@@ -15,24 +15,17 @@ if TYPE_CHECKING:
     from sluice.config import Settings
     from sluice.posture.question import Ask
     from sluice.posture.units import Finding
-    from sluice.ship.notes import Row
 
 WAIT_SECONDS = 120.0
 PLACED_SECONDS = 5.0
-_STANDING = """
-SELECT finding, title, toString(severity) AS severity, toString(status) AS status, scope, hits,
-    toString(first_seen) AS first_seen, toString(last_seen) AS last_seen, toString(opened) AS opened, owner, reason,
-    ifNull(toString(accepted_until), '') AS accepted_until, facts, query_sha256
-FROM findings
-"""
 
 
 @click.group("findings", short_help="What should not be so, and what would change it.")
 def command() -> None:
     """Findings: evaluated from the records by the running appliance every quarter of an hour, and on demand.
 
-    They open by themselves and close by themselves, on clean traffic alone. A person acknowledges or accepts them, and
-    applies the change that is proposed.
+    They open by themselves and close by themselves, on clean traffic alone. A person acknowledges, accepts or reopens
+    them, and applies the change that is proposed. An `[[exception]]` of the register that names a finding accepts it.
     """
 
 
@@ -166,11 +159,18 @@ def acknowledge(settings: Settings, name: str, scope: str | None, reason: str) -
 @click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The day it ends.")
 @click.option("--reason", required=True, help="Why it can be lived with.")
 def accept(settings: Settings, name: str, scope: str | None, until: datetime, reason: str) -> int:
-    """Live with a finding until a day. It opens again on that day, or when it grows graver."""
-    end = until.replace(tzinfo=UTC)
-    if end <= datetime.now(UTC):
-        raise click.UsageError(f"--until {until:%Y-%m-%d} is over")
-    return _say(settings, name, scope, "accepted", reason, f"{end:%Y-%m-%d %H:%M:%S}")
+    """Live with a finding until a day, at most a year ahead. It opens again on that day, or when it grows graver."""
+    return _say(settings, name, scope, "accepted", reason, until)
+
+
+@command.command("reopen")
+@config_option
+@click.argument("name", metavar="ID")
+@click.option("--scope", help="Of this scope alone [default: all that are acknowledged or accepted].")
+@click.option("--reason", default="", help="Why.")
+def reopen(settings: Settings, name: str, scope: str | None, reason: str) -> int:
+    """Take back what was acknowledged or accepted. Exit code: 2 when nothing of it is."""
+    return _say(settings, name, scope, "reopened", reason)
 
 
 @command.command("evaluate")
@@ -244,34 +244,27 @@ def _evaluate_here(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def _say(settings: Settings, name: str, scope: str | None, event: str, reason: str, until: str = "") -> int:
+def _say(
+    settings: Settings, name: str, scope: str | None, event: str, reason: str, until: datetime | None = None
+) -> int:
     from sluice.cli import USAGE
-    from sluice.ship import notes
-    from sluice.ship.shipper import directory
+    from sluice.ship import findings, notes
 
-    unit = _unit(name)
-    rows = _standing(settings, f"WHERE finding = '{unit.id}' AND status != 'fixed'")
-    rows = [r for r in rows if scope in (None, r["scope"])]
+    unit, now = _unit(name), datetime.now(UTC)
+    try:
+        what = findings.said(event, getpass.getuser(), reason, until and until.date(), now)
+    except findings.Unsaid as e:
+        raise click.UsageError(str(e)) from e
+    states = findings.OF_STATES[event]
+    rows = _standing(settings, f"WHERE finding = '{unit.id}'")
+    rows = [r for r in rows if scope in (None, r["scope"]) and r["status"] in states]
     if not rows:
-        complain(f"nothing of {unit.id} is open{f' in the scope {scope}' if scope else ''}", "`sluice findings list`")
+        stands = "acknowledged or accepted" if event == "reopened" else "open"
+        complain(
+            f"nothing of {unit.id} is {stands}{f' in the scope {scope}' if scope else ''}", "`sluice findings list`"
+        )
         return USAGE
-    at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
-    said: list[Row] = [
-        {
-            "at": at,
-            "finding": unit.id,
-            "version": unit.version,
-            "title": unit.title,
-            "scope": str(row["scope"]),
-            "event": event,
-            "severity": str(row["severity"]),
-            "by": getpass.getuser(),
-            "reason": reason,
-            "accepted_until": until or "1970-01-01 00:00:00",
-        }
-        for row in rows
-    ]
-    left = notes.leave(directory(settings), "finding_events", said)
+    left = notes.leave(settings.ship_dir, "finding_events", findings.rows(unit, rows, what, now))
     placed = notes.gone(left, PLACED_SECONDS)
     note(f"{unit.id}: {counted(len(rows), 'scope')} {event}")
     if not placed:
@@ -291,10 +284,11 @@ def _unit(name: str) -> Finding:
 def _standing(settings: Settings, where: str) -> list[dict[str, Any]]:
     from sluice.cli import asking
     from sluice.posture import question
+    from sluice.ship import findings
 
     asked: Ask
     with asking.questions(settings) as asked:
-        return question.ask(asked, f"{_STANDING} {where} ORDER BY finding, scope").dicts()
+        return question.ask(asked, f"{findings.STANDING} {where} ORDER BY finding, scope").dicts()
 
 
 def _plain(value: object) -> str:

@@ -185,6 +185,9 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             bad("console.listen", f"{e}, as in `127.0.0.1:8082`")
     if s.console.users and not s.identity.users:
         bad("console.users", "are names of the file `identity.users`, which is not set")
+    for name in s.console.judges:
+        if name not in s.console.users:
+            bad("console.judges", f"`{name}` is not one of `console.users`")
     for host, value in s.upstream.hosts.items():
         try:
             ipaddress.ip_address(endpoint(value)[0])

@@ -38,6 +38,11 @@ class Console(Section, frozen=True):
     """Where the console is served; empty = not at all. Its password is in `keys/console.password` below `paths.var`."""
     users: tuple[str, ...] = ()
     """Who of `identity.users` may log in, each with the password there; empty = the one password for everybody."""
+    judges: tuple[str, ...] = ()
+    """Who of `console.users` may acknowledge, accept and reopen findings; the others read. Empty = whoever logs in."""
+    https: bool = False
+    """It is reached through a front of yours that speaks HTTPS: cookies are sent over HTTPS alone, and what is posted
+    has to come from an `https` page. Its name stands in `admin.names`."""
     idle_minutes: float = 60.0
     """A login ends after so long without a request, and after a day at the latest."""
 
@@ -341,6 +346,11 @@ class Settings(Section, frozen=True):
     @property
     def clickhouse_dir(self) -> Path:
         return self.paths.var / "clickhouse"
+
+    @property
+    def ship_dir(self) -> Path:
+        """The shipper's cursors, dead letters, and what is left for it."""
+        return self.paths.var / "ship"
 
     @property
     def run_dir(self) -> Path:

@@ -5,6 +5,7 @@
     guard      Host, security headers, size and origin of what is posted
     entry      who may come in, and how fast a password may be guessed
     sessions   who is logged in
+    judging    what somebody says of a finding
     catalogue  reports, findings, clauses, measures
     store      asking the events: bounded, several at a time, never by opening the engine
     backtest   a pasted policy, tried on what is recorded
@@ -18,8 +19,8 @@
     pages      the pages themselves
 
 Rules
-1. Reading only: nothing here changes a decision. What is posted is a login, a logout, or a policy to be tried on what
-   is recorded.
+1. Nothing here changes a decision. What is posted is a login, a logout, a policy to be tried on what is recorded, or
+   what somebody says of a finding (an event that is only added, by those whom the settings let).
 2. Every number comes from a question to the store, and every page shows those questions with their digests (`sql=1`).
 3. Texts in the records are of a client's choosing: every cell loses its control characters and is escaped; pages run no
    script, load nothing from elsewhere and carry no inline style, and the policy in their headers says so.

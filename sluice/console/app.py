@@ -1,4 +1,5 @@
-"""The application: from a request to a page. Login and logout are the only things that are posted."""
+"""The application: from a request to a page. Posted are a login, a logout, a policy to be tried, and what somebody says
+of a finding."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,10 +23,11 @@ from sluice.console import pages
 from sluice.console.access import Access
 from sluice.console.backtest import LONGEST_POLICY, Backtest, Busy, Tried
 from sluice.console.backtest import SPANS as SPANS_OF_TRIAL
-from sluice.console.entry import Entry
+from sluice.console.entry import Entry, Failures
 from sluice.console.file import Download
 from sluice.console.given import SPANS, Given
 from sluice.console.guard import BadForm, Guarded, form
+from sluice.console.judging import LONGEST_SAID, Judging, Refused
 from sluice.console.page import Context, Missing, Page, View
 from sluice.console.rendering import Templates, stylesheet
 from sluice.console.sessions import COOKIE, LOGIN_COOKIE, Session, Sessions, same
@@ -43,20 +46,24 @@ type Shown = Callable[[Request, Session], Awaitable[Response]]
 class Console:
     """The pages of one appliance."""
 
-    def __init__(
-        self, settings: Settings, secret: str, access: Access, *, listen: str, file: Path | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, access: Access, *, listen: str, file: Path | None = None) -> None:
         self._settings = settings
         self._access = access
         self._asker = Asker(settings)
         self._backtest = Backtest(settings, file)
-        self._entry = Entry(settings, secret)
+        self._judging = Judging(settings, self._asker, access)
+        self._entry = Entry(settings)
+        self._failures = Failures()
+        self._https = settings.console.https
+        self._cookie = f"__Host-{COOKIE}" if self._https else COOKIE
+        self._login_cookie = f"__Secure-{LOGIN_COOKIE}" if self._https else LOGIN_COOKIE
         self._sessions = Sessions(settings.console.idle_minutes * 60)
         self._style, digest = stylesheet()
         self._templates = Templates(style=f"/static/{digest}.css", nav=pages.NAV, spans=SPANS)
         routes = [
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
+            Route("/findings/{id}/say", self._for_those_logged_in(self._said), methods=["POST"]),
             Route("/policy/try", self._for_those_logged_in(self._tried), methods=["GET", "POST"]),
             Route(f"/static/{digest}.css", self._styled),
             *(Route(path, self._shown(view)) for path, view in pages.VIEWS.items()),
@@ -64,7 +71,7 @@ class Console:
         ]
         inner = Starlette(routes=routes, exception_handlers={404: self._unknown})
         inner.router.redirect_slashes = False  # a redirect would repeat the Host header in its Location
-        self.app: ASGIApp = Guarded(inner, listen, settings.admin.names)
+        self.app: ASGIApp = Guarded(inner, listen, settings.admin.names, https=self._https)
 
     # ------------------------------------------------------------------------------------------------ in and out again
 
@@ -75,14 +82,16 @@ class Console:
             fields = await form(request)
         except BadForm:
             return self._ask_password("That could not be read. Try again.", 400)
-        if not same(fields.get("token", ""), request.cookies.get(LOGIN_COOKIE, "")):
+        if not same(fields.get("token", ""), request.cookies.get(self._login_cookie, "")):
             return self._ask_password("This form is out of date. Try again.", 403)
-        client = request.client.host if request.client else ""
+        client = _client(request)
         verdict = await self._entry.check(fields.get("name", ""), fields.get("password", ""), client)
         if not verdict.by:
-            log.warning("a login at the console failed", extra={"facts": {"client": client, "why": verdict.problem}})
+            if times := self._failures.line():
+                facts = {"client": client, "why": verdict.problem, "times": times}
+                log.warning("logins at the console failed", extra={"facts": facts})
             return self._ask_password(verdict.problem, verdict.status)
-        value = self._sessions.begin(verdict.by)
+        value = self._sessions.begin(verdict.by, verdict.mark)
         session = self._sessions.find(value)
         assert session
         try:
@@ -91,19 +100,21 @@ class Console:
             self._sessions.end(value)
             return self._ask_password(f"Logging in must be recorded, and that cannot be done now: {e}", 503)
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, value, httponly=True, samesite="strict", path="/")
-        answer.delete_cookie(LOGIN_COOKIE, path="/login", httponly=True, samesite="strict")
+        answer.set_cookie(self._cookie, value, httponly=True, samesite="strict", path="/", secure=self._https)
+        answer.delete_cookie(self._login_cookie, path="/login", httponly=True, samesite="strict", secure=self._https)
         return answer
 
     def _ask_password(self, problem: str = "", status: int = 200) -> Response:
         token = secrets.token_urlsafe(24)
         context: Context = {"problem": problem, "token": token, "title": "Log in", "asks_name": self._entry.asks_name}
         answer = self._html("login.html", context, None, status)
-        answer.set_cookie(LOGIN_COOKIE, token, max_age=600, httponly=True, samesite="strict", path="/login")
+        answer.set_cookie(
+            self._login_cookie, token, max_age=600, httponly=True, samesite="strict", path="/login", secure=self._https
+        )
         return answer
 
     async def _logout(self, request: Request) -> Response:
-        value = request.cookies.get(COOKIE)
+        value = request.cookies.get(self._cookie)
         session = self._sessions.find(value)
         if session:
             try:
@@ -114,7 +125,7 @@ class Console:
                 return self._problem("This form is out of date", OUT_OF_DATE, session, 403)
             self._sessions.end(value)
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        answer.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict", secure=self._https)
         return answer
 
     # -------------------------------------------------------------------------------------------------------- the pages
@@ -139,7 +150,7 @@ class Console:
             await self._access.record(
                 request.url.path,
                 session=session,
-                client=request.client.host if request.client else "",
+                client=_client(request),
                 digests=[one.sha256 for one in asked.values()],
                 rows=sum(len(table.rows) for table in tables.values()),
             )
@@ -159,8 +170,7 @@ class Console:
             if since not in SPANS_OF_TRIAL:
                 raise BadQuestion(f"`since` is one of {', '.join(SPANS_OF_TRIAL)}")
             await self._asker.tables({"there": "SELECT 1"})  # said plainly when the store is away
-            client = request.client.host if request.client else ""
-            await self._access.record(request.url.path, session=session, client=client)
+            await self._access.record(request.url.path, session=session, client=_client(request))
             try:
                 tried = await self._backtest.run(text, since)
             except Busy:
@@ -170,13 +180,36 @@ class Console:
         context: Context = {"tried": tried, "since": since, "candidate": text, "spans_of_trial": SPANS_OF_TRIAL}
         return self._html("backtest.html", {**context, "given": given, "title": "Policy back-test"}, session, status)
 
+    async def _said(self, request: Request, session: Session) -> Response:
+        """What somebody says of a finding: kept, and then the page of the finding again."""
+        name = request.path_params["id"]
+        given = Given.of(f"/findings/{quote(name, safe='')}", {}, parts=request.path_params)
+        try:
+            fields = await form(request, LONGEST_SAID)
+        except BadForm:
+            return self._problem("That could not be read", "A reason has at most 500 characters.", session, 400)
+        if not same(fields.get("token", ""), session.token):
+            return self._problem("This form is out of date", OUT_OF_DATE, session, 403)
+        if not self._entry.judges(session.by):
+            return self._problem("That is for others", "`console.judges` names who may say this.", session, 403)
+        page = pages.VIEWS["/findings/{id}"](given, self._settings)
+        try:
+            said = await self._judging.say(name, fields, session, _client(request))
+        except Refused as e:
+            context = await self._answered(request, session, page)
+            context |= {"problem": str(e), "typed": fields}
+            return self._html(
+                page.template, {**context, "page": page, "given": given, "title": page.title}, session, e.status
+            )
+        return RedirectResponse(given.link(said=said), 303)
+
     def _sent(self, download: Download) -> Callable[[Request], Awaitable[Response]]:
         async def send(request: Request, session: Session) -> Response:
             file = await download(_given(request), self._settings, self._asker)
             await self._access.record(
                 request.url.path,
                 session=session,
-                client=request.client.host if request.client else "",
+                client=_client(request),
                 digests=[file.sha256],
                 rows=file.rows,
             )
@@ -187,11 +220,11 @@ class Console:
 
     def _for_those_logged_in(self, show: Shown) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            session = self._sessions.find(request.cookies.get(COOKIE))
+            session = self._sessions.find(request.cookies.get(self._cookie))
             if session is None:
                 return RedirectResponse("/login", 303)
-            if not await self._entry.admits(session.by):
-                self._sessions.end(request.cookies.get(COOKIE))
+            if not await self._entry.admits(session.by, session.mark):
+                self._sessions.end(request.cookies.get(self._cookie))
                 return RedirectResponse("/login", 303)
             try:
                 return await show(request, session)
@@ -223,7 +256,7 @@ class Console:
         return answer
 
     async def _unknown(self, request: Request, _: Exception) -> Response:
-        session = self._sessions.find(request.cookies.get(COOKIE))
+        session = self._sessions.find(request.cookies.get(self._cookie))
         return self._problem("Not found", "There is no such page.", session, 404)
 
     async def _styled(self, _: Request) -> Response:
@@ -239,6 +272,7 @@ class Console:
         common = {
             "token": session.token if session else "",
             "logged_in": session is not None,
+            "judges": session is not None and self._entry.judges(session.by),
             "here": path,
             "node": self._settings.node,
             "now": datetime.now(UTC),
@@ -246,15 +280,19 @@ class Console:
         return HTMLResponse(self._templates.page(template, {**common, **context}), status)
 
 
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
 def _given(request: Request) -> Given:
     return Given.of(request.url.path, request.query_params, parts=request.path_params)
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, secret: str, listen: str, file: Path | None = None) -> AsyncIterator[ASGIApp]:
+async def opened(settings: Settings, listen: str, file: Path | None = None) -> AsyncIterator[ASGIApp]:
     """The application with its ledger stream. `file` is where the settings came from. Raises `Unavailable`."""
     access = Access(settings)
     try:
-        yield Console(settings, secret, access, listen=listen, file=file).app
+        yield Console(settings, access, listen=listen, file=file).app
     finally:
         access.close()

@@ -6,7 +6,7 @@ a page of ours: `Sec-Fetch-Site` and `Origin` say so, where a browser sends them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers
@@ -35,10 +35,11 @@ HEADERS = (
 class Guarded:
     """Around every route, the unknown ones too."""
 
-    def __init__(self, inner: ASGIApp, listen: str, names: Iterable[str] = ()) -> None:
-        """`listen` is the address that is served, `names` what the site calls it."""
+    def __init__(self, inner: ASGIApp, listen: str, names: Iterable[str] = (), *, https: bool = False) -> None:
+        """`listen` is the address that is served, `names` what the site calls it; `https`: browsers ask by HTTPS."""
         self._inner = inner
         self._listen = listen.lower()
+        self._schemes = ("https",) if https else ("http", "https")
         self._names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,14 +59,14 @@ class Guarded:
             answer: ASGIApp = PlainTextResponse("unknown Host header\n", status_code=421)
         elif scope["method"] not in ("GET", "HEAD", "POST"):
             answer = PlainTextResponse("method not allowed\n", status_code=405, headers={"allow": "GET, HEAD, POST"})
-        elif scope["method"] == "POST" and not _own(headers, hosts[0]):
+        elif scope["method"] == "POST" and not _own(headers, hosts[0], self._schemes):
             answer = PlainTextResponse("posted from another site\n", status_code=403)
         else:
             answer = self._inner
         await answer(scope, receive, guarded)
 
 
-def _own(headers: Headers, host: str) -> bool:
+def _own(headers: Headers, host: str, schemes: Collection[str]) -> bool:
     """Whether a page of this very origin posts."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
@@ -73,7 +74,7 @@ def _own(headers: Headers, host: str) -> bool:
     if origin is None:
         return True
     parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.strip().lower()
+    return parts.scheme in schemes and parts.netloc.lower() == host.strip().lower()
 
 
 class BadForm(Exception):

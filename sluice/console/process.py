@@ -63,8 +63,9 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, listening: socket.socket, status: Status, file: Path | None = None) -> None:
     """Until SIGTERM, or until the supervisor is gone. Raises `Misconfigured`, `Unavailable`."""
     status.say("starting")
-    secret = "" if settings.console.users else secret_in(settings.console_password)
-    async with app.opened(settings, secret, listening.getsockname()[0], file) as application:
+    if not settings.console.users:
+        secret_in(settings.console_password)  # made now when there is none, so that it can be read before a login
+    async with app.opened(settings, listening.getsockname()[0], file) as application:
         server = _Server(application)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,8 @@
 """Who is logged in: sessions, in memory alone.
 
 A session is a random value in a cookie; what is kept of it is its digest. It ends after a time without a request, after
-a day at the latest, at the logout, and with the process. Each carries a token that everything posted must repeat.
+a day at the latest, at the logout, when the password that opened it is another one, and with the process. Each carries
+a token that everything posted must repeat.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ MOST = 64
 
 @dataclass(slots=True)
 class Session:
-    """One browser. `name` is for the access records: short, and worth nothing as a cookie. `by`: who logged in."""
+    """One browser. `name` is for the access records: short, and worth nothing as a cookie. `by`: who logged in. `mark`:
+    of the password that they did it with."""
 
     name: str
     by: str
+    mark: str
     token: str
     begun: float
     seen: float
@@ -40,7 +43,7 @@ class Sessions:
         self._clock = clock
         self._known: dict[str, Session] = {}
 
-    def begin(self, by: str = "console") -> str:
+    def begin(self, by: str = "console", mark: str = "") -> str:
         """A new session; its cookie's value."""
         now = self._clock()
         self._forget(now)
@@ -48,7 +51,7 @@ class Sessions:
             del self._known[min(self._known, key=lambda one: self._known[one].seen)]
         value = secrets.token_urlsafe(32)
         digest = _digest(value)
-        self._known[digest] = Session(digest[:12], by, secrets.token_urlsafe(24), now, now)
+        self._known[digest] = Session(digest[:12], by, mark, secrets.token_urlsafe(24), now, now)
         return value
 
     def find(self, value: str | None) -> Session | None:

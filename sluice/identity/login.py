@@ -32,6 +32,7 @@ from sluice.errors import Unavailable
 from sluice.identity.addresses import address as parsed
 from sluice.identity.lockout import Lockout
 from sluice.identity.users import MAX_PASSWORD, User, Users, fits, hashed, username
+from sluice.tally import Tallies
 
 MAX_CREDENTIAL = 1024
 """Characters of `Proxy-Authorization`: name and password of the longest kind, in base64."""
@@ -88,10 +89,12 @@ class Logins:
         cache_seconds: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
         check: Callable[[str, str], bool] = fits,
+        counted: Tallies = metrics.LOGINS,
     ) -> None:
         self._users = users
         self._clock = clock
         self._check = check
+        self._counted = counted
         self._cache_seconds = cache_seconds
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, tuple[User, float]] = OrderedDict()
@@ -120,7 +123,7 @@ class Logins:
     async def check(self, credential: str | None, address: str, at: int) -> Login:
         """Judge the value of `Proxy-Authorization` that came from an address. Never raises but `CancelledError`."""
         login = await self._judge(credential, _source(address), at)
-        metrics.LOGINS.labels(login.result).inc()
+        self._counted.labels(login.result).inc()
         return login
 
     async def _judge(self, credential: str | None, source: str, at: int) -> Login:

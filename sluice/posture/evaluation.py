@@ -18,8 +18,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from sluice.errors import SluiceError
-from sluice.posture import lifecycle, question
-from sluice.posture.lifecycle import EVALUATION, Event, Hit, Standing
+from sluice.posture import lifecycle, proposal, question
+from sluice.posture.lifecycle import REGISTER, Event, Exemption, Hit, Standing
 from sluice.posture.question import Ask, Cell
 from sluice.posture.units import Finding
 
@@ -28,6 +28,11 @@ type Put = Callable[[str, bytes, str], None]
 
 MOST_SCOPES = 2000
 """Scopes of one finding, the gravest first. Names that a client chooses must not fill the store with findings."""
+EXEMPT_BY = {
+    "provider": "provider_id", "model": "model", "route": "route", "subject": "subject_id", "key": "key_fp",
+    "agent": "agent_id", "tool": "tool", "rule": "rule",
+}  # fmt: skip
+"""What an exception may be for: key of a finding's scope, and column of `register_exception`."""
 MOST_EVENTS = 2_500_000
 """Events of the days that are asked at once: what a query may hold is bounded."""
 MOST_BYTES = 100_000
@@ -57,6 +62,8 @@ class _Known:
     registers: str
     kept: Mapping[tuple[str, str, date], str]
     standing: Mapping[str, Mapping[str, Standing]]
+    exemptions: Mapping[str, Sequence[Exemption]]
+    used: Mapping[str, Mapping[str, tuple[str, int]]]
 
 
 def steps(
@@ -129,20 +136,59 @@ def _known(asked: Ask, units: Sequence[Finding], now: datetime, full: bool) -> _
         ),
     )
     standing: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
-    for finding, scope, status, severity, seen, changed, until in question.ask(
+    for finding, scope, status, severity, seen, changed, until, owner in question.ask(
         asked,
         "SELECT finding, scope, toString(status), toString(severity), toUnixTimestamp64Micro(last_seen), "
-        "toUnixTimestamp64Micro(changed), ifNull(toUnixTimestamp64Micro(accepted_until), 0) FROM findings",
+        "toUnixTimestamp64Micro(changed), ifNull(toUnixTimestamp64Micro(accepted_until), 0), owner FROM findings",
     ).rows:
         standing[str(finding)][str(scope)] = Standing(
-            str(status), str(severity), _whole(seen), _whole(changed), _whole(until)
+            str(status), str(severity), _whole(seen), _whole(changed), _whole(until), str(owner)
         )
     return _Known(
         states={date.fromisoformat(str(day)): _whole(number) for day, number in counted.rows},
         registers=str(digest or ""),
         kept={} if full else {(str(f), str(q), date.fromisoformat(str(d))): str(s) for f, q, d, s in kept.rows},
         standing=standing,
+        exemptions=_exemptions(asked, now),
+        used=_used(asked),
     )
+
+
+def _exemptions(asked: Ask, now: datetime) -> dict[str, list[Exemption]]:
+    """The exceptions of the register that name a finding and hold now, by finding; the one that holds longest first."""
+    rows = question.ask(
+        asked,
+        f"SELECT exception_id, finding, toString(expires) AS last, "  # noqa: S608 - our own names
+        f"ifNull(granted_by, '') AS granted, ifNull(reason, '') AS why, "
+        f"{', '.join(f"ifNull({column}, '') AS for_{name}" for name, column in EXEMPT_BY.items())} "
+        f"FROM register_exception WHERE ifNull(finding, '') != '' AND expires IS NOT NULL",
+    ).dicts()
+    out: defaultdict[str, list[Exemption]] = defaultdict(list)
+    for row in rows:
+        keys = {name: str(row[f"for_{name}"]) for name in EXEMPT_BY if row[f"for_{name}"]}
+        said = ", ".join(filter(None, (str(row["why"]), f"granted by {row['granted']}" if row["granted"] else "")))
+        until = midnight(date.fromisoformat(str(row["last"])) + timedelta(days=1))
+        one = Exemption(str(row["exception_id"]), keys, micros(until), said)
+        if one.until > micros(now):
+            out[str(row["finding"]).upper()].append(one)
+    for some in out.values():
+        some.sort(key=lambda one: (-one.until, one.id))
+    return out
+
+
+def _used(asked: Ask) -> dict[str, dict[str, tuple[str, int]]]:
+    """By finding and scope: reason and end of the exception that accepted it last, and was not followed by `fixed`."""
+    rows = question.ask(
+        asked,
+        f"SELECT finding, scope, argMaxIf(e.reason, e.at, e.by = '{REGISTER}' AND e.event = 'accepted'), "  # noqa: S608
+        f"argMaxIf(toUnixTimestamp64Micro(e.accepted_until), e.at, e.by = '{REGISTER}' AND e.event = 'accepted') "
+        f"FROM finding_events AS e WHERE e.by = '{REGISTER}' OR e.event = 'fixed' GROUP BY finding, scope "
+        f"HAVING maxIf(e.at, e.by = '{REGISTER}') > maxIf(e.at, e.event = 'fixed')",
+    ).rows
+    out: defaultdict[str, dict[str, tuple[str, int]]] = defaultdict(dict)
+    for finding, scope, reason, until in rows:
+        out[str(finding)][str(scope)] = (str(reason), _whole(until))
+    return out
 
 
 def _catch_up(asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known) -> int:
@@ -241,13 +287,25 @@ def _evaluate(
     maybe = lifecycle.unclear(unit, found, standing, at)
     clean = _clean(asked, unit, now, maybe) if maybe else {}
     events = lifecycle.advance(unit, found, standing, clean, at)
-    if events:
+    covering = _covering(unit, found, known.exemptions.get(unit.id, ()))
+    more = lifecycle.excepted(events, found, standing, covering, known.used.get(unit.id, {}), unit)
+    if events or more:
         digest = sha256(unit)
         lines = [msgspec.json.encode(_row(unit, event, at, digest)) for event in events]
+        lines += [msgspec.json.encode(_row(unit, event, at + 1, digest)) for event in more]
         put("finding_events", b"\n".join(lines), f"{unit.id} {digest[:16]} {at}")
-    for event in events:
+    for event in (*events, *more):
         out.events[event.event] = out.events.get(event.event, 0) + 1
     out.scopes += len(found)
+
+
+def _covering(unit: Finding, found: Mapping[str, Hit], rows: Sequence[Exemption]) -> dict[str, Exemption]:
+    """By scope, the exception that covers it."""
+    if not rows:
+        return {}
+    keyed = {scope: proposal.keys(unit, scope) for scope in found}
+    first = {scope: next((row for row in rows if row.covers(keys)), None) for scope, keys in keyed.items()}
+    return {scope: row for scope, row in first.items() if row is not None}
 
 
 def _shown(asked: Ask, unit: Finding, since: datetime, until: datetime) -> dict[str, Hit]:
@@ -303,9 +361,9 @@ def _row(unit: Finding, event: Event, at: int, digest: str) -> dict[str, Cell]:
         "first_seen": _text(event.hit.first_seen),
         "last_seen": _text(event.hit.last_seen),
         "facts": event.hit.facts,
-        "by": EVALUATION,
+        "by": event.by,
         "reason": event.reason,
-        "accepted_until": "1970-01-01 00:00:00",
+        "accepted_until": _text(event.until),
         "query_sha256": digest,
     }
 

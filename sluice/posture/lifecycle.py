@@ -3,8 +3,9 @@
     opened        it was not known, and is there
     observed      it is still there: once a day, and when its severity changes
     acknowledged  somebody has taken it                                                     (a person's event)
-    accepted      somebody lives with it until a day                                        (a person's event)
-    reopened      it came back after it was fixed; its acceptance ended; it is graver than what was accepted
+    accepted      somebody lives with it until a day          (a person's event, or an exception of the register's)
+    reopened      it came back after it was fixed; its acceptance ended; it is graver than what was accepted; somebody
+                  took back what was said of it
     fixed         no violation for `clean_days`, and traffic in its scope that could have been one
 
 Silence closes nothing: a provider that nobody used for a week is not a provider that was fixed. Times are microseconds
@@ -13,7 +14,7 @@ since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sluice.posture.units import RANKS, Finding
@@ -21,6 +22,12 @@ from sluice.posture.units import RANKS, Finding
 DAY = 86_400_000_000
 EVALUATION = "evaluation"
 """Who said what no person said."""
+REGISTER = "register"
+"""Who accepted what an exception of the register covers."""
+
+
+_AFTER = {"opened": "open", "reopened": "reopened", "fixed": "fixed"}
+"""How a finding stands after an event of the evaluation; `observed` changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Standing:
     last_seen: int
     changed: int
     accepted_until: int
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,27 @@ class Event:
     hit: Hit
     seen: int = 0
     reason: str = ""
+    by: str = EVALUATION
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An exception of the register that names this finding. `keys`: what it is for, as keys of a scope; none = every
+    scope. `until`: the first moment at which it no longer holds."""
+
+    id: str
+    keys: Mapping[str, str]
+    until: int
+    said: str = ""
+
+    def covers(self, scope: Mapping[str, str]) -> bool:
+        """Whether it is for all of a scope: one that is narrower than the scope leaves the rest of it unaccepted."""
+        return all(scope.get(name) == value for name, value in self.keys.items())
+
+    @property
+    def reason(self) -> str:
+        return f"exception {self.id}{f': {self.said}' if self.said else ''}"
 
 
 def unclear(unit: Finding, found: Mapping[str, Hit], standing: Mapping[str, Standing], now: int) -> list[str]:
@@ -91,6 +120,36 @@ def advance(
         elif hit is not None and (event := _present(unit, scope, hit, stands, now)):
             events.append(event)
     return events
+
+
+def excepted(
+    events: Sequence[Event],
+    found: Mapping[str, Hit],
+    standing: Mapping[str, Standing],
+    covering: Mapping[str, Exemption],
+    used: Mapping[str, tuple[str, int]],
+    unit: Finding,
+) -> list[Event]:
+    """What the exceptions of the register add to the events of an evaluation, to be entered after them.
+
+    `covering`: by scope, the one that holds now. `used`: by scope, reason and end of the exception that accepted it
+    last and was not followed by `fixed`. One exception accepts a scope once: what somebody opened again, or what became
+    graver, is not accepted by the row that was there already, but by a new or a changed one.
+    """
+    said = {event.scope: event.event for event in events}
+    out = []
+    for scope, hit in sorted(found.items()):
+        stands, row = standing.get(scope), covering.get(scope)
+        status = stands.status if stands else "fixed"
+        state = _AFTER.get(said.get(scope, ""), status)
+        by_register = state == "accepted" and stands is not None and stands.owner == REGISTER
+        severity = unit.graded(hit.grave)
+        if row is not None and used.get(scope) != (row.reason, row.until):
+            if by_register or state in ("open", "acknowledged", "reopened"):
+                out.append(Event(scope, "accepted", severity, hit, reason=row.reason, by=REGISTER, until=row.until))
+        elif row is None and by_register:
+            out.append(Event(scope, "reopened", severity, hit, reason="no exception of the register covers it now"))
+    return out
 
 
 def _present(unit: Finding, scope: str, hit: Hit, stands: Standing | None, now: int) -> Event | None:

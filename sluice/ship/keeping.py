@@ -15,7 +15,7 @@ from sluice.config import Settings
 from sluice.errors import SluiceError
 from sluice.seal import announced
 from sluice.seal.keys import sizes
-from sluice.ship import holds, peaks, reconcile, retention
+from sluice.ship import holds, open_findings, peaks, reconcile, retention
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.delivery import Delivery
 
@@ -58,6 +58,7 @@ class Keeping:
                 self._compare_at = self._monotonic() + COMPARE_SECONDS
                 reconcile.publish(self.counts(store), self.acts(store))
                 peaks.publish(store)
+                open_findings.publish(store)
             if self._monotonic() >= self._delete_at:
                 self._delete_at = self._monotonic() + DELETE_SECONDS
                 self.delete(store)

@@ -176,7 +176,7 @@ class Shipper:
 
 def directory(settings: Settings) -> Path:
     """Where cursors and dead letters lie."""
-    return settings.paths.var / "ship"
+    return settings.ship_dir
 
 
 def _scratch(settings: Settings) -> Path:

@@ -68,7 +68,8 @@ def test_a_finding_is_acknowledged_and_accepted(
     few = {name: findings()[name] for name in (NAME, "DAT-02")}
     monkeypatch.setattr(units, "findings", lambda: few)
     assert run("findings", "ack", NAME, "--reason", "asked the team") == 0
-    assert run("findings", "accept", "DAT-02", "--until", "2099-01-01", "--reason", "test data") == 0
+    until = f"{datetime.now(UTC) + timedelta(days=300):%Y-%m-%d}"
+    assert run("findings", "accept", "DAT-02", "--until", until, "--reason", "test data") == 0
     assert "when it runs" in capsys.readouterr().err
     assert run("findings", "evaluate", "--json") == 0
     assert json.loads(capsys.readouterr().out)["failed"] == {}
@@ -77,6 +78,14 @@ def test_a_finding_is_acknowledged_and_accepted(
     assert states[NAME]["status"] == "acknowledged"
     assert (states["DAT-02"]["status"], states["DAT-02"]["reason"]) == ("accepted", "test data")
     assert not list((var / "ship" / "posture").glob("*-*.json"))
+    assert run("findings", "reopen", "DAT-02", "--reason", "it was not test data") == 0
+    assert run("findings", "evaluate", "--json") == 0
+    capsys.readouterr()
+    run("findings", "list", "--json")
+    (row,) = [r for r in json.loads(capsys.readouterr().out) if r["finding"] == "DAT-02"]
+    assert (row["status"], row["hits"], row["severity"]) == ("reopened", 3, "critical")
+    assert run("findings", "reopen", "DAT-02") == 2
+    assert "nothing of DAT-02 is acknowledged or accepted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -85,6 +94,9 @@ def test_a_finding_is_acknowledged_and_accepted(
         (("findings", "show", "XXX-1"), "there is no finding"),
         (("findings", "ack", "AUD-06"), "nothing of AUD-06 is open"),
         (("findings", "accept", NAME, "--until", "2020-01-01", "--reason", "x"), "is over"),
+        (("findings", "accept", NAME, "--until", "2099-01-01", "--reason", "x"), "more than 366 days ahead"),
+        (("findings", "accept", NAME, "--until", "2020-01-01", "--reason", " "), "has a reason"),
+        (("findings", "ack", NAME, "--reason", "x" * 501), "longer than 500"),
         (("posture", "approve", "abc", "--author", "a", "--approver", "b"), "64 hex digits"),
         (("posture", "approve", "a" * 64, "--author", "Ann", "--approver", "ann"), "the same person"),
         (("posture", "review"), "give a DECISION or --until"),

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from sluice import recording
+from sluice import durable, recording
 from sluice.cli.check import load_rulebook
 from sluice.config import Paths, Settings
 from sluice.console import app
@@ -127,6 +127,8 @@ class Served:
         self.file = directory / "sluice.toml"
         self.file.write_text(f'[paths]\nvar = "{directory / "var"}"\n')
         self.settings.ledger_dir.mkdir(parents=True)
+        self.settings.keys_dir.mkdir()
+        durable.write(self.settings.console_password, PASSWORD.encode())
         self._fill()
         self.open_store()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -177,7 +179,7 @@ class Served:
         assert self.answers.close(5)
 
     async def _serve(self) -> None:
-        async with app.opened(self.settings, PASSWORD, "127.0.0.1", self.file) as application:
+        async with app.opened(self.settings, "127.0.0.1", self.file) as application:
             self._server = _Server(application)
             asyncio.get_running_loop().call_soon(self._up.set)
             await self._server.serve(sockets=[self._listening])

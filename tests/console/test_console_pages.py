@@ -10,11 +10,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sluice.console import catalogue, pages
+from sluice.console import catalogue, judging, pages
 from sluice.console.access import Access
 from sluice.errors import Cause, Unavailable
 from sluice.ledger import reader
 from sluice.posture import inventory, question, rendering, report, units
+from sluice.ship import notes
 from tests.console.console_rig import BLOCKED_ID, HOSTILE, HOSTILE_ID, PASSWORD, SECRET, Served
 
 PARTS = {
@@ -267,6 +268,32 @@ def test_a_finding_has_its_change(http: httpx.Client) -> None:
         assert word in page
     assert "PRV-01" in Page(http.get("/findings").text).text
     assert "Nowhere: nothing on record raises it." in http.get("/findings/MOD-01").text
+
+
+def test_what_is_said_of_a_finding_is_on_its_page(
+    served: Served, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Posted as a browser posts it, entered as the shipper enters it: the page has the person, reason and end, the
+    hostile scope is the one that it was said of, and its numbers stay."""
+    monkeypatch.setattr(judging, "PLACED_SECONDS", 0.0)
+    form = http.get("/findings/KEY-02").text.partition('action="/findings/KEY-02/say"')[2]
+    fields = dict(re.findall(r'type="hidden" name="(token|scope|state)" value="([^"]*)"', form))
+    day = f"{served.now + timedelta(days=9):%Y-%m-%d}"
+    said = http.post("/findings/KEY-02/say", data=fields | {"event": "accepted", "reason": HOSTILE, "until": day})
+    assert said.headers["location"] == "/findings/KEY-02?said=waits"
+    assert "when the shipper runs" in http.get(said.headers["location"]).text
+    assert notes.place(served.rig.store, served.settings.ship_dir) == 1
+    page = Page(http.get("/findings/KEY-02").text)
+    assert f"until {day} 00:00:00" in page.text
+    assert "console: " in page.text
+    assert "20 hits, 3 of them grave" in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
+    (row,) = served.rig.rows(
+        "SELECT by, scope, hits FROM finding_events WHERE finding = 'KEY-02' AND event = 'accepted'"
+    )
+    assert row == {"by": "console", "scope": HOSTILE, "hits": 20}
+    again = http.post("/findings/KEY-02/say", data=fields | {"event": "acknowledged"})
+    assert (again.status_code, "It is accepted by now" in again.text) == (409, True)
 
 
 def test_the_score_comes_with_its_parts(http: httpx.Client) -> None:

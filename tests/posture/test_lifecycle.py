@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from sluice.posture import evaluation, lifecycle, units
-from sluice.posture.lifecycle import DAY, Event, Hit, Standing
+from sluice.posture.lifecycle import DAY, Event, Exemption, Hit, Standing
 
 UNIT = next(u for u in units.findings().values() if u.id == "PRV-01")
 NOW = 20_000 * DAY + 5
@@ -15,7 +18,7 @@ def hit(last: int = NOW - 1, hits: int = 3, grave: int = 0) -> Hit:
     return Hit(hits, grave, last - 10, last, "")
 
 
-def standing(status: str = "open", severity: str = "high", **more: int) -> Standing:
+def standing(status: str = "open", severity: str = "high", **more: Any) -> Standing:
     return Standing(
         **(
             {"status": status, "severity": severity, "last_seen": NOW - 2, "changed": NOW - 1, "accepted_until": 0}
@@ -76,6 +79,61 @@ def test_only_what_was_quiet_for_long_may_be_clean() -> None:
     assert lifecycle.unclear(UNIT, {"s": hit(recent)}, {"s": standing()}, NOW) == []
     assert lifecycle.unclear(UNIT, {"s": hit(old)}, {"s": standing()}, NOW) == ["s"]
     assert lifecycle.unclear(UNIT, {}, {"s": standing()}, NOW) == ["s"]
+
+
+ROW = Exemption("EX-1", {"provider": "deepseek"}, NOW + DAY, "pilot")
+
+
+@pytest.mark.parametrize(
+    ("said", "stands", "row", "used", "event", "by"),
+    [
+        ("opened", None, ROW, None, "accepted", "register"),
+        (None, standing(), ROW, None, "accepted", "register"),
+        (None, standing("acknowledged"), ROW, None, "accepted", "register"),
+        ("reopened", standing("fixed"), ROW, None, "accepted", "register"),
+        ("reopened", standing("accepted", owner="register"), ROW, ROW, None, ""),
+        (None, standing("reopened", owner="register"), ROW, ROW, None, ""),
+        (None, standing("reopened", owner="register"), ROW, replace(ROW, until=NOW), "accepted", "register"),
+        (None, standing("accepted", owner="register"), ROW, ROW, None, ""),
+        (None, standing("accepted", owner="register"), replace(ROW, until=NOW + 2 * DAY), ROW, "accepted", "register"),
+        (None, standing("accepted", owner="ana"), ROW, None, None, ""),
+        (None, standing("accepted", owner="register"), None, ROW, "reopened", "evaluation"),
+        (None, standing("accepted", owner="ana"), None, None, None, ""),
+        ("fixed", standing(), ROW, None, None, ""),
+        (None, standing("fixed"), ROW, None, None, ""),
+    ],
+)
+def test_an_exception_of_the_register_accepts_once(
+    said: str | None,
+    stands: Standing | None,
+    row: Exemption | None,
+    used: Exemption | None,
+    event: str | None,
+    by: str,
+) -> None:
+    """What it covers is accepted until its end; what somebody opened again, or what grew graver, is not by the same
+    row; what a person accepted stays theirs; without the row it is open again."""
+    before = [Event("s", said, "high", hit())] if said else []
+    out = lifecycle.excepted(
+        before,
+        {"s": hit()},
+        {"s": stands} if stands else {},
+        {"s": row} if row else {},
+        {"s": (used.reason, used.until)} if used else {},
+        UNIT,
+    )
+    assert [(e.event, e.by) for e in out] == ([(event, by)] if event else [])
+    if event == "accepted":
+        assert row
+        assert (out[0].until, out[0].reason) == (row.until, "exception EX-1: pilot")
+
+
+def test_an_exception_that_is_narrower_than_a_scope_does_not_cover_it() -> None:
+    """Every key that it names is one of the scope's with the same value; with none it is for every scope."""
+    assert ROW.covers({"provider": "deepseek", "model": "m"})
+    assert not ROW.covers({"provider": "openai"})
+    assert not ROW.covers({"agent": "cline"})
+    assert Exemption("EX-2", {}, NOW).covers({"agent": "cline"})
 
 
 def test_days_add_up() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sluice.config import Settings
-from sluice.console import catalogue
+from sluice.console import catalogue, judging
 from sluice.console.given import Given
 from sluice.console.page import Answers, Context, Missing, Page, Question
 from sluice.posture import proposal, question
 from sluice.posture.question import BadQuestion
+from sluice.ship.findings import LONGEST_REASON, MOST_DAYS, OF_STATES
 
 ROWS = 500
 STATES = ("open", "acknowledged", "accepted", "reopened", "fixed")
@@ -84,8 +85,19 @@ def view(given: Given, _: Settings) -> Page:
         rows = answers["rows"].dicts()
         for row in rows:
             fixed = row["state"] == "fixed"
+            row["mark"] = judging.mark(str(row["scope"]))
+            row["says"] = [event for event, states in OF_STATES.items() if row["state"] in states]
             row["change"] = None if fixed else proposal.text(unit, str(row["scope"]), str(row["facts"]))
-        return {"unit": unit, "rows": rows, "events": answers["events"]}
+        return {
+            "unit": unit,
+            "rows": rows,
+            "events": answers["events"],
+            "problem": "",
+            "typed": {},
+            "said": given.text("said"),
+            "days": (given.now + timedelta(days=1), given.now + timedelta(days=MOST_DAYS)),
+            "longest": LONGEST_REASON,
+        }
 
     return Page(
         "finding.html",

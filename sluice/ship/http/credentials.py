@@ -71,6 +71,10 @@ class Credentials:
         self._failures: deque[float] = deque(maxlen=64)
         self._waiting = 0
 
+    def replace(self, secret: str) -> None:
+        """Another password is in force; failures of before still count."""
+        self._secret = _digest(secret)
+
     async def check(self, user: str, given: str) -> bool | None:
         """True for the user with its password; False after a delay that grows with the failures; None when too many
         wait already, and nothing was compared for them."""
