@@ -101,7 +101,12 @@ def asking(flow: http.HTTPFlow, passage: Passage, line: Line) -> Exchange:
 
 def named(flow: http.HTTPFlow, claims: Strip) -> tuple[tuple[str, str], ...]:
     """Of the headers of a CONNECT those that name a person."""
-    return tuple(claims(_fields(flow.request.data.headers)))
+    return tuple(claims(fields(flow)))
+
+
+def fields(flow: http.HTTPFlow) -> tuple[tuple[str, str], ...]:
+    """The headers of a request as text."""
+    return _fields(flow.request.data.headers)
 
 
 def named_host(flow: http.HTTPFlow, passage: Passage) -> str | None:

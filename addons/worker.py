@@ -1,6 +1,7 @@
 """One worker process: `python -m addons.worker --slot N --listen-fd FD --status-fd FD [--config PATH]`.
 
-Started by the supervisor, which bound the socket. Says what it is doing on the status pipe, one JSON object a line:
+Started by the supervisor, which bound the socket, and which hands over what its self-test is known by
+(`--selftest-fd FD`). Says what it is doing on the status pipe, one JSON object a line:
 `starting`, `ready`, then `alive` with facts every second, `failed` with a reason before it ends on purpose.
 
 SIGTERM drains: nothing new is accepted, what is under way finishes, every outcome is written, exit code 0.
@@ -32,7 +33,7 @@ from addons.options import refuse_key_logs
 from addons.outcome import now
 from addons.state import Lines
 from addons.tls import GateTls
-from sluice import config, inforce, logs, metrics, rulebook
+from sluice import config, inforce, logs, metrics, rulebook, selftest
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
+    parser.add_argument("--selftest-fd", type=int, default=None)
     parser.add_argument("--config", type=Path, default=None)
     given = parser.parse_args(argv)
     logs.setup(f"worker-{given.slot}")
@@ -82,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = Status(given.status_fd)
     status.say("starting")
     try:
-        return run(config.load(given.config), given.slot, given.listen_fd, status)
+        mark = selftest.Mark(selftest.taken(given.selftest_fd))
+        return run(config.load(given.config), given.slot, given.listen_fd, status, mark)
     except Misconfigured as e:
         log.error("misconfigured", extra={"facts": {"problems": str(e)}})
         status.say("failed", reason=str(e))
@@ -114,7 +117,7 @@ def settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLD)
 
 
-def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) -> int:
+def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, mark: selftest.Mark) -> int:
     """Load everything, then serve until told to stop. Raises `Misconfigured` or `Unavailable` before it serves."""
     refuse_key_logs()
     rules = rulebook.load(settings)
@@ -151,7 +154,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status) ->
     )
     inforce.remember(memory, current)
     acts = acted.Count(ledger.stream, ledger.epoch)
-    gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects, acted=acts.add)
+    gate = Gate(settings, rules, ledger, known.resolver, keys=keys, subjects=subjects, acted=acts.add, mark=mark)
     gate.withheld = _overdue(settings, time.time())
     try:
         with asyncio.Runner(loop_factory=lambda: GuardedLoop(settings)) as runner:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import replace
@@ -54,6 +55,8 @@ from sluice.subjects import Subjects
 
 log = logging.getLogger("sluice.gate")
 
+_TESTS = 16
+"""Self-tests remembered until their end; the supervisor makes one after the other."""
 _SCAN_THREADS = 2
 """Scanning releases the GIL, so a second thread uses the second core; more would only queue in the kernel."""
 
@@ -252,8 +255,10 @@ class Gate:
         keys: KnownKeys | None = None,
         subjects: Subjects | None = None,
         acted: Callable[[], None] = lambda: None,
+        mark: selftest.Mark | None = None,
     ) -> None:
-        """`acted` is told of each decision that has a receipt and is acted on: counted apart from the ledger."""
+        """`acted` is told of each decision that has a receipt and is acted on: counted apart from the ledger. `mark`
+        knows the requests of the self-test."""
         self._limits = settings.limits
         self._commit_deadline = Deadline(settings.limits.commit_seconds)
         self._evidence = settings.evidence
@@ -266,6 +271,9 @@ class Gate:
         self._subjects = subjects
         self._acted = acted
         self._organisations = frozenset(settings.identity.organisations)
+        self.mark = mark or selftest.Mark()
+        self._tests: deque[str] = deque(maxlen=_TESTS)
+        """Self-tests under way."""
         self.withheld = ""
         """Why nothing is allowed to an AI service now, although it can be decided and recorded; empty = nothing is."""
         self._pool = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
@@ -307,7 +315,12 @@ class Gate:
             seen = self._undecided(exchange, rulebook, Cause.SCAN_ERROR)
         kind, detail = RecordType.DECISION if seen.target else RecordType.BYPASS, ""
         if seen.target is not None and seen.target.row == selftest.ROW:
-            kind = RecordType.CONTROL
+            if self.mark.on(exchange.headers):
+                kind = RecordType.CONTROL
+                self._tests.append(exchange.id)
+            elif seen.decision.action is Action.ALLOW:  # there is nothing for anybody else
+                decision = _refused(Cause.DESTINATION, Reason.DESTINATION_FORBIDDEN)
+                seen = replace(seen, decision=replace(decision, classes=seen.decision.classes))
         elif self.withheld and seen.target and seen.decision.action is Action.ALLOW:
             detail = self.withheld
             seen = replace(seen, decision=_refused(Cause.AUDIT_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE))
@@ -342,7 +355,7 @@ class Gate:
 
     async def outcome(self, outcome: Outcome) -> None:
         """Record how an exchange ended. A failure here stops the worker through the ledger's own alarm."""
-        if outcome.target is not None and outcome.target.row == selftest.ROW:
+        if outcome.target is not None and outcome.target.row == selftest.ROW and outcome.exchange_id in self._tests:
             return  # it leads nowhere, so that nothing comes of it
         if outcome.upstream_status:
             _RESPONSES.get(outcome.upstream_status // 100, _OTHER_RESPONSES).count += 1

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sluice import config, instance, logs, startup
+from sluice import config, instance, logs, selftest, startup
 from sluice.child import Child, Ending, Patience, State
 from sluice.errors import Misconfigured
 from sluice.notify import Notifier
@@ -169,6 +169,8 @@ class Appliance:
         self._manager = Notifier()
         rest = ("--config", str(file.resolve())) if file else ()
         listen = proxy.fileno()
+        secret = selftest.new_secret()
+        told = self._told = selftest.handed(secret)
 
         def keep(name: str, command: Callable[[int], Sequence[str]], fds: Sequence[int]) -> Child:
             return Child(
@@ -176,13 +178,13 @@ class Appliance:
             )
 
         def worker_command(slot: int) -> Callable[[int], Sequence[str]]:
-            own = (*worker, "--slot", str(slot), "--listen-fd", str(listen))
+            own = (*worker, "--slot", str(slot), "--listen-fd", str(listen), "--selftest-fd", str(told))
             return lambda status: (*own, "--status-fd", str(status), *rest)
 
         count = settings.proxy.workers or len(os.sched_getaffinity(0))
-        self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen,)) for slot in range(count)]
+        self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen, told)) for slot in range(count)]
         self._sealer = keep("sealer", lambda status: (*sealer, "--status-fd", str(status), *rest), ())
-        self._selftest = self._self_test()
+        self._selftest = self._self_test(secret)
         self._shipper = keep("shipper", lambda status: (*shipper, "--status-fd", str(status), *rest), ())
         self._forwarder = (
             keep("forwarder", lambda status: (*FORWARDER, "--status-fd", str(status), *rest), ())
@@ -195,7 +197,7 @@ class Appliance:
             at = (pages.fileno(),)
             self._console = keep("console", lambda status: (*served, "--status-fd", str(status), *rest), at)
 
-    def _self_test(self) -> SelfTest:
+    def _self_test(self, secret: str) -> SelfTest:
         from sluice import ca
         from sluice.selftest.running import SelfTest  # it imports metrics
 
@@ -208,6 +210,7 @@ class Appliance:
             self._settings.ledger_dir,
             lambda: ca.export(self._settings.ca_dir, "pem", "bundle"),
             self._changed.set,
+            secret=secret,
             port=443 if 443 in ports else ports[0],
         )
 
@@ -254,6 +257,7 @@ class Appliance:
             looking.cancel()
             server.should_exit = True
             await asyncio.wait({serving}, timeout=3)
+            os.close(self._told)
         return end
 
     def _asked_to_stop(self) -> None:

@@ -6,14 +6,19 @@ blocked, and its record has to be there. Should it be allowed, the gate itself a
 is sent anywhere, whatever goes wrong.
 
 What marks it: the destination row `ROW`, whose record is of the kind `control`, `control_kind` = `selftest`, with no
-subject, client or key in it. Every view, report and inventory reads decisions, so none of them sees it. Whoever sends
-something to `HOST` himself is treated alike: it goes nowhere.
+subject, client or key in it. Every view, report and inventory reads decisions, so none of them sees it. That is for the
+supervisor's own requests alone: each start of the appliance makes a secret that they carry in `HEADER` (`Mark`), which
+is handed to the workers in memory and stands in no file, argument or environment. Whoever else sends something to
+`HOST` is judged, recorded and refused like anybody who asks for a place where nothing is.
 """
 
 from __future__ import annotations
 
+import hmac
+import os
 import secrets
 import string
+from collections.abc import Iterable
 
 import msgspec
 
@@ -25,6 +30,8 @@ HOST = "selftest.sluice.internal"
 """`.internal` is kept for private use (ICANN, 2024): nobody else can answer for it."""
 KIND = "selftest"
 CLASS = "secret.ai-key"
+HEADER = "x-sluice-selftest"
+SECRET_BYTES = 32
 
 _LETTERS = string.ascii_letters + string.digits
 
@@ -38,6 +45,40 @@ class Told(msgspec.Struct, frozen=True):
     reason: str
     classes: tuple[str, ...]
     rulebook: str
+
+
+class Mark:
+    """Tells the supervisor's own requests from everybody else's. Without a secret there are none."""
+
+    def __init__(self, secret: str = "") -> None:
+        self._secret = secret.encode()
+
+    def on(self, headers: Iterable[tuple[str, str]]) -> bool:
+        """Whether they carry the secret, once."""
+        found = [value for name, value in headers if name.lower() == HEADER]
+        return len(found) == 1 and bool(self._secret) and hmac.compare_digest(found[0].encode(), self._secret)
+
+
+def new_secret() -> str:
+    """Another one for each start of the appliance."""
+    return secrets.token_hex(SECRET_BYTES)
+
+
+def handed(secret: str) -> int:
+    """A descriptor from which workers read the secret, however often they start. Raises OSError."""
+    fd = os.memfd_create("selftest", os.MFD_CLOEXEC)
+    os.write(fd, secret.encode())
+    return fd
+
+
+def taken(fd: int | None) -> str:
+    """What the supervisor handed over, once; nothing without a descriptor. Raises OSError."""
+    if fd is None:
+        return ""
+    try:
+        return os.pread(fd, 2 * SECRET_BYTES, 0).decode("ascii")
+    finally:
+        os.close(fd)
 
 
 def record(exchange: Exchange, decision: Decision, rulebook: str) -> Record:

@@ -24,7 +24,7 @@ from sluice import metrics
 from sluice.ledger import reader, segment
 from sluice.ledger.reader import Position
 from sluice.model import RecordType
-from sluice.selftest import CLASS, HOST, KIND, Told, made_up_secret
+from sluice.selftest import CLASS, HEADER, HOST, KIND, Told, made_up_secret
 
 log = logging.getLogger("sluice.selftest")
 
@@ -59,7 +59,7 @@ _WORDS = {
 
 class SelfTest:
     """Runs for as long as the appliance does. `proxy` is the listening address as (host, port), `trust` gives the CA
-    certificates (PEM), `port` is one that CONNECT may name."""
+    certificates (PEM), `port` is one that CONNECT may name, `secret` what the workers know these requests by."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class SelfTest:
         trust: Callable[[], bytes],
         on_change: Callable[[], None],
         *,
+        secret: str,
         port: int = 443,
     ) -> None:
         self._seconds = seconds
@@ -77,6 +78,7 @@ class SelfTest:
         self._trust = trust
         self._on_change = on_change
         self._port = port
+        self._mark = f"{HEADER}: {secret}\r\n"
         self.failed: Result | None = None
         """The result of the last self-test, when it failed twice."""
         self.passed_at = time.time()
@@ -141,7 +143,7 @@ class SelfTest:
         reading, writing = await asyncio.open_connection(*self._proxy)
         try:
             place = f"{HOST}:{self._port}"
-            writing.write(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+            writing.write(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{self._mark}\r\n".encode())
             if b" 200 " not in (await reading.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]:
                 raise ValueError("no tunnel")
             await writing.start_tls(ssl.create_default_context(cadata=self._trust().decode()), server_hostname=HOST)
@@ -150,7 +152,7 @@ class SelfTest:
             inside = HOST if self._port == 443 else place
             writing.write(
                 f"POST /v1/chat/completions HTTP/1.1\r\nHost: {inside}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+                f"Content-Length: {len(body)}\r\nConnection: close\r\n{self._mark}\r\n".encode()
                 + body
             )
             head = (await reading.readuntil(b"\r\n\r\n"))[:MAX_ANSWER].decode("latin-1").split("\r\n")

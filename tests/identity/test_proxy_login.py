@@ -17,6 +17,7 @@ from sluice.identity.login import Logins
 from sluice.model import Assurance, Subject
 from tests.identity.doors import CI_PASSWORD, PASSWORD, USERS, basic, door, field
 from tests.rig import Client, Http2Client, ObedientGate, Proxy
+from tests.rig.gate import SELFTEST
 from tests.rig.wire import Closed
 from tests.upstream import Upstream
 
@@ -84,11 +85,21 @@ def test_a_connect_without_a_good_credential_gets_a_challenge(
 
 def test_the_self_test_needs_no_login_and_leads_nowhere(proxy: Proxy, upstream: Upstream) -> None:
     """The supervisor has no password: a tunnel from this machine to the address of the self-test is opened, and even a
-    request that is allowed there is answered by the gate itself."""
-    with proxy.tunnel(selftest.HOST) as client:
+    request that is allowed there is answered by the gate itself. Whoever lacks the secret of this start logs in."""
+    with proxy.tunnel(selftest.HOST, headers=f"{selftest.HEADER}: {SELFTEST}\r\n") as client:
         answer = client.request("POST", "/v1/chat/completions", b"{}")
     assert answer.status == 200
     assert b"decision_id" in answer.body
+    place = f"{selftest.HOST}:443"
+    for line in (
+        (),
+        (f"{selftest.HEADER}: guessed",),
+        (f"{selftest.HEADER}: {SELFTEST}",) * 2,
+        (selftest.HEADER + ":",),
+    ):
+        with proxy.plain() as client:
+            client.send(head(f"CONNECT {place} HTTP/1.1", *line, host=place))
+            assert client.answer().status == 407
     assert not upstream.journal.connections
 
 

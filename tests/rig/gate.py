@@ -24,7 +24,9 @@ from sluice.model import (
     Receipt,
     Refusal,
 )
+from sluice.selftest import Mark
 
+SELFTEST = "of the tests"
 ALLOW = Decision(action=Action.ALLOW, reason=Reason.NO_FINDINGS, rule="test")
 BLOCK = Decision(action=Action.BLOCK, reason=Reason.SECRET_FOUND, rule="test", classes=("secret.cloud",))
 
@@ -63,6 +65,7 @@ class ObedientGate:
         self.decide = decide or _allow
         self.rulebook: Any = SimpleNamespace(targets=shipped_targets(), digest="test")
         self.resolver = Resolver.load(Settings())
+        self.mark = Mark(SELFTEST)
         self.refuse_fails: BaseException | None = None
         self.bypass_refuses = False
         self._lock = threading.Condition()

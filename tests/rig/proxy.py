@@ -143,7 +143,9 @@ class Proxy:
         """A CONNECT tunnel, without TLS in it yet."""
         return connect(self.address, authority, **options)
 
-    def tunnel(self, host: str, port: int = 443, *, sni: str | None = None, alpn: str = "http/1.1") -> Client:
+    def tunnel(
+        self, host: str, port: int = 443, *, sni: str | None = None, alpn: str = "http/1.1", **options: Any
+    ) -> Client:
         """A decrypted tunnel: CONNECT, then TLS with the proxy's certificate."""
-        sock = self.connect(f"{host}:{port}")
+        sock = self.connect(f"{host}:{port}", **options)
         return Client(self.trusting(alpn).wrap_socket(sock, server_hostname=sni or host), host)

@@ -80,7 +80,9 @@ async def stub(tmp_path: Path) -> AsyncIterator[tuple[Stub, SelfTest]]:
     def changed() -> None:
         made.changes += 1
 
-    test = SelfTest(60.0, (address[0], address[1]), made.ledger_dir, lambda: ca.export(made.ca_dir, "pem"), changed)
+    test = SelfTest(
+        60.0, (address[0], address[1]), made.ledger_dir, lambda: ca.export(made.ca_dir, "pem"), changed, secret="s3cret"
+    )
     yield made, test
     server.close()
     made.ledger.close()
@@ -149,7 +151,7 @@ async def test_two_failures_are_missing_and_one_success_ends_it(
 
 async def test_it_can_be_switched_off() -> None:
     """`selftest.seconds = 0`: nothing is sent, nothing is missing."""
-    test = SelfTest(0, ("127.0.0.1", 1), Path("/nonexistent"), bytes, lambda: None)
+    test = SelfTest(0, ("127.0.0.1", 1), Path("/nonexistent"), bytes, lambda: None, secret="s3cret")
     await asyncio.wait_for(test.run(), 5)
     assert test.missing is None
 
