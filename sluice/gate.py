@@ -23,6 +23,7 @@ from functools import partial
 from sluice import authentication, decode, dialects, metrics, recording, selftest
 from sluice.config import Limits, Settings
 from sluice.deadline import Deadline
+from sluice.detect import expiry
 from sluice.errors import Cause, Opacity, Reason, Unavailable
 from sluice.identity import Resolver
 from sluice.keyuse import NO_KEYS, KnownKeys
@@ -122,7 +123,7 @@ def inspect(
     scan = rulebook.detectors.scan((*prompt.parts, *authentication.parts(prompt), labels))
     withhold = recording.tells(scan.findings)
     if scan.findings:
-        findings = authentication.leaks(_once(scan.findings), target)
+        findings = expiry.aged(authentication.leaks(_once(scan.findings), target), exchange.at)
         if rulebook.suppressions is not None:
             findings = rulebook.suppressions.mark(findings, target, subject, prompt.route, exchange.at)
         scan = replace(scan, findings=findings)

@@ -413,6 +413,9 @@ class Finding(Value, frozen=True):
     suppressed: str | None = None
     """Id of the site's suppression that takes it out of the account: policy does not see it, the record does."""
     live: bool = False
+    expires: int | None = None
+    """Seconds since the epoch, where the value says itself when it ends (a token, a signed URL). Of this process alone:
+    what it comes to is in `severity` and `confidence` (`detect.expiry`)."""
 
 
 class Credential(Value, frozen=True):

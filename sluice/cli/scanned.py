@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pathlib import Path
 from sluice import authentication, recording
 from sluice.cli.sources import Bounds, Document, Skipped, part, walk
 from sluice.cli.sources.opening import Opener
-from sluice.detect import tracing
+from sluice.detect import expiry, tracing
 from sluice.detect.engine import Engine
 from sluice.detect.tracing import Trace
 from sluice.errors import SluiceError
@@ -81,6 +82,8 @@ class Scanner:
     context: bool = False
     explain: str | None = None
     most: int = 256 * 1024 * 1024
+    at: int = field(default_factory=time.time_ns)
+    """The time that what expires is held against, nanoseconds since the epoch."""
 
     def file(self, path: Path) -> Result:
         """One file. Never raises: what goes wrong is in `skipped`."""
@@ -118,6 +121,7 @@ class Scanner:
             findings = _once(findings)
         if document.target is not None:
             findings = authentication.leaks(findings, document.target)
+        findings = expiry.aged(findings, self.at)
         result.texts += 1
         result.bytes += document.size
         if scan.unread:

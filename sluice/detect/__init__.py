@@ -13,6 +13,8 @@ The way a text takes, file by file:
     novelty     parts that this worker has read before: their findings are used again, marked `history`
     scanning    one scan on its way: each hit confirmed by `re`, keywords and validators, under a budget
     validators  the names of pure judgements: `identifier_checks`, `secret_checks`, `national*`, `personal`, `people`
+    private_keys, tokens  what a key or token says of itself: structure, checksum, end
+    expiry      what has ended at the time of the request weighs less; for the gate, which has a clock
     resolve     findings that overlap -> the most specific one
     evidence    value -> keyed fingerprint and mask; from here on there is no plaintext
     credentials the key that a request authenticates with -> its kind, hint and fingerprint

@@ -97,6 +97,7 @@ def seal(
     validated: bool | None,
     confidence: float,
     example: bool,
+    expires: int | None = None,
 ) -> Finding:
     """The finding that stands for a confirmed value from here on. An example is informational and never blocks."""
     data_class = detector.data_class
@@ -117,4 +118,5 @@ def seal(
         example=example,
         status=detector.status,
         regulations=detector.regulations,
+        expires=expires,
     )

@@ -39,6 +39,7 @@ class Sighting(msgspec.Struct, frozen=True):
     validated: bool | None
     confidence: float
     example: bool
+    expires: int | None = None
 
     def __repr__(self) -> str:
         return f"Sighting({self.detector.id}, part={self.part}, {self.start}-{self.end})"

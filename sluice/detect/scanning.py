@@ -25,14 +25,17 @@ from sluice.model import Detector, Finding, Part, Provenance, Scan, Severity, Un
 
 JUDGES = frozenset(
     {"password", "token", "url_password", "connection_password", "user_password", "basic_auth", "pem", "aws_secret"}
-    | {"not_placeholder"}
+    | {"not_placeholder", "pem_encrypted", "pgp", "putty"}
 )
 """Validators that tell a placeholder themselves, with better knowledge of what the value means."""
 
+COSTLY = frozenset({"phone", "pem", "pem_encrypted", "putty", "pgp"})
+"""Validators that cost as much as sixteen units of confirmation."""
+
 CHECKED, FORMATTED, JUDGED = 0.95, 0.90, 0.85
 """Confidence by what stands behind a finding: a checksum or parse; a format that nothing else has; a judgement."""
-NEAR, ALONE, SAMPLE = 0.04, -0.15, 0.10
-"""Keyword nearby; keywords known but none nearby; confidence of an example."""
+NEAR, ALONE, SAMPLE, UNPROVED = 0.04, -0.15, 0.10, -0.15
+"""Keyword nearby; keywords known but none nearby; confidence of an example; the format is known and does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ class Scanning:
                 validated=s.validated,
                 confidence=s.confidence,
                 example=s.example,
+                expires=s.expires,
             )
             for s in kept
         )
@@ -455,6 +459,7 @@ class Scanning:
             return self._further(index, text.part, c.detector.id, end)
         value = text.text[start:end]
         example = c.screened and passwords.placeholder(value)
+        proves, expires = c.proves, None
         if not example and c.validators:
             self._spend(c.weight + len(value) // 8)
             candidate = verdicts.Candidate(value, text.text, start, end)
@@ -465,6 +470,8 @@ class Scanning:
                 if verdict.example:
                     example = True
                     break
+                proves = proves and verdict.proved
+                expires = verdict.expires or expires
                 if verdict.grow:
                     start -= verdict.grow
                     value = text.text[start:end]
@@ -488,9 +495,13 @@ class Scanning:
         self.seen.add(key)
         self.work.sightings += 1
         confidence = SAMPLE if example else self._confidence(c, text.text, start, end)
-        validated = None if not c.proves else not example or None
+        if c.proves and not proves and not example:
+            confidence = round(confidence + UNPROVED, 2)
+        validated = None if not proves else not example or None
         detector = c.quiet if text.observed else c.detector
-        self.sightings.append(Sighting(detector, text.part, first, last, value, validated, confidence, example))
+        self.sightings.append(
+            Sighting(detector, text.part, first, last, value, validated, confidence, example, expires)
+        )
         if c.lines and not c.validators and not text.way:
             self.reach[text.part, c.detector.id] = end
         return end
@@ -524,7 +535,7 @@ def compile_detector(detector: Detector) -> Compiled:
     kinds = {name.partition(":")[0] for name in detector.validators}
     if kinds & validators.CHECKSUMS:
         confidence = CHECKED
-    elif not kinds or kinds <= {"keylike", "not_placeholder", "entropy"}:
+    elif not kinds or kinds <= {"keylike", "not_placeholder", "entropy", "gitlab"}:
         confidence = FORMATTED
     else:
         confidence = JUDGED
@@ -537,7 +548,7 @@ def compile_detector(detector: Detector) -> Compiled:
         screened=detector.data_class.startswith("secret.") and not kinds & JUDGES,
         confidence=confidence,
         cost=1 + (shape.tail + shape.most) // 256,
-        weight=16 if "phone" in kinds else 2,
+        weight=16 if kinds & COSTLY else 2,
         proves=bool(kinds - validators.SCREENS),
         strong=_is_strong(detector, shape, kinds),
         quiet=replace(detector, status="test", severity=Severity.INFO),

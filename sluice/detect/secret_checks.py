@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 
-from sluice.detect import passwords, secrets
+from sluice.detect import passwords, private_keys, secrets, tokens
 from sluice.detect.examples import checksum62
-from sluice.detect.verdicts import EXAMPLE, FAIL, PASS, Candidate, Validator, Verdict
+from sluice.detect.verdicts import EXAMPLE, FAIL, PASS, UNPROVED, Candidate, Validator, Verdict
 
 
 def _github_crc32(c: Candidate) -> Verdict:
@@ -22,25 +21,82 @@ def _github_crc32(c: Candidate) -> Verdict:
 
 
 def _jwt(c: Candidate) -> Verdict:
-    """RFC 7519: header and payload are JSON objects, and the header names an algorithm."""
-    head, payload = (_json64(p) for p in f"{c.value}..".split(".")[:2])
-    return PASS if isinstance(head, dict) and "alg" in head and isinstance(payload, dict) else FAIL
+    """RFC 7519: header and payload are JSON objects, and the header names an algorithm that signs or encrypts."""
+    token = tokens.jwt(c.value)
+    return FAIL if token is None or not token.signed else Verdict(True, expires=token.expires)
 
 
-def _json64(text: str) -> object:
-    try:
-        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        return None
+def _jwt_unsigned(c: Candidate) -> Verdict:
+    """RFC 7519, 6: `alg` is `none`, so that anybody can write such a token."""
+    token = tokens.jwt(c.value)
+    return FAIL if token is None or token.signed else Verdict(True, expires=token.expires)
 
 
 def _pem(c: Candidate) -> Verdict:
-    """RFC 7468: between the lines stands base64 of at least a short key, not an ellipsis."""
-    body = re.sub(r"-----[^-]*-----", "", c.value)
-    body = re.sub(r"\\[nrt]|\s", "", re.sub(r"[A-Za-z-]+: [^\n\\]*", "", body)).rstrip("=")
+    """RFC 7468: a key in the open. What stands there may also be its beginning alone: found, and not proved."""
+    state = private_keys.pem(c.value)
+    if state is private_keys.State.WHOLE:
+        return PASS
+    sealed = state is private_keys.State.ENCRYPTED or "Proc-Type: 4,ENCRYPTED" in c.value
+    return FAIL if sealed else _armoured(c)
+
+
+def _pem_encrypted(c: Candidate) -> Verdict:
+    """A key under a passphrase: PKCS #8, the headers of RFC 1421, or OpenSSH's own."""
+    state = private_keys.pem(c.value)
+    if state is private_keys.State.ENCRYPTED:
+        return PASS
+    sealed = "BEGIN ENCRYPTED" in c.value or "Proc-Type: 4,ENCRYPTED" in c.value
+    return _armoured(c) if sealed and state is private_keys.State.BROKEN else FAIL
+
+
+def _pgp(c: Candidate) -> Verdict:
+    return PASS if private_keys.pgp(c.value) is private_keys.State.WHOLE else _armoured(c)
+
+
+def _putty(c: Candidate) -> Verdict:
+    state = private_keys.putty(c.value, c.text[c.end : c.end + 120])
+    if state is not private_keys.State.BROKEN:
+        return PASS
+    return EXAMPLE if passwords.placeholder(c.value.rpartition("Private-Lines")[2]) else UNPROVED
+
+
+def _age(c: Candidate) -> Verdict:
+    return PASS if private_keys.age(c.value) is private_keys.State.WHOLE else UNPROVED
+
+
+def _wireguard(c: Candidate) -> Verdict:
+    """A key made by `wg genkey` is clamped; one of `wg genpsk` need not be."""
+    return PASS if private_keys.wireguard(c.value) else UNPROVED
+
+
+def _armoured(c: Candidate) -> Verdict:
+    """Between the lines stands base64 of at least a short key, not an ellipsis."""
+    body = private_keys.body(c.value)
     if passwords.placeholder(body):
         return EXAMPLE
-    return PASS if len(body) >= 40 and re.fullmatch(r"[A-Za-z0-9+/\\\"',=]+", body) and len(set(body)) > 8 else FAIL
+    return UNPROVED if len(body) >= 40 and len(set(body)) > 8 else FAIL
+
+
+def _gitlab(c: Candidate) -> Verdict:
+    """GitLab's routable tokens end in a CRC-32; older ones are random characters."""
+    if (checked := tokens.gitlab(c.value)) is not None:
+        return PASS if checked else UNPROVED
+    return _keylike(c)
+
+
+def _grafana(c: Candidate) -> Verdict:
+    return PASS if tokens.grafana(c.value) else UNPROVED
+
+
+def _discord(c: Candidate) -> Verdict:
+    return PASS if tokens.discord(c.value) else UNPROVED
+
+
+def _signed_url(c: Candidate) -> Verdict:
+    """The query of a signed URL: a signature of the right length, and when it ends."""
+    query = tokens.signed_url(c.value)
+    return FAIL if query is None else Verdict(True, expires=query.expires, proved=query.whole)
 
 
 def entropy(minimum: str) -> Validator:
@@ -167,11 +223,11 @@ def _aws_secret(c: Candidate) -> Verdict:
 
 
 def _aws_key_id(c: Candidate) -> Verdict:
-    """An access key id is base32 behind its prefix: the account lies in it. A run of the alphabet is a sample."""
+    """An access key id is base32 behind its prefix, and the account lies in it. A run of the alphabet is a sample."""
     body = c.value[4:]
     if passwords.placeholder(c.value) or len(set(body)) < 5 or body in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEF":
         return EXAMPLE
-    return PASS
+    return PASS if tokens.aws_account(c.value) is not None else UNPROVED
 
 
 def _issued(c: Candidate) -> Verdict:
@@ -243,7 +299,17 @@ def _stellar_seed(c: Candidate) -> Verdict:
 CHECKS: dict[str, Validator] = {
     "github_crc32": _github_crc32,
     "jwt": _jwt,
+    "jwt_unsigned": _jwt_unsigned,
     "pem": _pem,
+    "pem_encrypted": _pem_encrypted,
+    "pgp": _pgp,
+    "putty": _putty,
+    "age": _age,
+    "wireguard": _wireguard,
+    "gitlab": _gitlab,
+    "grafana": _grafana,
+    "signed_url": _signed_url,
+    "discord": _discord,
     "not_placeholder": _not_placeholder,
     "keylike": _keylike,
     "password": _password,
