@@ -17,13 +17,33 @@ from sluice.errors import Misconfigured, Problem
 _HEADER = re.compile(r"^\s*(\[\[|\[)\s*([^\[\]]+?)\s*(\]\]|\])\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*(?:\.|=)""")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\.\.\.\]")
+LARGEST_BYTES = 16 * 1024 * 1024
+"""The largest file of ours has a quarter of a megabyte."""
+MOST_PARTS = 32
+"""Parts of one dotted key. The parser's time grows with their square: 50,000 cost it half a minute."""
+_STRING = (
+    r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}'
+    r"|'''(?:[^']|'(?!''))*+'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*+"'
+    r"|'[^'\n]*+'"
+)
+_TOKEN = re.compile(rf"(?P<part>{_STRING}|[A-Za-z0-9_-]++)|(?P<dot>\.)|#[^\n]*+|[ \t]++|(?P<other>.)", re.DOTALL)
 _PATH = re.compile(r" - at `([^`]+)`")
 
 
 def read(path: Path) -> dict[str, object]:
-    """Parse a TOML file. Raises `Misconfigured` with the line when it cannot be read or is not TOML."""
+    """Parse a TOML file. Raises `Misconfigured` with the line when it cannot be read, is not TOML, or is larger or more
+    deeply nested than any file of ours: such a one may cost the parser minutes."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise Misconfigured(Problem(str(path), None, f"is larger than {LARGEST_BYTES >> 20} MiB; split it"))
+        text = data.decode("utf-8").replace("\r\n", "\n")
+        if (line := overlong_key(text)) is not None:
+            what = f"a key of more than {MOST_PARTS} dotted parts; make the tables flatter"
+            raise Misconfigured(Problem(str(path), line, what))
+        return tomllib.loads(text)
     except OSError as e:
         raise Misconfigured(Problem(str(path), None, f"cannot be read: {e.strerror}")) from e
     except UnicodeDecodeError as e:
@@ -36,6 +56,21 @@ def read(path: Path) -> dict[str, object]:
         raise Misconfigured(Problem(str(path), None, f"not valid TOML: {e}")) from e
     except RecursionError as e:  # the parser calls itself for every level
         raise Misconfigured(Problem(str(path), None, "lists or tables are nested too deeply; make them flatter")) from e
+
+
+def overlong_key(text: str) -> int | None:
+    """The line (from 1) of a key of too many dotted parts; what stands inside of strings and comments is no key."""
+    if all(line.count(".") < MOST_PARTS for line in text.split("\n")):
+        return None
+    parts = 0
+    for token in _TOKEN.finditer(text):
+        if token["dot"]:
+            parts += 1
+            if parts >= MOST_PARTS:
+                return text.count("\n", 0, token.start()) + 1
+        elif token["other"]:
+            parts = 0
+    return None
 
 
 def convert[T](data: object, shape: type[T], *, file: Path, text: str | None = None, under: str = "$") -> T:

@@ -92,8 +92,8 @@ def _overlay(data: dict[str, object], environ: Mapping[str, str]) -> dict[str, t
 def _literal(value: str) -> object:
     """A variable's text as TOML, where it is one value of it; else the text."""
     try:
-        read = tomllib.loads(f"v = {value}")
-    except tomllib.TOMLDecodeError:
+        read = {} if tomlfile.overlong_key(value) else tomllib.loads(f"v = {value}")
+    except (ValueError, RecursionError):  # no TOML, a number without end, brackets without end
         return value
     return read["v"] if read.keys() == {"v"} else value
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sluice import tomlfile
+from sluice import config, tomlfile
 from sluice.errors import Misconfigured
 
 TEXT = '''\
@@ -129,3 +129,52 @@ def test_a_file_nested_too_deeply(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(Misconfigured, match=r"deep\.toml.*nested too deeply"):
         tomlfile.read(file)
+
+
+KEYS = {
+    "bare": "a" + ".a" * 50_000 + " = 1",
+    "quoted": '"a.b"' + ".'a'" * 50_000 + " = 1",
+    "spaced": "a" + " \t. a" * 50_000 + " = 1",
+    "table": "[" + "a" + ".a" * 50_000 + "]",
+    "tables": "[[" + "a" + ".a" * 50_000 + "]]",
+    "inside": "x = {" + "a" + ".a" * 50_000 + " = 1}",
+    "one too many": "a" + ".a" * tomlfile.MOST_PARTS + " = 1",
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_key_without_end_never_reaches_the_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """The parser's time grows with the square of a key's parts: such a file is refused before, with its line."""
+    monkeypatch.setattr(tomllib, "loads", None)
+    file = tmp_path / "long.toml"
+    file.write_text(f"# a comment\n{key}\n")
+    with pytest.raises(Misconfigured, match=rf"long\.toml:2: .*more than {tomlfile.MOST_PARTS} dotted parts"):
+        tomlfile.read(file)
+
+
+def test_dots_in_values_are_no_key(tmp_path: Path) -> None:
+    """Texts, comments, lists of numbers and a key of as many parts as may be are read as ever."""
+    file = tmp_path / "dots.toml"
+    dots = "a.b." * 500
+    keys = "k" + ".k" * (tomlfile.MOST_PARTS - 1)
+    file.write_text(
+        f'''x = """{dots}\n{dots}"""\ny = "{dots}\\\\" # {dots}\nz = \'{dots}\'\nw = [{"1.5, " * 99}]\n{keys} = 1\n'''
+    )
+    read = tomlfile.read(file)
+    assert (read["x"], read["y"], read["z"], read["w"]) == (f"{dots}\n{dots}", dots + "\\", dots, [1.5] * 99)
+
+
+def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    """A sparse file of gigabytes in place of a register costs nothing but the answer."""
+    file = tmp_path / "large.toml"
+    with file.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    with pytest.raises(Misconfigured, match=r"large\.toml: is larger than 16 MiB"):
+        tomlfile.read(file)
+
+
+@pytest.mark.parametrize("value", ["[" * 50_000, "{" + "a" + ".a" * 50_000 + " = 1}", "9" * 5000])
+def test_a_variable_without_end_is_a_text(value: str) -> None:
+    """What no parser should be given is told as a text in the wrong place, not as an error of the program."""
+    with pytest.raises(Misconfigured, match="SLUICE_PROXY__WORKERS"):
+        config.load(None, environ={"SLUICE_PROXY__WORKERS": value})
