@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("framework", required=False)
 @click.option("--since", metavar="SPAN|TIME", help="Records from then on [default: 90d].")
 @click.option("--until", metavar="TIME", help="End of the span, excluded [default: the minute just over].")
-@click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json or md.")
+@click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json, md or pdf.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write [default: stdout].")
 def command(
     settings: Settings, framework: str | None, since: str | None, until: str | None, form: str, out: Path | None
@@ -53,7 +53,9 @@ def command(
         table((*answered.table.columns[:7], "basis"), rows)
         note("evidence supports; it does not make anyone compliant. Sources and notes: --format html, csv, json or md")
         return 0
-    data = rendering.rendered(answered, form).encode()
+    if form == "pdf" and out is None and sys.stdout.isatty():
+        raise click.UsageError("a PDF is nothing for a terminal: give a file with --out")
+    data = rendering.file(answered, form)
     if out is None:
         sys.stdout.buffer.write(data)
     else:

@@ -70,7 +70,7 @@ def listed(settings: Settings, as_json: bool) -> int:
 )
 @click.option("--session", "sessions", multiple=True, metavar="FP", help="Conversations, sessions, traces, decisions.")
 @click.option("--agent", "agents", multiple=True, metavar="NAME", help="Agents.")
-@click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json or md.")
+@click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json, md or pdf.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write [default: stdout].")
 @click.option("--sql", "only_sql", is_flag=True, help="Print the query with its parameters, and ask nothing.")
 def ask(
@@ -88,8 +88,6 @@ def ask(
     from sluice.cli.asking import questions
     from sluice.posture import question, rendering, report, units
 
-    if form == "pdf":
-        raise click.UsageError("there is no PDF writer here: --format html, and print it (it is made for paper)")
     if form not in rendering.FORMATS:
         raise click.UsageError(f"--format is one of {', '.join(rendering.FORMATS)}")
     unit = units.reports().get(name.upper())
@@ -109,7 +107,9 @@ def ask(
     if form == "table":
         _print(answered)
         return 0
-    data = rendering.rendered(answered, form).encode()
+    if form == "pdf" and out is None and sys.stdout.isatty():
+        raise click.UsageError("a PDF is nothing for a terminal: give a file with --out")
+    data = rendering.file(answered, form)
     if out is None:
         sys.stdout.buffer.write(data)
     else:

@@ -3,7 +3,7 @@
 CSV: a text that a spreadsheet would take for a formula (`=`, `+`, `-`, `@`, tab, carriage return first) begins with an
 apostrophe (OWASP, CSV Injection), also behind blanks, which some take away. Lines before the table begin with `#`.
 HTML: one file without script, font, image or link that is fetched; a policy in it forbids them; light and dark, and
-made to be printed. A browser prints it as PDF.
+made to be printed. PDF: `sluice.posture.pdf`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import re
 from sluice.posture.question import Cell
 from sluice.posture.report import Answered
 
-FORMATS = ("table", "html", "csv", "json", "md")
+FORMATS = ("table", "html", "csv", "json", "md", "pdf")
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _DIVIDED = re.compile(r"([,;]\s*)(?=[=+\-@＝＋－＠])")
 """Where a spreadsheet that divides a line of the head into cells would find a formula."""
@@ -175,5 +175,14 @@ def as_html(report: Answered) -> str:
 
 
 def rendered(report: Answered, form: str) -> str:
-    """The report in one of `FORMATS` but `table`."""
+    """The report as text, in one of `FORMATS` but `table` and `pdf`."""
     return {"html": as_html, "csv": as_csv, "json": as_json, "md": as_markdown}[form](report)
+
+
+def file(report: Answered, form: str) -> bytes:
+    """The report as a file, in one of `FORMATS` but `table`."""
+    if form == "pdf":
+        from sluice.posture import pdf  # its libraries take most of a second to load
+
+        return pdf.as_pdf(report, shown)
+    return rendered(report, form).encode()

@@ -69,7 +69,7 @@ def test_a_report_goes_into_a_file(store: list[str], tmp_path: Path, capsys: pyt
     ("arguments", "words"),
     [
         (("R99",), "there is no report `R99`"),
-        (("R1", "--format", "pdf"), "--format html, and print it"),
+        (("R1", "--format", "doc"), "csv, json, md, pdf"),
         (("R1", "--format", "xml"), "--format is one of"),
         (("R2", "--key", "ab"), "cannot be restricted by keys"),
         (("R1", "--since", "soon"), "neither a span"),

@@ -247,9 +247,9 @@ def test_a_report_is_the_report(served: Served, http: httpx.Client) -> None:
     assert rendering.shown(answered.coverage.said()) in page
     for row in answered.table.dicts():
         assert rendering.shown(row["provider"])[:100] in page
-    for form in ("csv", "json", "md", "html"):
+    for form in ("csv", "json", "md", "html", "pdf"):
         file = http.get("/reports/R1/file", params=fields | {"form": form})
-        assert file.text == rendering.rendered(answered, form)
+        assert file.content == rendering.file(answered, form)
         assert f'attachment; filename="R1-{answered.since:%Y%m%d}' in file.headers["content-disposition"]
 
 

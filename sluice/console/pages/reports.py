@@ -20,6 +20,7 @@ MEDIA = {
     "json": "application/json",
     "md": "text/markdown; charset=utf-8",
     "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
 }
 FILTERS = {
     "keys": "API key (fingerprint)",
@@ -86,7 +87,7 @@ async def file(given: Given, _: Settings, asker: Asker) -> File:
 
     def made() -> File:
         answered = report.ask(asker.ask, unit, since, until, _filters(unit, given))
-        body = rendering.rendered(answered, form).encode()
+        body = rendering.file(answered, form)
         name = f"{unit.id}-{since:%Y%m%d}-{until:%Y%m%d}.{form}"
         return File(name, MEDIA[form], body, answered.sha256, len(answered.table.rows))
 
