@@ -1,7 +1,7 @@
 """`sluice packs check`: what a pack must prove before anyone relies on it. Lists every problem, then the caller fails.
 
  1  everything that loading checks (`packs.read`): shapes, ids, vocabulary, validators, enough examples
- 2  each pattern's head compiles alone in hyperscan, and all of them together
+ 2  all patterns compile together in hyperscan; if not, the ones that do not compile alone are named
  3  the engine finds each `match` alone, deep in a long text, in the JSON of a chat request, and in `\\u` escapes
  4  it finds exactly what `re` alone finds there: hyperscan and `re` agree
  5  no detector claims one of its own `reject` texts (an example or placeholder may be reported as such)
@@ -40,11 +40,11 @@ _FILLER = benign.prose(6_000, "lint")
 def check(directories: Sequence[Path], vocabulary: Path, *, corpus: Path | None = None) -> list[Problem]:
     """Every problem of the packs. `corpus`: hand-written benign texts, `benign` beside the vocabulary by default."""
     detectors, sources, problems = packs.read(directories, vocabulary)
-    problems = [*problems, *_heads(detectors, sources)]
     try:
         together = Engine(detectors, Fingerprinter(bytes(32), "lint"))
     except engine.CompileError as e:
-        return [*problems, Problem("packs", None, f"the detectors do not compile together: {e}")]
+        alone = _heads(detectors, sources) or [Problem("packs", None, f"the detectors do not compile together: {e}")]
+        return [*problems, *alone]
     problems += _matches(together, sources)
     problems += _agreement(detectors, sources)
     problems += _rejects(together, sources)

@@ -20,6 +20,7 @@ import pytest
 
 from sluice.ledger.reader import read, streams
 from tests.rig import Client, connect
+from tests.rig.warm import warm
 from tests.upstream import Upstream
 
 AI = "api.openai.com"
@@ -42,6 +43,7 @@ class Worker:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self.listening.getsockname()
         directory.mkdir()
+        warm(directory / "var")
         prepare(directory)
         (directory / "upstream.pem").write_bytes(upstream.ca_pem)
         self.config = directory / "sluice.toml"
@@ -222,7 +224,7 @@ def spoil_authority(directory: Path) -> None:
 
 
 def spoil_ledger(directory: Path) -> None:
-    (directory / "var").mkdir()
+    (directory / "var").mkdir(exist_ok=True)
     (directory / "var" / "ledger").write_text("a file where a directory should be")
 
 

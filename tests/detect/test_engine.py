@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -292,22 +293,19 @@ print(json.dumps([engine.digest, engine.versions, out]))
 
 
 def test_same_findings_in_any_process(engine: Engine, detectors: tuple[Detector, ...]) -> None:
-    """Two processes with other hash seeds find the same, in the same order, under the same digest."""
+    """A process with another hash seed finds the same, in the same order, under the same digest."""
     texts = ["\n".join(d.match) for d in detectors[::5]]
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", _PROGRAM],
-            input=json.dumps(texts),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=110,
-            env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"},
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert runs[0] == runs[1]
-    digest, _, out = json.loads(runs[0])
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    said = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=110,
+        env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"},
+    ).stdout
+    digest, _, out = json.loads(said)
     assert digest == engine.digest
     assert out == [[repr(f) for f in scan_text(engine, t).findings] for t in texts]
 
