@@ -34,7 +34,8 @@ class Appliance:
     """`sluice-proxy` below `directory`, with every host of `hosts` mapped to the upstream, and every host of `closed`
     to a port where nobody listens, so that a test behaves alike with and without a network.
 
-    `settings` is TOML that is put before our own (for sections that this class does not write).
+    `settings` is TOML that is put before our own (for sections that this class does not write). `console` is where the
+    console is served, `127.0.0.1:0` for any port; not at all when empty.
     """
 
     def __init__(
@@ -47,13 +48,14 @@ class Appliance:
         workers: int = 1,
         settings: str = SHIP_SOON,
         port: int = 0,
+        console: str = "",
     ) -> None:
         self.directory = directory
         self.var = directory / "var"
         self.config = directory / "sluice.toml"
         self.log = directory / "sluice.log"
         self.ca_file = directory / "sluice-ca.pem"
-        self.proxy = self.admin = ""
+        self.proxy = self.admin = self.console = ""
         self._process: subprocess.Popen[bytes] | None = None
         warm(self.var)
         (directory / "upstream-ca.pem").write_bytes(upstream.ca_pem)
@@ -61,7 +63,7 @@ class Appliance:
         mapping = "\n".join(f'"{host}" = "{address}"' for host, address in addresses.items())
         self.config.write_text(
             f'{settings}\n[proxy]\nlisten = "127.0.0.1:{port}"\nworkers = {workers}\n'
-            '[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = ""\n'
+            f'[admin]\nlisten = "127.0.0.1:0"\n[console]\nlisten = "{console}"\n'
             f'[upstream]\ntrusted_ca = "upstream-ca.pem"\n[upstream.hosts]\n{mapping}\n'
         )
 
@@ -85,6 +87,7 @@ class Appliance:
             if endpoints.is_file():
                 said = json.loads(endpoints.read_text())
                 self.proxy, self.admin = f"http://{said['proxy']}", f"http://{said['admin']}"
+                self.console = f"http://{said['console']}" if "console" in said else ""
                 missing = self._missing()
                 waiting(missing)
             if missing:
