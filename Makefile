@@ -48,7 +48,7 @@ setup-watch: ## Debian's Prometheus, promtool, Alertmanager and amtool, for the 
 run: setup ## run the appliance: proxy on 127.0.0.1:8080, admin on 127.0.0.1:8081
 	$(BIN)/sluice-proxy
 
-demo: setup-test ## see it work without a provider account: a local upstream, real SDKs, blocks, rows
+demo: setup-test ## see it work without a provider account: real SDKs, then a day at a company, every number checked
 	$(BIN)/python -m tests.demo
 
 check: setup-test ## lint, format, types, walls, detector packs

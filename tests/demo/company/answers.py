@@ -98,7 +98,7 @@ def _anthropic(answer: Answer, account: tuple[tuple[str, str], ...]) -> Reply:
     usage = {"input_tokens": answer.tokens_in, "output_tokens": answer.tokens_out}
     message = {"id": "msg_day", "type": "message", "role": "assistant", "model": answer.model}
     if answer.stream:
-        opened = message | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 0}}
+        opened: dict[str, Any] = message | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 0}}
         said = {"type": "text_delta", "text": TEXT}
         steps: list[dict[str, Any]] = [
             {"type": "message_start", "message": opened},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.demo.company import texts
 from tests.demo.company.catalogue import BY_ID, Product
 from tests.demo.company.exchange import of
@@ -9,7 +11,7 @@ from tests.demo.company.people import Person
 from tests.demo.company.planning import Plan
 from tests.demo.company.wire import Turn
 
-DESK = {"openai": 46, "azure": 7, "anthropic": 9, "google": 4, "chatgpt": 12, "claude": 3, "ms-copilot": 4,
+DESK = {"openai": 100, "azure": 5, "anthropic": 9, "google": 4, "chatgpt": 12, "claude": 3, "ms-copilot": 4,
         "mistral": 2, "cohere": 2, "perplexity": 3, "grammarly": 3, "deepseek-chat": 2, "deepseek": 1, "xai": 1,
         "groq": 1, "huggingface": 1, "together": 1, "elevenlabs": 1, "midjourney": 1, "otter": 1}  # fmt: skip
 """How often people ask whom, out of about a hundred."""
@@ -54,7 +56,7 @@ def _carry(plan: Plan, person: Person, what: texts.Carried) -> None:
     _ask(plan, person, product, text, classes=what.classes, values=planted, rule=what.stops)
 
 
-def _ask(plan: Plan, person: Person, product: Product, text: str, **truth: object) -> None:
+def _ask(plan: Plan, person: Person, product: Product, text: str, **truth: Any) -> None:
     model = plan.rng.choices(product.models, range(len(product.models) + 2, 2, -1))[0] if product.models else ""
     plan.ask(
         of(person),

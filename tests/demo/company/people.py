@@ -87,7 +87,7 @@ def people(count: int, rng: Random) -> tuple[Person, ...]:
             if SITES[site][0] == "Boston":
                 method, address = "header_trusted", BRANCH_PROXY
             elif place % 24 == 11:  # contractors log in at the gate itself
-                method, address = "proxy_basic", f"127.40.{number}.{place + 1}"
+                method, address = "proxy_basic", f"127.21.{number}.{200 + place // 24}"
             found.append(
                 Person(
                     login=name.lower().replace(" ", "."),

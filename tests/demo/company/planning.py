@@ -36,6 +36,13 @@ class Size:
     def small(cls) -> Size:
         return cls(people=40, chats=3, sessions=11, turns=5, runs=2, records=6)
 
+    @classmethod
+    def of(cls, people: int) -> Size:
+        """The whole size for so many people: agents and jobs shrink with them."""
+        whole = cls()
+        sessions, runs = max(11, whole.sessions * people // 400), max(2, whole.runs * people // 400)
+        return cls(people, whole.chats, sessions, whole.turns, runs, max(6, whole.records * people // 400))
+
 
 @dataclass(slots=True)
 class Plan:

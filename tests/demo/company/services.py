@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.demo.company import values
 from tests.demo.company.agents import OWN, Agent
 from tests.demo.company.catalogue import BY_ID, EMBEDDINGS
-from tests.demo.company.exchange import Sender
+from tests.demo.company.exchange import Key, Sender
 from tests.demo.company.planning import Plan
 from tests.demo.company.texts import CARDS
 from tests.demo.company.wire import Turn
@@ -36,7 +36,7 @@ def play(plan: Plan) -> None:
     _records(plan)
 
 
-def _run(plan: Plan, sender: Sender, agent: Agent, key: object, line: str) -> None:
+def _run(plan: Plan, sender: Sender, agent: Agent, key: Key, line: str) -> None:
     """One piece of work: the model asks for a tool, gets what it returned, and is done."""
     rng = plan.rng
     tool = agent.tools[0]
@@ -55,7 +55,7 @@ def _run(plan: Plan, sender: Sender, agent: Agent, key: object, line: str) -> No
             line=line,
             model=agent.model,
             system=f"You are an agent of Nordhaven. {agent.purpose}.",
-            key=key,  # type: ignore[arg-type]
+            key=key,
             tools=agent.tools,
             hosted=agent.hosted,
             servers=agent.servers,
@@ -77,7 +77,8 @@ def _records(plan: Plan) -> None:
         product, used = (BY_ID["voyage"], other) if number % 3 == 2 else (EMBEDDINGS, key)
         mail = values.email(f"nora.mossgate{plan.rng.randrange(90)}")
         rows = [f"member {number}; answers to {mail}", f"member {number}; likes to be called in the morning"]
-        planted, classes, rule = (mail,), _MAIL, ""
+        planted: tuple[str, ...] = (mail,)
+        classes, rule = _MAIL, ""
         if number % 6 == 5:
             card = values.card(plan.rng)
             rows.append(f"member {number}; card {card}; expires 09/29")
