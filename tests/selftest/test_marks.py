@@ -104,6 +104,7 @@ async def test_an_allowed_self_test_has_its_record_and_no_outcome() -> None:
         ((selftest.HEADER, SECRET.upper()),),
         ((selftest.HEADER, SECRET), (selftest.HEADER, SECRET)),
         ((selftest.HEADER, "\xff" * 64),),
+        ((selftest.HEADER, "\udcff" * 64),),
         (("authorization", SECRET),),
     ],
 )
