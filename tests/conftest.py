@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
@@ -10,6 +11,19 @@ import pytest
 
 for _name in [name for name in os.environ if name == "SLUICE_CONFIG" or (name.startswith("SLUICE_") and "__" in name)]:
     del os.environ[_name]
+
+
+PLACE = "SLUICE_TESTS_COMPILED"
+"""Names the directory that `tests/rig/compiled.py` keeps compiled detectors in."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One place for compiled detectors in all processes of a run."""
+    if PLACE not in os.environ:
+        made = tempfile.TemporaryDirectory(prefix="sluice-compiled-")
+        os.environ[PLACE] = made.name
+        config.add_cleanup(made.cleanup)
+        config.add_cleanup(lambda: os.environ.pop(PLACE, None))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

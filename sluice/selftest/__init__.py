@@ -56,7 +56,9 @@ class Mark:
     def on(self, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether they carry the secret, once."""
         found = [value for name, value in headers if name.lower() == HEADER]
-        return len(found) == 1 and bool(self._secret) and hmac.compare_digest(found[0].encode("utf-8", "surrogatepass"), self._secret)
+        if len(found) != 1 or not self._secret:
+            return False
+        return hmac.compare_digest(found[0].encode("utf-8", "surrogatepass"), self._secret)
 
 
 def new_secret() -> str:

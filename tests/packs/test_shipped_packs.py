@@ -12,14 +12,15 @@ from sluice.detect.engine import Engine, scan_text, sightings
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.own import site
 from sluice.model import Detector, Part, PartKind, Provenance, Role
+from tests.rig import compiled
 
 SIGNATURES = config.signatures_dir()
-DETECTORS = packs.load([SIGNATURES / "packs"], SIGNATURES / "vocabulary.toml")
+DETECTORS = compiled.shipped()
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(DETECTORS, Fingerprinter(b"k" * 32, "test"))
+    return compiled.engine(DETECTORS)
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.id)
