@@ -1,6 +1,6 @@
 """The shipped detectors, compiled once for a whole run of tests: compiling takes seconds of CPU.
 
-The first process of the run keeps what it compiled in a directory of the run (`tests/conftest.py` makes and removes it),
+The first process of a run keeps what it compiled in a directory of that run (made and removed by `tests/conftest.py`),
 the others read it back. Tests about compiling make their own engines.
 """
 
