@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from mitmproxy import connection, http
 
 from addons.state import Line, Passage
-from sluice.model import Client, Exchange
+from sluice.model import Bound, Client, Exchange
 from sluice.targets import normalise_host
 
 type Strip = Callable[[tuple[tuple[str, str], ...]], Iterable[tuple[str, str]]]
@@ -169,6 +169,13 @@ def make_ready(flow: http.HTTPFlow, identity: Strip) -> None:
     if flow.request.is_http2 and (body or flow.request.data.method in _WITH_BODY):
         kept = (*(f for f in kept if f[0].lower() != b"content-length"), (b"content-length", b"%d" % len(body)))
     headers.fields = kept
+
+
+def bind(flow: http.HTTPFlow, bound: Bound | None) -> None:
+    """Give a cleared request the headers that bind it to the organisation's tenant, in place of a client's own."""
+    if bound is not None:
+        headers = flow.request.data.headers
+        headers.fields = (*(f for f in headers.fields if f[0].lower() not in bound.taken), *bound.fields)
 
 
 def _fields(headers: http.Headers | None) -> tuple[tuple[str, str], ...]:

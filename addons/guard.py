@@ -156,6 +156,8 @@ class GuardAddon:
                 answers.probed(flow, passage, verdict)
                 return
             flows.make_ready(flow, self._gate.resolver.strip)
+            if (tenants := self._gate.rulebook.tenants) and passage.target is not None:
+                flows.bind(flow, tenants.get(passage.target.row))
             flow.request.data.host = exchange.host
             flow.request.data.port = exchange.port
             line.permits.add((exchange.host, exchange.port))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -918,6 +919,17 @@ class Destinations(Protocol):
         ...
 
 
+class Bound(Value, frozen=True):
+    """What binds requests to a destination to the organisation's own tenant. `names` is what a record says of it.
+
+    `fields` are (name, value) as they are sent, `taken` the names whose other copies go; all names in lower case.
+    """
+
+    names: str
+    fields: tuple[tuple[bytes, bytes], ...]
+    taken: frozenset[bytes]
+
+
 class Rulebook(Value, frozen=True):
     """Everything that can change a decision, swapped whole. `digest` names exactly this combination."""
 
@@ -927,6 +939,8 @@ class Rulebook(Value, frozen=True):
     digest: str
     loaded_at: int
     suppressions: Judgements | None = None
+    tenants: Mapping[str, Bound] = MappingProxyType({})
+    """By row of the destination table."""
 
 
 Attributes = Mapping[str, str | int | float | bool | None]

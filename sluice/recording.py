@@ -211,6 +211,7 @@ def decision_record(
         route_id=prompt.route if prompt else None,
         operation=prompt.operation if prompt else None,
         region=region(exchange.host) if target else None,
+        injected_tenant_header=_bound(rulebook, target, decision) if rulebook.tenants else None,
         model_requested=said(prompt.model, 128) if prompt else None,
         agent_id=said(prompt.agent, 64) if prompt else None,
         conversation_fp=sealed.fingerprint("conversation", prompt.session) if prompt and prompt.session else None,
@@ -267,6 +268,12 @@ def decision_record(
         ]
         or None,
     )
+
+
+def _bound(rulebook: Rulebook, target: Target | None, decision: Decision) -> str | None:
+    """The names of the headers that the gate adds to what it lets pass."""
+    bound = rulebook.tenants.get(target.row) if target and decision.action is Action.ALLOW else None
+    return bound.names if bound else None
 
 
 def mcp_fact(server: McpServer) -> str:

@@ -22,7 +22,8 @@ from sluice.detect.novelty import Novelty
 from sluice.detect.own import site as own
 from sluice.errors import Misconfigured, Problem
 from sluice.metrics import RULEBOOK_LOADS, know_classes, know_providers
-from sluice.model import Rulebook
+from sluice.model import Bound, Rulebook
+from sluice.targets import tenants as tenancy
 
 
 def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, store: Cache | None = None) -> Rulebook:
@@ -69,6 +70,9 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
                 judgements, detectors=ids, classes=classes, providers=table.providers, today=today
             )
         )
+    tenants: dict[str, Bound] = {}
+    if table and settings.upstream.tenant:
+        tenants = attempt(lambda: tenancy.by_row(settings.upstream.tenant, table.rows, "settings")) or {}
     if problems or table is None or detectors is None or rules is None or key is None:
         RULEBOOK_LOADS.labels("failed").inc()
         raise Misconfigured(problems)
@@ -79,6 +83,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
         know_classes((*vocabulary.classes, *(own_data.classes if own_data else ())))
     RULEBOOK_LOADS.labels("loaded").inc()
     parts = [table.digest, engine.digest, rules.digest, *([judged.digest] if judged else [])]
+    parts += [f"{row} {bound.fields}" for row, bound in sorted(tenants.items())]
     return Rulebook(
         targets=table,
         detectors=engine,
@@ -86,4 +91,5 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
         digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         loaded_at=clock(),
         suppressions=judged,
+        tenants=tenants,
     )

@@ -193,6 +193,13 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
             ipaddress.ip_address(endpoint(value)[0])
         except ValueError:
             bad("upstream.hosts", f"`{host}` must map to `address:port` with an IP address, not `{value}`")
+    for i, tenant in enumerate(s.upstream.tenant):
+        where = f"upstream.tenant[{i}]"
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", tenant.header) or tenant.header.lower() in _NOT_OURS:
+            what = "is no header that binds to a tenant: letters, digits and hyphens, and none of HTTP's own"
+            bad(f"{where}.header", f"`{tenant.header}` {what}")
+        if not re.fullmatch(r"[!-~]([ -~]{0,4094}[!-~])?", tenant.value):
+            bad(f"{where}.value", "must be 1 to 4096 printable ASCII characters, with no blank at either end")
     for path, choices in CHOICES.items():
         if _value(s, path) not in choices:
             bad(path, f"must be one of {', '.join(choices)}, not `{_value(s, path)}`")
@@ -273,6 +280,14 @@ say there."""
 
 _WITNESS = re.compile(r"https?://[^\s/]+(/\S*)?|syslog\+(udp|tcp)://[^\s/:]+:\d{1,5}|(?![a-z+]+://).+")
 
+_NOT_OURS = frozenset(
+    (
+        *("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "te"),
+        *("trailer", "upgrade", "expect", "cookie", "authorization", "proxy-authorization", "x-api-key", "api-key"),
+        *("x-goog-api-key", "accept", "accept-encoding", "user-agent"),
+    )
+)
+"""Headers that say what a request is or who sends it: no setting replaces them."""
 _RECEIVER = re.compile(r"syslog\+(tcp|tls)://[^\s/:@]+(:\d{1,5})?|https?://[^\s/@]+(/\S*)?|file:///\S+")
 
 RANGES = {

@@ -62,6 +62,19 @@ class Paths(Section, frozen=True):
     """Directory of the site's registers (contracts, models, agents, tools ...), layered over `deploy/registers`."""
 
 
+class TenantHeader(Section, frozen=True):
+    """`[[upstream.tenant]]`: a header by which a provider binds requests to the organisation's own tenant."""
+
+    provider: str
+    """Provider of the destination table."""
+    header: str
+    """Name of the header, as in `anthropic-allowed-org-ids`."""
+    value: str
+    """What the provider's page asks for: ids of organisations or workspaces, domains."""
+    products: tuple[str, ...] = ()
+    """Products of the destination table that get it; empty = all of the provider."""
+
+
 class Upstream(Section, frozen=True):
     hosts: dict[str, str] = {}
     """Static addresses, host name to `address:port`: private endpoints and laboratories. An entry is the only way to
@@ -70,6 +83,8 @@ class Upstream(Section, frozen=True):
     """PEM bundle trusted in addition to the public roots, for the hosts in `hosts` alone."""
     connect_seconds: float = 4.5
     """Time to reach an upstream and finish its TLS handshake."""
+    tenant: tuple[TenantHeader, ...] = ()
+    """Headers that bind requests to the organisation's own tenant at a provider; a client's own copies are replaced."""
 
 
 class Limits(Section, frozen=True):

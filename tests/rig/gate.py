@@ -63,7 +63,7 @@ class ObedientGate:
 
     def __init__(self, decide: Callable[[ObedientGate, Exchange], Verdict | Awaitable[Verdict]] | None = None) -> None:
         self.decide = decide or _allow
-        self.rulebook: Any = SimpleNamespace(targets=shipped_targets(), digest="test")
+        self.rulebook: Any = SimpleNamespace(targets=shipped_targets(), digest="test", tenants={})
         self.resolver = Resolver.load(Settings())
         self.mark = Mark(SELFTEST)
         self.refuse_fails: BaseException | None = None

@@ -51,6 +51,7 @@ class Running:
             '[console]\nlisten = "127.0.0.1:0"\n'
             "[clickhouse]\nbatch_seconds = 0.2\n[limits]\ndrain_seconds = 5.0\n"
             f'[upstream]\ntrusted_ca = "upstream-ca.pem"\nhosts = {{"{HOST}" = "{upstream.address}"}}\n'
+            '[[upstream.tenant]]\nprovider = "openai"\nheader = "X-Tenant"\nvalue = "ws-1,ws-2"\n'
         )
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
         self.output = directory / "output"
@@ -197,6 +198,24 @@ def test_the_console_shows_what_was_decided(running: Running) -> None:
         shown = browser.get(found).text
     assert "a payment card number" in shown
     assert CARD not in shown
+
+
+def test_what_is_let_pass_is_bound_to_the_tenant(running: Running, upstream: Upstream) -> None:
+    """The upstream gets the site's header, once, and none of the copies that the client sent; the record names it, and
+    holds no value; what is blocked has none."""
+    mark = f"m-{uuid.uuid4()}"
+    mine = [("x-tenant", "personal"), ("X-TENANT", "other"), ("x-request-id", mark)]
+    with running.client() as client:
+        sent = {"json": chat("hello", mark), "headers": mine}
+        assert client.post(f"https://{HOST}/v1/chat/completions", **sent).status_code == 200
+        blocked = {"json": chat(f"my card is {CARD}", mark), "headers": mine}
+        assert client.post(f"https://{HOST}/v1/chat/completions", **blocked).status_code == 400
+    (arrived,) = [one for one in upstream.journal.requests if one.request_id == mark]
+    assert [value for name, value in arrived.headers if name.lower() == "x-tenant"] == ["ws-1,ws-2"]
+    records = [e.record for s in reader.streams(running.var / "ledger") for e in reader.read(s)]
+    named = {r.decision: r.injected_tenant_header for r in records if r.model_requested == mark}
+    assert named == {"allow": "x-tenant", "block": None}
+    assert not [r for r in records if "ws-1" in str(r)]
 
 
 def test_what_it_writes_is_private(running: Running) -> None:
