@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 from typing import Any
 
 from sluice import metrics
-from sluice.posture import evaluation, units
+from sluice.posture import evaluation, proposal, question, units
 from sluice.ship import open_findings
 from tests.posture.posture_rig import NOW, Rig, ago, decision, ended, micros
 
@@ -90,3 +91,23 @@ def test_what_stands_is_measured(rig: Rig) -> None:
         ("high", "accepted"): 1,
         ("low", "acknowledged"): 1,
     }
+
+
+def test_what_was_bound_to_the_tenant_is_no_personal_account(rig: Rig) -> None:
+    """IDN-05 counts requests to a sanctioned service's pages that went out without the header that the register names,
+    and proposes the setting that adds it."""
+    rig.clear()
+    pages = {"target_row": "claude", "provider_id": "anthropic", "provider_status": "sanctioned"}
+    bound = {"injected_tenant_header": "anthropic-allowed-org-ids"}
+    rig.put(ended(decision(**pages), decision(**pages, **bound), decision(**pages, **bound)))
+    rows = [
+        ("domain", "claude", {"provider": "anthropic", "kind": "assistant"}),
+        ("provider", "anthropic", {"tenant_header": "anthropic-allowed-org-ids"}),
+    ]
+    rig.declare(rows, NOW - timedelta(hours=2))
+    unit = units.findings()["IDN-05"]
+    sql = question.filled(unit.sql, {"since": NOW - timedelta(days=1), "until": NOW})
+    (row,) = rig.rows(f"SELECT sum(q.hits) AS hits, sum(q.seen) AS seen, any(q.facts) AS facts FROM ({sql}) AS q")
+    assert row == {"hits": 1, "seen": 3, "facts": "no tenant header"}
+    change = tomllib.loads(proposal.text(unit, 'provider=anthropic"\nx = 1') or "")
+    assert change["upstream"]["tenant"][0]["provider"] == 'anthropic" x = 1'
