@@ -111,7 +111,7 @@ one(
     "high",
     {},
     BLOCK,
-    provider_id="",
+    provider_id=None,
     host="llm.unknown.example",
     dialect="openai",
 )
@@ -612,9 +612,13 @@ one(
 FIXTURES["COV-06"] = Fixture(
     "host=registry.ollama.ai",
     "low",
-    Side([decision(record_type=RecordType.BYPASS, provider_id="", host="registry.ollama.ai")]),
+    Side([decision(record_type=RecordType.BYPASS, provider_id=None, host="registry.ollama.ai")]),
     Side(
-        [decision(record_type=RecordType.BYPASS, provider_id="", host="registry.ollama.ai", ts_received=THEN, **BLOCK)]
+        [
+            decision(
+                record_type=RecordType.BYPASS, provider_id=None, host="registry.ollama.ai", ts_received=THEN, **BLOCK
+            )
+        ]
     ),
 )
 FIXTURES["COV-07"] = Fixture(
