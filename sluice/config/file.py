@@ -294,6 +294,7 @@ RANGES = {
     "evidence.unsealed_minutes": (0, 525_600, " minutes; 0 = never"),
     "evidence.unshipped_minutes": (0, 525_600, " minutes; 0 = never"),
     "seal.seconds": (0.1, 3600, " seconds"),
+    "clickhouse.questions_memory_mb": (0, 1_048_576, " MiB; 0 = a third of the memory"),
     "selftest.seconds": (0, 3600, " seconds; 0 = never"),
     "proxy.workers": (0, 256, "; 0 = one per core"),
     "ca.leaf_days": (1, 90, ": leaves live days, not years"),

@@ -194,6 +194,9 @@ class ClickHouse(Section, frozen=True):
     batch_seconds: float = 2.0
     """How long a row that comes alone waits for company. While rows keep coming, inserts are three times that apart."""
     insert_timeout_seconds: float = 30.0
+    questions_memory_mb: int = 0
+    """Memory that all questions to the embedded engine may use together; inserts are not counted. 0 = a third of what
+    the machine or the control group has, at most 4096."""
     http_listen: str = ""
     """Where ClickHouse's HTTP interface is served over the embedded engine; empty = not at all. Loopback only."""
 

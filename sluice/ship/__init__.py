@@ -6,6 +6,7 @@
     retries      what each error of ClickHouse means for a batch. Pure
     sqlgate      which SQL an analyst may run on the embedded engine
     admission    a statement's way through that gate
+    allowance    what all questions may use of the memory together
     reading      one question whose answer is streamed
     clickhouse   the one door to ClickHouse, embedded or server
     stored       what the store holds of a stream

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from sluice.ship.allowance import Allowance
 from sluice.ship.query import CHUNK_BYTES, LONGEST_QUESTION, NOT_OPEN, Question, Reply
 from sluice.ship.sqlgate import SqlError
 
@@ -27,9 +28,11 @@ type Select = Callable[[str, str], bytes]
 class Answers:
     """Answers questions on a listening socket until `close`."""
 
-    def __init__(self, listener: socket.socket, select: Select) -> None:
-        """`select` takes SQL and format and raises `SqlError`; it is called from several threads."""
+    def __init__(self, listener: socket.socket, select: Select, memory: Allowance | None = None) -> None:
+        """`select` takes SQL and format and raises `SqlError`; it is called from several threads. `memory` is what
+        answers have to fit in until they are sent, beside the questions that run."""
         self._listener = listener
+        self._memory = memory or Allowance()
         self._select = select
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._threads: set[threading.Thread] = set()
@@ -87,15 +90,19 @@ class Answers:
                 data = self._select(question.sql, question.format)
             finally:
                 self._turns.release()
+            claim = self._memory.claim(len(data), 0.0)  # a slow reader keeps its answer, and nobody from asking
         except SqlError as e:
             connection.sendall(msgspec.json.encode(Reply(code=e.code, message=str(e))) + b"\n")
             return
         except (msgspec.MsgspecError, UnicodeError):
             connection.sendall(msgspec.json.encode(Reply(code=62, message="not a question")) + b"\n")
             return
-        connection.sendall(msgspec.json.encode(Reply(ok=True)) + b"\n")
-        for at in range(0, len(data), CHUNK_BYTES):
-            connection.sendall(data[at : at + CHUNK_BYTES])
+        try:
+            connection.sendall(msgspec.json.encode(Reply(ok=True)) + b"\n")
+            for at in range(0, len(data), CHUNK_BYTES):
+                connection.sendall(data[at : at + CHUNK_BYTES])
+        finally:
+            claim.release()
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -15,6 +15,7 @@ import fcntl
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, override
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from sluice.ship import native, schema, sqlgate
 from sluice.ship.admission import Admission
 from sluice.ship.admission import code_of as _code
 from sluice.ship.admission import words_of as _message
+from sluice.ship.allowance import Allowance
 from sluice.ship.reading import Question, Reading
 from sluice.ship.schema import Catalogue
 from sluice.ship.sqlgate import SqlError
@@ -127,11 +129,13 @@ class Store(Asked, Protocol):
         ...
 
 
-def open_store(settings: Settings) -> Store:
-    """The store of this deployment. Raises `StoreError` when it cannot be opened now, `Misconfigured` for a bad DSN."""
+def open_store(settings: Settings, memory: Allowance | None = None) -> Store:
+    """The store of this deployment. `memory` is what questions to the embedded engine share, with whoever else claims
+    of it. Raises `StoreError` when it cannot be opened now, `Misconfigured` for a bad DSN."""
     if settings.clickhouse.dsn:
         return Server(settings)
-    return Embedded(settings.clickhouse_dir, settings.clickhouse.database)
+    memory = memory or Allowance(settings.clickhouse.questions_memory_mb * 1024**2)
+    return Embedded(settings.clickhouse_dir, settings.clickhouse.database, memory)
 
 
 class _Writing(ABC):
@@ -185,8 +189,11 @@ class _Writing(ABC):
 class Embedded(_Writing):
     """The embedded engine (chDB) on a directory; None: in memory, for as long as it is open."""
 
-    def __init__(self, directory: Path | None, database: str) -> None:
+    def __init__(self, directory: Path | None, database: str, memory: Allowance | None = None) -> None:
+        """`memory`: what questions may use together; a share of this machine's without."""
         super().__init__(database)
+        self._memory = memory or Allowance()
+        self._bounds = READ_SETTINGS | {"max_memory_usage": min(READ_SETTINGS["max_memory_usage"], self._memory.total)}
         self._path = str(directory.resolve()) if directory else ":memory:"
         if directory and _is_locked(directory / "status"):  # asked first: the engine complains on stderr
             raise StoreError(0, f"{self._path} is open in another process")
@@ -223,6 +230,10 @@ class Embedded(_Writing):
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
+        with self._memory.held(self._bounds["max_memory_usage"]):
+            return self._select(sql, form)
+
+    def _select(self, sql: str, form: str) -> bytes:
         connection = self._connect()
         try:
             admitted = self._admission.admit(connection, sql)
@@ -234,14 +245,23 @@ class Embedded(_Writing):
         return result
 
     def own(self, sql: str, form: str) -> bytes:
-        bounds = ", ".join(f"{name} = '{value}'" for name, value in READ_SETTINGS.items())
+        bounds = ", ".join(f"{name} = '{value}'" for name, value in self._bounds.items())
         with _errors():
             answer: bytes = self._writing.query(f"{sql} SETTINGS {bounds}", form).bytes()
         return answer
 
     def read(self, question: Question, bounds: Mapping[str, Any]) -> Reading:
         """A question whose answer is streamed; `bounds` over `READ_SETTINGS`. Raises `SqlError`."""
-        return Reading(self._open, self._admission, self._database, question, {**READ_SETTINGS, **bounds})
+        asked = {**self._bounds, **bounds, **question.settings}["max_memory_usage"]
+        size = min(int(asked), self._memory.total)
+        question = replace(question, settings={**question.settings, "max_memory_usage": str(size)})
+        claim = self._memory.claim(size)
+        try:
+            bounds = {**self._bounds, **bounds}
+            return Reading(self._open, self._admission, self._database, question, bounds, release=claim.release)
+        except BaseException:
+            claim.release()
+            raise
 
     def interrupt(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -254,7 +274,7 @@ class Embedded(_Writing):
         """A connection that can only read. Settings stick to a connection, so every question has its own."""
         connection = self._open()
         try:
-            for name, value in READ_SETTINGS.items():
+            for name, value in self._bounds.items():
                 connection.query(f"SET {name} = '{value}'")
             connection.query("SET implicit_select = 0")
             connection.query(f"USE `{self._database}`")

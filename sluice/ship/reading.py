@@ -61,8 +61,12 @@ class Reading:
         database: str,
         question: Question,
         bounds: Mapping[str, Any],
+        *,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
-        """Admit the question. Raises `SqlError` when it may not run or a setting is wrong."""
+        """Admit the question. `release` is called when it is over. Raises `SqlError` when it may not run or a setting
+        is wrong."""
+        self._release = release
         self._connect = connect
         self._tag = f"sluice-{uuid.uuid4().hex}"
         self._parameters = dict(question.parameters)
@@ -130,3 +134,4 @@ class Reading:
             self._done.set()
             os.close(self._sink)
         self._connection.close()
+        self._release()

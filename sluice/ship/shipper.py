@@ -23,6 +23,7 @@ from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured
 from sluice.heartbeat import Status
+from sluice.ship.allowance import Allowance
 from sluice.ship.answers import Answers
 from sluice.ship.assessing import Assessing
 from sluice.ship.clickhouse import Store, StoreError, open_store
@@ -58,13 +59,14 @@ class Shipper:
         settings: Settings,
         status: Status,
         *,
-        open_store: Callable[[Settings], Store] = open_store,
+        open_store: Callable[[Settings, Allowance], Store] = open_store,
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._status = status
         self._open_store = open_store
         self._store: Store | None = None
+        self._memory = Allowance(settings.clickhouse.questions_memory_mb * 1024**2)
         self._http: Listener | None = None
         self._trouble = "it is being opened"
         self.stopping = threading.Event()
@@ -85,7 +87,7 @@ class Shipper:
         self._status.say("starting")
         tempfile.tempdir = str(_scratch(self._settings))  # what libraries leave in files stays below `var`
         self._open()
-        answers = Answers(bind(self._settings.run_dir), self._select)
+        answers = Answers(bind(self._settings.run_dir), self._select, self._memory)
         answers.start()
         self._http = interface.opened(self._settings, lambda: self._store, self._select)
         self._status.say("ready")
@@ -119,7 +121,7 @@ class Shipper:
     def _open(self) -> bool:
         """Open the store and bring its schema up to date. False when it cannot be had now."""
         try:
-            store = self._open_store(self._settings)
+            store = self._open_store(self._settings, self._memory)
             try:
                 applied = store.migrate()
             except BaseException:
