@@ -7,6 +7,7 @@ that its view is `strict`. Pictures and sound are told by their beginning, and o
 
 from __future__ import annotations
 
+import base64
 import binascii
 import codecs
 import re
@@ -35,6 +36,7 @@ _HEX_TEXT = re.compile(r"(?:[2-7][0-9a-fA-F]){6}")
 """Six letters of ASCII side by side: hexadecimal of text has them, a digest hardly ever."""
 _FIRST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
 """What the first of four base64 characters can be when the byte is ASCII."""
+_BASE32, _FIRST32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "ABCDEFGHIJKLMNOP"
 _PDF = "JVBERi0"
 _PDF_HEAD = re.compile(rb"%PDF-[12]\.\d\s{1,2}%[\x80-\xff]{4}")
 """How a PDF begins, and its base64 (ISO 32000-1, 7.5.2): the one format of files that looks like text. It is not read
@@ -49,6 +51,7 @@ _ENDS = 64 * 1024 // 3 * 4
 """Characters at either end of such a file in which text is looked for."""
 _PACKED = ("H4sI", "eJ", "eN", "eA", "eF", "KLUv")
 """Base64 of the first bytes of gzip (RFC 1952), zlib (RFC 1950) and Zstandard (RFC 8878)."""
+_PACKED_HEX, _ZLIB_HEX = "1f8b08", ("789c", "7801", "78da")
 _EXPANDED = 4 * 1024 * 1024
 """Most characters that one compressed run may become; what is behind them is not read, and the text is `partial`."""
 _SAMPLE = 96
@@ -105,6 +108,13 @@ def decode_runs(text: str, limit: int, known: Iterable[tuple[int, int]] | None =
                 spent += len(run)
             if not complete:
                 return views, False
+        elif _maybe_base32(text[start : min(end, start + 32)]):
+            run, spans, done = _unwrapped(text, start, end)
+            if spent + len(run) > limit:
+                return views, False
+            if view := _base32(run, Coded(start, done, wide=False) if spans is None else None):
+                spent += len(run)
+                views.append(view if spans is None else _through(view, spans))
     return views, True
 
 
@@ -112,7 +122,30 @@ def _worth_it(head: str) -> bool:
     """False for what is no text in code at the first look: words, constants, numbers, digests."""
     if not head[2:32].strip(_HEX) and _HEX_TEXT.search(head) is not None:
         return True
+    if head.lower().startswith((_PACKED_HEX, *_ZLIB_HEX)):
+        return True
     return not (head.islower() or head.isupper() or head.isdigit())
+
+
+def _base32(run: str, place: Coded | None) -> View | None:
+    """The text of a run of base32 (RFC 4648, 6), capitals or small letters: eight characters for five octets."""
+    at, end = (0, len(run)) if place is None else (place.start, place.end)
+    body = run[: len(run) // 8 * 8 + (0, 0, 2, 0, 4, 5, 0, 7)[len(run) % 8]].upper()
+    try:
+        raw = base64.b32decode(body + "=" * (-len(body) % 8))
+    except ValueError:
+        return None
+    return _view(raw, Coded(at, end, False, 8, 5)) if _is_text(raw[:_SAMPLE]) else None
+
+
+def _maybe_base32(head: str) -> bool:
+    """True when the beginning of a run can be base32 of ASCII: then the first of eight characters is low."""
+    upper = head.upper()
+    return not upper.strip(_BASE32) and not upper[::8].strip(_FIRST32) and _is_octets(upper[:24])
+
+
+def _is_octets(head: str) -> bool:
+    return _is_text(base64.b32decode(head))
 
 
 def _unwrapped(text: str, start: int, end: int) -> tuple[str, Step | None, int]:
@@ -142,6 +175,12 @@ def _decoded(run: str, place: Coded | None, limit: int) -> tuple[list[View], boo
     """The views of one run; `place` is where it stands, None when it stands at 0 of a text of its own."""
     start, end = (0, len(run)) if place is None else (place.start, place.end)
     if not run[2:32].strip(_HEX):
+        if run[:6].lower() == _PACKED_HEX or run[:4].lower() in _ZLIB_HEX:
+            body = run[: (len(run) - len(run.lstrip(_HEX))) // 2 * 2]
+            out, complete = expand(bytes.fromhex(body), min(limit, _EXPANDED))
+            if _is_text(out[:_SAMPLE]):
+                whole = Coded(start, start + len(body), wide=True)
+                return [View(out.decode("utf-8", "replace"), whole)], complete
         if view := _hexadecimal(run, start):
             return [view], True
         if len(run) <= 128 and not run.strip(_HEX) and (run.islower() or run.isupper() or run.isdigit()):

@@ -3,8 +3,9 @@
 What is joined may be a value by chance, so that its view is `strict`: only what has a form of its own counts in it
 (`scanning.Compiled.strong`). Joined are
 
-    concatenation   `"AKIA" + "IOSF..."`, `'a' . 'b'`, `"a" "b"`, lists of short strings
-    broken keys     what begins as a key does and goes on behind a break
+    concatenation   `"AKIA" + "IOSF..."`, `'a' . 'b'`, `"a" "b"`, lists of short strings, lists that code joins; behind
+                    the name of a secret once more as that name's value, which is then judged like any (not strict)
+    broken keys     what begins as a key does and goes on behind a break, markup, or the name of the next piece
     spelled keys    `A K I A I O S F`, `AK-IA-IO-SF`: what is spelled as the beginning of a key goes on so
     numbers         digits of a payment card in other groups than the usual ones, or glued to letters; IBANs with dashes
     turned          text behind the beginning of a key that is written backwards or in ROT13: observed, never acted upon
@@ -24,8 +25,9 @@ from sluice.detect.views import View, Window, around, pieced
 
 CODES, LIST = "codes", "list"
 """Kinds of marks: a row of codes or a list of short strings is here."""
-CONCATENATION, BEGINNING, SPELLED, BACKWARDS, ROTATED, CARD, ACCOUNT = (
+CONCATENATION, COMBINED, BEGINNING, SPELLED, BACKWARDS, ROTATED, CARD, ACCOUNT = (
     "concatenation",
+    "combined",
     "beginning",
     "spelled",
     "backwards",
@@ -33,8 +35,8 @@ CONCATENATION, BEGINNING, SPELLED, BACKWARDS, ROTATED, CARD, ACCOUNT = (
     "card",
     "account",
 )
-"""Kinds of marks: code joins strings here; a key begins here, as it is, spelled, backwards or in ROT13; here may end
-a card number or an IBAN in unusual groups."""
+"""Kinds of marks: code joins strings here, or a list of them; a key begins here, as it is, spelled, backwards or in
+ROT13; here may end a card number or an IBAN in unusual groups."""
 _ITEM = r"[\"'][A-Za-z0-9_+/=.\-]{1,8}[\"'][ \t]{0,4},"
 LIST_GATE = rf"(?:{_ITEM}[ \t\r\n]{{0,12}}){{3}}{_ITEM}"
 NUMBER_GATE = r"[0-9](?:[ \t\r\n._/\-]{0,3}[0-9]){12}"
@@ -50,11 +52,12 @@ CONCATENATIONS = tuple(
     for quote in "\"'`"
     for first, rest in (
         *((sign, f"{_GAP}{{0,12}}") for sign in (r"\+", r"\.", "&")),
-        *((gap, f"(?:{_GAP}{{0,11}}[+.&]{_GAP}{{0,12}}|{_GAP}{{0,11}})") for gap in (" ", r"\t", r"\r", r"\n", r"\\")),
+        *((gap, f"(?:{_GAP}{{0,11}}[+.&]{_GAP}{{0,12}}|{_GAP}{{0,31}})") for gap in (" ", r"\t", r"\r", r"\n", r"\\")),
     )
 )
 """Quote, operator or blanks, quote: one expression for each two characters that it may begin with, for hyperscan finds
 those many times faster than a class, and JSON is full of quotes."""
+_JOINERS = ("''.join([", "''.join((", '"".join([', '"".join((', "].join('')", '].join("")')
 _LEAST, _MOST, _SPELLED = 4, 16, 8
 """Letters of the beginning of a key that are looked for, and looked for spelled."""
 _COMMON = frozenset(
@@ -66,13 +69,22 @@ _COMMON = frozenset(
 _SEPARATORS = " -.\n_"
 
 _LITERAL = {q: re.compile(rf"{q}((?:[^{q}\\\n]|\\.){{0,400}}){q}") for q in "\"'`"}
-_OPERATOR = re.compile(r"[ \t\r\n\\]{0,12}(?:[+.&,][ \t\r\n\\]{0,12})?(?=[\"'`])")
+_OPERATOR = re.compile(r"[ \t\r\n\\]{0,32}(?:[+.&,][ \t\r\n\\]{0,12})?(?=[\"'`])")
 _SHORT = re.compile(r"""["'][A-Za-z0-9_+/=.\-]{1,8}["']""")
 _LIST = re.compile(rf"{_SHORT.pattern}(?:[ \t]{{0,4}},[ \t\r\n]{{0,12}}{_SHORT.pattern}){{4,}}+")
 _PIECES = 400
 """Pieces of one value that are joined."""
-_BREAK = re.compile(r"""[ \t\r\n"'`=+.,&\\|;*>()\-]{1,24}""")
+_NAMED = r"(?:(?:const|let|var|export|local|my|set)[ ])?[$]?[A-Za-z_]\w{0,40}[ \t]{0,4}(?:[+.]?=|:=)[ \t]{0,4}"
+_BREAK = re.compile(
+    rf"""(?x) ["'`][ \t]{{0,4}};?[ \t]{{0,4}}(?:\r?\n|\\n|(?<=;)[ ])[ \t]{{0,24}}{_NAMED}
+              (?:["'`](?:\$\{{\w{{1,40}}\}})?|f["']\{{\w{{1,40}}\}})(?=[A-Za-z0-9])
+      | \r?\n[ \t]{{0,24}}{_NAMED}(?=[A-Za-z0-9])
+      | (?:<[a-z/][^<>\n]{{0,60}}>){{1,4}}
+      | [ \t\r\n"'`=+.,&\\|;*>()\-]{{1,24}}"""
+)
+"""Between the pieces of a broken key: blanks and signs, a line that gives the next piece a name of its own, markup."""
 _PIECE = re.compile(r"[A-Za-z0-9_+/-]{1,200}")
+_NEXT = re.compile(r"""[ \t]{0,4}[+.:]?=[ \t]{0,4}[A-Za-z0-9"'$`\[({]""")
 _UNDASHED = re.compile(r"[A-Za-z0-9_+/]{1,200}")
 _WORD = re.compile(r"[A-Z]?[a-z]{2,}")
 _LENGTH = 320
@@ -120,6 +132,7 @@ def _usual(text: str) -> bool:
 def marks(texts: Iterable[str]) -> list[tuple[str, str, int]]:
     """(expression, kind, length) of everything that is looked for by its place."""
     out = [(expression, CONCATENATION, 1) for expression in CONCATENATIONS]
+    out += [(_escaped(text), COMBINED, len(text)) for text in _JOINERS]
     for text in sorted(set(texts)):
         turned = [(text[::-1], BACKWARDS), (rot13(text), ROTATED)]
         out += [
@@ -158,14 +171,75 @@ def concatenated(text: str, places: Iterable[tuple[int, int]]) -> Iterator[View]
             if gap is None:
                 break
             at = gap.end()
+        if len(pieces) > 1 and _meet(text, pieces):
+            yield _glued(text, pieces)
+            if view := _assigned(text, pieces):
+                yield view
+
+
+def _meet(text: str, pieces: list[tuple[int, int]]) -> bool:
+    """True when two of the strings meet in the middle of a word: a sentence over several lines breaks at its spaces."""
+    return any(not text[a[1] - 1].isspace() and not text[b[0]].isspace() for a, b in pairwise(pieces))
+
+
+_SECRET_NAME = re.compile(
+    r"(?i)(?:pass(?:w|phrase)|pwd|secret|token|api_?-?key|access_?-?key|credential|[_.]pass\b|[_-]key\b)[^\n]{0,40}$"
+)
+_OPENING = re.compile(r"""[=:(,][ \t]{0,4}((?:["']{2}\.join)?[\[(]{1,2}[ \t\r\n]{0,24}|[fFrRbBuU]{1,2})$""")
+"""What may stand between the sign of an assignment and the first of several strings."""
+
+
+def _assigned(text: str, pieces: list[tuple[int, int]]) -> View | None:
+    """The strings as one behind the name that they are given, where that is the name of a secret: what the program
+    would have, so that passwords in two pieces are judged like others."""
+    start = pieces[0][0] - 1
+    low = max(text.rfind("\n", 0, start) + 1, start - 80)
+    front = text[low:start]
+    opening = _OPENING.search(front)
+    if opening is None and front.rstrip()[-1:] in {"(", "["}:
+        return None
+    if not _SECRET_NAME.search(front) or pieces[-1][1] - pieces[0][0] > 1024:
+        return None
+    gaps = [(a[1], b[0], "") for a, b in pairwise(pieces)]
+    if opening and opening[1]:
+        gaps.insert(0, (low + opening.start(1), low + opening.end(1), ""))
+    return pieced(text, [(low, min(pieces[-1][1] + 1, len(text)), gaps)])
+
+
+def combined(text: str, places: Iterable[tuple[int, int]]) -> Iterator[View]:
+    """Lists of strings that code joins with nothing between: `''.join([...])`, `[...].join('')`."""
+    done = 0
+    for start, end in places:
+        if text[start] == "]":
+            low = text.rfind("[", max(start - 400, done), start)
+            at = low + 1
+        else:
+            at = end
+        if at < 1 or at < done:
+            continue
+        pieces: list[tuple[int, int]] = []
+        while len(pieces) < _PIECES:
+            gap = _COMMA.match(text, at)
+            quote = text[gap.end() : gap.end() + 1] if gap else ""
+            m = _LITERAL[quote].match(text, gap.end()) if gap and quote in _LITERAL else None
+            if m is None:
+                break
+            pieces.append(m.span(1))
+            at = m.end()
+        done = max(at, end)
         if len(pieces) > 1:
             yield _glued(text, pieces)
+            if view := _assigned(text, pieces):
+                yield view
+
+
+_COMMA = re.compile(r"[ \t\r\n]{0,12},?[ \t\r\n]{0,24}")
 
 
 def _before(text: str, at: int) -> tuple[int, int] | None:
     """The span of the string that ends before the operator before the quote at `at`."""
     end = at - 1
-    low = max(at - 32, 0)
+    low = max(at - 40, 0)
     while end >= low and text[end] in " \t\r\n\\+.&":
         end -= 1
     if end < 0 or text[end] not in _LITERAL:
@@ -206,6 +280,8 @@ def _pieces(text: str, start: int, end: int, kind: re.Pattern[str]) -> list[tupl
         piece = kind.match(text, gap.end())
         if piece is None or _WORD.fullmatch(piece[0]):
             break
+        if "\n" in gap[0] and _NEXT.match(text, piece.end()):
+            break  # the name that the next line gives something else
         pieces.append(piece.span())
         at = piece.end()
     return pieces

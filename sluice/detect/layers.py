@@ -200,6 +200,7 @@ def _in_pieces(t: Text, hints: Hints, places: list[tuple[str, int, int]]) -> Ite
 
 _JOINS: dict[str, Callable[[str, list[tuple[int, int]]], Iterator[View]]] = {
     joined.CONCATENATION: joined.concatenated,
+    joined.COMBINED: joined.combined,
     joined.BEGINNING: joined.broken,
     joined.SPELLED: joined.spelled,
     joined.CARD: joined.numbers,

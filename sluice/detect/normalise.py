@@ -6,7 +6,8 @@ One view undoes everything of one level together: backslash escapes, HTML entiti
 codes become views of their own (`encoded`), and so do values in pieces (`joined`). A view of a view is the next level:
 the engine walks `LEVELS` of them under a byte budget, so cost stays linear.
 
-Not undone here: letters with accents in one character, base32, encryption, words for digits, text in pictures.
+Not undone here: letters with accents in one character, base85, binary digits, encryption, words for digits, text in
+pictures.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = [
     "unquote",
 ]
 
-VERSION = 2
+VERSION = 3
 """Goes into every record as `normalisation_version`; a change here can change findings."""
 SHORTEST = 13
 """Characters of the shortest text that may hold something encoded or in pieces: a card number."""

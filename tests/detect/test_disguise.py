@@ -133,6 +133,17 @@ DISGUISES = {
     "templates": f"`{KEY[:4]}` + `{KEY[4:]}`",
     "list of letters": "[" + ",".join(f"'{c}'" for c in KEY) + "].join('')",
     "list of pieces": json.dumps([KEY[i : i + 4] for i in range(0, 20, 4)]),
+    "list of two, joined": f"k = ''.join(['{KEY[:11]}', '{KEY[11:]}'])",
+    "list of two, joined in JavaScript": f'const k = ["{KEY[:6]}", "{KEY[6:]}"].join("")',
+    "added to a name": f'k = "{KEY[:12]}"\nk += "{KEY[12:]}"',
+    "shell variables": f"A={KEY[:12]}\nB={KEY[12:]}\nexport K=$A$B",
+    "names in an f-string": f'a = "{KEY[:12]}"\nb = "{KEY[12:]}"\nk = f"{{a}}{{b}}"',
+    "a name in a template": f'const p = "{KEY[:12]}"; const k = `${{p}}{KEY[12:]}`',
+    "markup inside": f"{KEY[:9]}<b></b>{KEY[9:]}",
+    "base32": base64.b32encode(SAID.encode()).decode(),
+    "base32, small letters": base64.b32encode(SAID.encode()).decode().lower().rstrip("="),
+    "base32 of the key alone": base64.b32encode(KEY.encode()).decode(),
+    "gzip in hexadecimal": gzip.compress(SAID.encode(), mtime=0).hex(),
     "base64 put together": f'"{b64(SAID)[:20]}" + "{b64(SAID)[20:]}"',
 }
 CARDS = {
@@ -163,6 +174,40 @@ def test_key_in_disguise_is_found(engine: Engine, disguise: str) -> None:
     findings = found(engine, f"Please look: {disguise} thanks", "aws.access-key-id")
     assert findings
     assert all(f.start >= 13 and f.end <= 13 + len(disguise) for f in findings)
+
+
+PIECES = {
+    "plus": "password = 'Kd83mv' + 'qLs0!x'",
+    "side by side": "password = ('Kd83mv'\n            'qLs0!x')",
+    "full stop": "$password = 'Kd83mv' . 'qLs0!x';",
+    "list": "password = ''.join(['Kd83mv', 'qLs0!x'])",
+    "list in JavaScript": "const password = ['Kd83', 'mvqL', 's0!x'].join('')",
+    "argument": "connect(password='Kd83mv' + 'qLs0!x')",
+    "token": "api_key = 'f83kdLs92mQ' + 'x8Vn2pRt7Wz4'",
+}
+
+
+@pytest.mark.parametrize("text", PIECES.values(), ids=PIECES)
+def test_password_in_pieces_is_judged_as_one(engine: Engine, text: str) -> None:
+    """What code puts together behind the name of a secret is one value, found over all of its pieces."""
+    findings = [f for f in scan_text(engine, text).findings if f.data_class.startswith("secret.") and not f.example]
+    assert max(f.end for f in findings) >= text.rindex("x8Vn" if "api_key" in text else "x'")
+    assert min(f.start for f in findings) <= text.index("f83k" if "api_key" in text else "Kd83")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "message = 'Your password ' + 'has been changed 3 times'",
+        "password = prefix + 'abc' + suffix",
+        "label = ''.join(['Enter ', 'password2'])",
+        "token = 'user' + '_' + 'id42'",
+        "HELP = ('--password  read from the '\n        'environment variable PGPASS1')",
+    ],
+)
+def test_strings_about_passwords_are_no_passwords(engine: Engine, text: str) -> None:
+    """Sentences and names that code puts together stay what they are."""
+    assert not [f for f in scan_text(engine, text).findings if f.data_class.startswith("secret.")]
 
 
 @pytest.mark.parametrize("text", CARDS.values(), ids=CARDS)
