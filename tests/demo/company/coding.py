@@ -27,6 +27,8 @@ CODE = (
     " < best.far(place):\n            best = depot\n    return best\n"
 )
 SHOWN = ("12 passed, 1 failed: test_closed_depot", "3 files changed", "no such folder: exports", "found in 7 places")
+POPULAR = dict(zip((a.id for a in CODING), (20, 22, 7, 14, 6, 7, 3, 2, 9, 3, 3), strict=True))
+"""How many sessions out of about a hundred each agent has."""
 LEAKS_IN = 5
 """One session out of so many meets a secret."""
 
@@ -34,13 +36,15 @@ LEAKS_IN = 5
 def play(plan: Plan) -> None:
     engineers = plan.of("Engineering", "Data", "IT Operations")
     for number in range(plan.size.sessions):
-        agent = CODING[number % len(CODING)]
+        once = number < len(CODING)
+        agent = CODING[number] if once else plan.rng.choices(CODING, tuple(POPULAR.values()))[0]
         person = plan.rng.choice(engineers)
         leaks = number % LEAKS_IN == 2 and bool(agent.tools)
-        _session(plan, of(person), person.department, agent, f"session {number}", leaks=leaks)
+        length = plan.rng.randrange(plan.size.turns - 2, 2 * plan.size.turns - 3)
+        _session(plan, of(person), person.department, agent, f"session {number}", length, leaks=leaks)
 
 
-def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: str, *, leaks: bool) -> None:
+def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: str, length: int, *, leaks: bool) -> None:
     """One conversation: the task, then calls and results, each turn with everything before it.
 
     Where a tool shows a secret, that turn and the two after it are stopped; then somebody begins anew.
@@ -50,9 +54,9 @@ def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: st
     classes: frozenset[str] = frozenset()
     planted: tuple[str, ...] = ()
     stopped = 0
-    leak_at = rng.randrange(1, max(2, plan.size.turns - 3)) if leaks else -1
-    code_at = rng.randrange(1, plan.size.turns)
-    for n in range(plan.size.turns):
+    leak_at = rng.randrange(1, max(2, length - 3)) if leaks else -1
+    code_at = rng.randrange(1, length)
+    for n in range(length):
         if n and agent.tools:
             shown = rng.choice(SHOWN)
             if n == leak_at:
@@ -68,7 +72,7 @@ def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: st
                 Turn("model", "I have changed the planner; run the tests, please."),
                 Turn("user", rng.choice(SHOWN)),
             ]
-        last = n == plan.size.turns - 1
+        last = n == length - 1
         plan.ask(
             sender,
             agent.product,

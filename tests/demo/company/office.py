@@ -12,9 +12,23 @@ from tests.demo.company.planning import Plan
 from tests.demo.company.wire import Turn
 
 DESK = {"openai": 100, "azure": 5, "anthropic": 9, "google": 4, "chatgpt": 12, "claude": 3, "ms-copilot": 4,
-        "mistral": 2, "cohere": 2, "perplexity": 3, "grammarly": 3, "deepseek-chat": 2, "deepseek": 1, "xai": 1,
-        "groq": 1, "huggingface": 1, "together": 1, "elevenlabs": 1, "midjourney": 1, "otter": 1}  # fmt: skip
+        "mistral": 2, "cohere": 8, "perplexity": 7, "grammarly": 3, "deepseek-chat": 2, "deepseek": 4, "xai": 6,
+        "groq": 4, "huggingface": 5, "together": 2, "elevenlabs": 5, "midjourney": 6, "otter": 4}  # fmt: skip
 """How often people ask whom, out of about a hundred."""
+_TECHNICAL = ("Engineering", "Data")
+FOUND = {
+    "cohere": ("Data",),
+    "xai": ("Marketing",),
+    "groq": _TECHNICAL,
+    "together": _TECHNICAL,
+    "huggingface": ("Data",),
+    "deepseek": ("Engineering",),
+    "elevenlabs": ("Marketing",),
+    "midjourney": ("Marketing",),
+    "otter": ("Sales", "People"),
+    "perplexity": ("Legal", "Finance", "Sales", "Security"),
+}
+"""Products that only some departments use; the others are asked by everybody."""
 APP = (("user-agent", "NordhavenAssistant/4.2"),)
 BROWSER = (("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),)
 CARRIES = 0.11
@@ -36,23 +50,30 @@ def play(plan: Plan) -> None:
         asked = f"The member {MEMBER} asks when our clinic opens on Saturday. Write two sentences."
         _ask(plan, person, BY_ID["openai"], asked, classes=frozenset({"contact.email"}), values=(MEMBER,))
     for product in DESK:  # and each product too
-        _ask(plan, plan.rng.choice(plan.people), BY_ID[product], texts.plain("Marketing", plan.rng))
+        person = plan.rng.choice(plan.of(*FOUND.get(product, ("Marketing",))))
+        _ask(plan, person, BY_ID[product], texts.plain(person.department, plan.rng))
 
 
 def _chat(plan: Plan, person: Person) -> None:
     rng = plan.rng
     fitting = [what for what in texts.CARRIED if person.department in what.departments]
     if fitting and rng.random() < CARRIES:
-        _carry(plan, person, rng.choice(fitting))
+        _carry(plan, person, rng.choices(fitting, [what.often for what in fitting])[0])
         return
-    product = BY_ID[rng.choices(tuple(DESK), tuple(DESK.values()))[0]]
-    _ask(plan, person, product, texts.plain(person.department, rng))
+    _ask(plan, person, _product(plan, person), texts.plain(person.department, rng))
+
+
+def _product(plan: Plan, person: Person) -> Product:
+    """Whom somebody asks: what is offered to everybody, and what people of some departments found for themselves."""
+    names = [name for name in DESK if person.department in FOUND.get(name, (person.department,))]
+    return BY_ID[plan.rng.choices(names, [DESK[name] for name in names])[0]]
 
 
 def _carry(plan: Plan, person: Person, what: texts.Carried) -> None:
     text, planted = texts.carried(what, plan.rng)
-    names = CLINICAL if what.id == "chart" else tuple(DESK)
-    product = BY_ID[plan.rng.choices(names, tuple(DESK[n] for n in names))[0]]
+    product = _product(plan, person)
+    if what.id == "chart":
+        product = BY_ID[plan.rng.choices(CLINICAL, [DESK[name] for name in CLINICAL])[0]]
     _ask(plan, person, product, text, classes=what.classes, values=planted, rule=what.stops)
 
 

@@ -93,6 +93,22 @@ class Company:
             self._sluice("posture", "import", what, str(file))
         self.evaluate()
 
+    def work(self) -> None:
+        """What people do about it: somebody takes one finding on, one is accepted for a while, an incident is looked
+        into, which is on record, and what belongs to it is kept; six blocks are reviewed, two of them judged wrong."""
+        self._sluice("findings", "ack", "KEY-01", "--reason", "Asked the people whose keys they are")
+        soon = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
+        self._sluice("findings", "accept", "MOD-01", "--until", soon, "--reason", "The migration ends in December")
+        incident = next(x.sender.subject for x in self.plan.exchanges if "secret.ai-key" in x.classes)
+        who = self.site.pseudonym(incident)
+        self._sluice("subjects", "reveal", who, "--reason", "Incident 2026-11: a key in a prompt")
+        self._sluice("hold", "place", "incident-2026-11", "--subject", who, "--reason", "A key in a prompt")
+        cards = self.ask("SELECT decision_id FROM exchanges WHERE rule_id = 'payment-cards' ORDER BY ts LIMIT 6")
+        for number, row in enumerate(cards):
+            verdict = "overturned" if number % 3 == 0 else "confirmed"
+            self._sluice("posture", "review", str(row["decision_id"]), "--verdict", verdict, "--reason", "looked at")
+        self.evaluate()
+
     def evaluate(self) -> None:
         """Findings, now. Raises RuntimeError when one could not be evaluated."""
         result = json.loads(self._sluice("findings", "evaluate", "--json"))

@@ -31,7 +31,7 @@ def play(plan: Plan) -> None:
         key = plan.key(agent.product.key, agent.product.provider, owner=agent.subject, place=f"vault/{agent.id}",
                        age=230 if agent.id == "board-briefer" else 35)  # fmt: skip
         sender = Sender(agent.subject, f"{SERVERS}.{place + 1}", "key_map", agent.department, "service")
-        for run in range(plan.size.runs):
+        for run in range(plan.size.runs * plan.rng.choice((1, 2, 2, 3)) // 2):
             _run(plan, sender, agent, key, f"{agent.id} {run % 4}")
     _records(plan)
 

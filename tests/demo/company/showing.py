@@ -56,6 +56,7 @@ def play(size: Size, seed: int, *, stay: bool) -> bool:
             company.settle()
         with console.status("Evaluating the findings ..."):
             company.enter()
+            company.work()
         _results(company)
         good = _checked(company) and good
         console.print(f"[dim]The day took {time.monotonic() - begun:.0f} s.[/]")

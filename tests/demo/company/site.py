@@ -276,9 +276,9 @@ def _registers(today: date) -> dict[str, list[dict[str, Any]]]:
 
 
 def _entitled(department: str) -> list[str]:
-    """Models of a role: engineers may use most of them, planners the one they were given."""
-    common = ["gpt-6.1*", "text-embedding-*"]
-    return common + (["claude-*", "gemini-3-*", "gpt-5"] if department in ("Engineering", "Data") else [])
+    """Models of a role: engineers may use more of them than others."""
+    common = ["gpt-6.1*", "claude-*", "gemini-3-*", "mistral-*"]
+    return common + (["gpt-5", "qwen/*", "llama-*"] if department in ("Engineering", "Data") else [])
 
 
 def _routes(reviewed: date, due: date) -> list[dict[str, Any]]:

@@ -102,6 +102,8 @@ class Carried:
     departments: tuple[str, ...]
     plant: Callable[[Random], Mapping[str, str]]
     stops: str = ""
+    often: int = 1
+    """How often it is written, among what its department carries."""
 
 
 def _one(name: str, make: Callable[[Random], str]) -> Callable[[Random], Mapping[str, str]]:
@@ -129,6 +131,7 @@ CARRIED = (
         frozenset({"contact.email"}),
         ("Support", "Sales", "Marketing", "People", "Logistics"),
         _one("mail", _member),
+        often=10,
     ),
     Carried(
         "refund",
@@ -136,6 +139,7 @@ CARRIED = (
         frozenset({"financial.iban"}),
         ("Finance", "Support"),
         _one("iban", values.iban),
+        often=6,
     ),
     Carried(
         "chart",
@@ -144,6 +148,7 @@ CARRIED = (
         frozenset({"health.record-number", "health.condition", "health.medication", "health.clinical", "phi.record"}),
         ("Clinical Services",),
         _one("mrn", values.record_number),
+        often=10,
     ),
     Carried(
         "code",
@@ -152,6 +157,7 @@ CARRIED = (
         frozenset({"source_code.python"}),
         ("Engineering", "Data", "IT Operations"),
         _nothing,
+        often=12,
     ),
     Carried(
         "board-paper",
@@ -160,6 +166,7 @@ CARRIED = (
         frozenset({"marking.confidential"}),
         ("Legal", "Finance"),
         _nothing,
+        often=4,
     ),
     Carried(
         "belief",
@@ -175,6 +182,7 @@ CARRIED = (
         ("Support", "Finance", "Sales"),
         _one("card", values.card),
         CARDS,
+        often=3,
     ),
     Carried(
         "letter-of-employment",
@@ -192,6 +200,7 @@ CARRIED = (
         ("Engineering", "IT Operations", "Data"),
         _cloud,
         SECRETS,
+        often=2,
     ),
     Carried(
         "clone",
