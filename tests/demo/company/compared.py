@@ -73,7 +73,7 @@ COUNTS: Sequence[Count] = (
     _report("R9", "roles and the models they call", "role provider model", "requests subjects allowed", Truth.roles),
     _report("R10", "routes with personal data", "provider host operation data_class",
             "requests allowed blocked subjects", Truth.routes),
-    _report("R11", "agents and tools, by client", "agent tool", "declared hosted mcp called denied",
+    _report("R11", "agents and their tools", "agent tool", "declared hosted mcp called denied",
             Truth.agents_tools),
     _report("R12", "API keys", "key provider", "requests subjects sources answered ownership", Truth.keys),
     _report("R13", "blocks by subject", "subject", "blocks", Truth.blocks),

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from click.testing import CliRunner
 
@@ -19,7 +20,7 @@ from sluice.cli import group
 from sluice.cli.asking import questions
 from sluice.posture import question, score
 from sluice.posture.question import Cell
-from tests.clients.appliance import Appliance
+from tests.clients.appliance import SHIP_SECONDS, Appliance
 from tests.demo.company.answers import Providers
 from tests.demo.company.catalogue import HOSTS
 from tests.demo.company.compared import COUNTS, FINDINGS, Compared, compared
@@ -75,15 +76,17 @@ class Company:
         return clients.send(lines(self.plan))
 
     def settle(self) -> None:
-        """Wait until every record is a row."""
+        """Wait until every record is a row. Raises TimeoutError when they do not come."""
         decided = sum(x.decided for x in self.plan.exchanges)
-        tunnels = len(self.plan.exchanges) - decided
-
-        def enough(rows: Sequence[dict[str, Any]]) -> bool:
-            found = {name: int(number) for name, number in rows[0].items()}
-            return found["decisions"] >= decided and found["outcomes"] >= decided and found["tunnels"] >= tunnels
-
-        self.appliance.rows_when(_ON_RECORD, enough)
+        wanted = {"decisions": decided, "outcomes": decided, "tunnels": len(self.plan.exchanges) - decided}
+        deadline = time.monotonic() + SHIP_SECONDS
+        while True:
+            found = {name: int(str(number)) for name, number in self.ask(_ON_RECORD)[0].items()}
+            if all(found[name] >= number for name, number in wanted.items()):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {SHIP_SECONDS} s the store holds {found} of {wanted}")
+            time.sleep(0.1)
 
     def enter(self) -> None:
         """What an operator does in the evening: enter what other systems know, and have it judged."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from tests.demo.company.agents import AGENTS
 from tests.demo.company.catalogue import BESIDE, SANCTIONED, TOLERATED
 from tests.demo.company.exchange import Exchange
 from tests.demo.company.office import MEMBER
@@ -94,6 +95,9 @@ def _answered(x: Exchange) -> bool:
     return x.arrives and not x.failed_open
 
 
+_AGENTS = {agent.id: agent for agent in AGENTS}
+
+
 class Truth:
     """The counts of a day at a site."""
 
@@ -145,10 +149,12 @@ class Truth:
         return _tally(self.decided, keys, everything, allowed, stopped, _subject)
 
     def agents_tools(self) -> Rows:
-        """Agents by their client's name, as R11 names them: offered, hosted, at a server, called, denied."""
+        """What each agent offered, hosted and at servers too, what answers called of it, and what was denied."""
         rows: dict[Key, list[int]] = defaultdict(lambda: [0] * 5)
         for x in self.decided:
-            who = x.client or "unknown"
+            if not x.agent:
+                continue
+            who = self._agent(x)
             for place, names in enumerate((_offered(x), _hosted(x), x.servers)):
                 for name in names:
                     rows[who, name][place] += 1
@@ -183,10 +189,8 @@ class Truth:
         return _tally(self.decided, lambda x: [(label,) for label in x.servers], everything)
 
     def _agent(self, x: Exchange) -> str:
-        """As the inventory names it: of the register, by the client's own name, or client and pseudonym."""
-        from tests.demo.company.agents import AGENTS
-
-        agent = next(a for a in AGENTS if a.id == x.agent)
+        """As Sluice names it: of the register, by the client's own name, or client and pseudonym."""
+        agent = _AGENTS[x.agent]
         if agent.registered or not agent.subject:
             return agent.id
         return f"{agent.client} of {self.site.pseudonym(agent.subject)[:8]}"
