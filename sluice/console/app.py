@@ -33,6 +33,7 @@ from sluice.console.rendering import Templates, stylesheet
 from sluice.console.sessions import COOKIE, LOGIN_COOKIE, Session, Sessions, same
 from sluice.console.store import Asker, Away, TooMuch
 from sluice.errors import SluiceError, Unavailable
+from sluice.posture import question
 from sluice.posture.question import BadQuestion
 from sluice.ship.sqlgate import SqlError
 
@@ -177,7 +178,13 @@ class Console:
                 tried, status = Tried(None, ("Another policy is being tried. Wait for it.",)), 429
         else:
             text = (self._settings.paths.policy or shipped_policy()).read_text("utf-8")
-        context: Context = {"tried": tried, "since": since, "candidate": text, "spans_of_trial": SPANS_OF_TRIAL}
+        context: Context = {
+            "digest": question.digest(text),
+            "tried": tried,
+            "since": since,
+            "candidate": text,
+            "spans_of_trial": SPANS_OF_TRIAL,
+        }
         return self._html("backtest.html", {**context, "given": given, "title": "Policy back-test"}, session, status)
 
     async def _said(self, request: Request, session: Session) -> Response:

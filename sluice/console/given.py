@@ -52,6 +52,11 @@ class Given:
         """The times that the page is about, whole minutes. Raises `BadQuestion`."""
         return question.span(self.text("since") or None, self.text("until") or None, otherwise, self.now)
 
+    @property
+    def has_span(self) -> bool:
+        """Whether somebody has said since or until when."""
+        return bool(self.text("since") or self.text("until"))
+
     def link(self, path: str | None = None, /, **changed: str | None) -> str:
         """This page with other fields; None takes one away."""
         fields = dict(self._fields(changed))

@@ -38,9 +38,12 @@ def edges(asked: Ask, *, agent: str = "", role: str = "", data_class: str = "", 
     return told(ask(asked, sql(agent=agent, role=role, data_class=data_class, least=least)))
 
 
-def sql(*, agent: str = "", role: str = "", data_class: str = "", least: int = 1, limit: int = 0) -> str:
-    """The question behind `edges`."""
-    conditions = [f"{name} = {text(value)}" for name, value in (("agent_id", agent), ("role", role)) if value]
+def sql(
+    *, agent: str = "", role: str = "", data_class: str = "", where: str = "", least: int = 1, limit: int = 0
+) -> str:
+    """The question behind `edges`; `where` is one condition more on the edges."""
+    conditions = [where] if where else []
+    conditions += [f"{name} = {text(value)}" for name, value in (("agent_id", agent), ("role", role)) if value]
     if data_class:
         conditions.append(f"({text(data_class)} IN (from_id, to_id) OR 'data_class' NOT IN (from_kind, to_kind))")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -97,13 +97,15 @@ def rows(asked: Ask, kind: Inventory, *, source: str = "", limit: int = 0, whole
     return ask(asked, f"SELECT {columns} FROM {_ordered(kind, source, limit)}")  # noqa: S608 - our own names
 
 
-def sql(kind: Inventory, *, source: str = "", limit: int = 0) -> str:
-    """The question behind `rows`, with every column."""
-    return f"SELECT * FROM {_ordered(kind, source, limit)}"  # noqa: S608 - our own names
+def sql(kind: Inventory, *, source: str = "", used: bool = False, where: str = "", limit: int = 0) -> str:
+    """The question behind `rows`, with every column; of rows that are in `used` alone, and under one condition more."""
+    return f"SELECT * FROM {_ordered(kind, source, limit, used, where)}"  # noqa: S608 - our own names
 
 
-def _ordered(kind: Inventory, source: str, limit: int) -> str:
-    where = f" WHERE source = {text(source)}" if source else ""
+def _ordered(kind: Inventory, source: str, limit: int, used: bool = False, more: str = "") -> str:
+    conditions = [f"source = {text(source)}"] if source else ["source != 'declared'"] if used else []
+    conditions += [more] if more else []
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"{kind.view}{where} ORDER BY {kind.order}, {', '.join(kind.key)}{f' LIMIT {int(limit)}' if limit else ''}"
 
 

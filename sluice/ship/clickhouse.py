@@ -111,6 +111,10 @@ class Store(Asked, Protocol):
         """Delete a partition, named as `system.parts` names its id. Raises `StoreError`."""
         ...
 
+    def delete(self, table: str, where: str) -> None:
+        """Delete rows of a small table, and return when they are gone. Raises `StoreError`."""
+        ...
+
     def select(self, sql: str, form: str) -> bytes:
         """Answer a question in a ClickHouse format. Raises `SqlError`."""
         ...
@@ -184,6 +188,10 @@ class _Writing(ABC):
     def drop_partition(self, table: str, partition: str) -> None:
         where = f"{table}{schema.LOCAL} ON CLUSTER '{self._cluster}'" if self._cluster else table
         self.command(f"ALTER TABLE {where} DROP PARTITION ID '{partition}'")
+
+    def delete(self, table: str, where: str) -> None:
+        name = f"{table}{schema.LOCAL} ON CLUSTER '{self._cluster}'" if self._cluster else table
+        self.command(f"ALTER TABLE {name} DELETE WHERE {where} SETTINGS mutations_sync = 2")
 
 
 class Embedded(_Writing):

@@ -98,3 +98,4 @@ class Keeping:
                 clock=self._clock(),
             )
         retention.expire(store, self._directory, self._clock())
+        retention.expire_snapshots(store, self._clock())

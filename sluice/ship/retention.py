@@ -4,7 +4,8 @@ A TTL cannot ask whether a row is held, so the tables have none; this runs in th
 partition is a month and a retention class; it goes when its last day is `MONTHS` ago. Where one row of it is held the
 whole partition stays. A class that is not listed is kept for ever. Roll-ups go by month, after the shortest time, and
 stay while any hold is in force.
-A clock that runs ahead must not empty the store: time is never taken as later than the newest row says.
+Snapshots of the registers that are older than that go too, but never the newest; how many went stands among the facts
+of the posture. A clock that runs ahead must not empty the store: time is never taken as later than the newest row says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from sluice.register import snapshot
 from sluice.ship import holds
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.sqlgate import SqlError
@@ -65,6 +67,25 @@ def expire(store: Store, directory: Path, now: float) -> tuple[list[Partition], 
             facts = {"partitions": [f"{p.table} {p.month} {p.kept}".strip() for p in some][:50]}
             log.info("partitions whose time is over", extra={"facts": {"what": what, **facts}})
     return dropped, held
+
+
+def expire_snapshots(store: Store, now: float) -> int:
+    """Delete snapshots of the registers that were loaded longer ago than the shortest retention, but the newest, which
+    is in force; none while a hold is in force. How many went. Raises `StoreError`."""
+    today = _today(store, now) - min(MONTHS.values())
+    before = f"{(today - 1) // 12:04}-{(today - 1) % 12 + 1:02}-01 00:00:00"
+    bounds = f"toDateTime64('{before}', 6, 'UTC')", "(SELECT max(loaded_at) FROM register_rows)"
+    asked = f"SELECT uniqExact(loaded_at), toString(max(loaded_at)) FROM register_rows WHERE loaded_at < {bounds[0]}"  # noqa: S608 - our own names
+    (line,) = _ask(store, f"{asked} AND loaded_at < {bounds[1]}")
+    gone = int(line[0])
+    if not gone or holds.conditions(store):
+        return 0
+    store.delete(snapshot.TABLE, f"loaded_at <= toDateTime64('{line[1]}', 6, 'UTC')")
+    at = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S}"
+    fact = {"at": at, "kind": "deleted", "name": snapshot.TABLE, "number": gone, "text": f"loaded before {before[:10]}"}
+    store.add("posture_facts", msgspec.json.encode(fact | {"by": "shipper"}), f"deleted {snapshot.TABLE} {at}")
+    log.info("snapshots of the registers whose time is over", extra={"facts": {"deleted": gone, "before": before[:10]}})
+    return gone
 
 
 def _today(store: Store, now: float) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import html.parser
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from sluice.console import catalogue, judging, pages
 from sluice.console.access import Access
+from sluice.console.backtest import Backtest, Busy, Tried
 from sluice.errors import Cause, Unavailable
 from sluice.ledger import reader
 from sluice.posture import inventory, question, rendering, report, units
@@ -316,6 +319,48 @@ def test_the_graph_is_drawn_and_told(http: httpx.Client) -> None:
     alone = Page(http.get("/graph?agent=cline").text).text
     assert "bash" in alone
     assert "financial.card" not in alone
+
+
+@pytest.mark.parametrize("path", ["/keys", "/graph", *(f"/inventory/{kind}" for kind in inventory.KINDS)])
+def test_what_is_in_use_can_be_asked_for_a_span(http: httpx.Client, path: str) -> None:
+    """Since and until as on the reports: the page answers, says what its numbers are of, and its query has the span."""
+    page = http.get(path, params={"since": "7d"})
+    assert page.status_code == 200, Page(page.text).text
+    assert "seen in this span" in page.text
+    assert "last_seen &gt;=" in http.get(path, params={"since": "7d", "sql": "1"}).text
+    assert http.get(path, params={"since": "soon"}).status_code == 400
+
+
+def test_a_span_leaves_out_what_was_not_seen_in_it(http: httpx.Client) -> None:
+    """Keys of this hour and keys of last year are not the same rows."""
+    assert "sk-proj" in http.get("/keys?since=30d").text
+    assert "sk-proj" not in http.get("/keys?since=2025-01-01&until=2025-02-01").text
+    assert "cline" not in http.get("/graph?since=2025-01-01&until=2025-02-01").text.partition("Edges, the busiest")[2]
+
+
+async def test_two_policies_at_once_do_not_mix(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is tried another is turned away; each outcome is of the text that was given with it, which lies in a
+    file of its own that is gone afterwards."""
+    begun, go = asyncio.Event(), asyncio.Event()
+    tried: list[str] = []
+
+    async def ran(_: Backtest, candidate: Path, since: str) -> Tried:
+        begun.set()
+        await go.wait()
+        tried.append(candidate.read_text("utf-8"))  # noqa: ASYNC240 - a small file
+        return Tried(None, (tried[-1], since))
+
+    monkeypatch.setattr(Backtest, "_ran", ran)
+    backtest = Backtest(served.settings, None)
+    first = asyncio.create_task(backtest.run("first", "7d"))
+    await begun.wait()
+    with pytest.raises(Busy):
+        await backtest.run("second", "1d")
+    go.set()
+    assert (await first).problems == ("first", "7d")
+    assert (await backtest.run("third", "1d")).problems == ("third", "1d")
+    assert tried == ["first", "third"]
+    assert not list(served.settings.run_dir.glob("candidate-*"))
 
 
 def test_the_policy_is_shown_as_it_is_asked(http: httpx.Client) -> None:

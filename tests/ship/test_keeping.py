@@ -56,6 +56,29 @@ def filled(store: Embedded) -> Embedded:
     return store
 
 
+def test_old_snapshots_of_the_registers_go(filled: Embedded) -> None:
+    """Those that are older than the retention, never the newest, none under a hold; and it is among the facts."""
+
+    def load(*days: str) -> None:
+        rows = [{"loaded_at": f"{day} 10:00:00", "digest": day, "kind": "provider", "id": "x", "origin": "site",
+                 "row": "{}"} for day in days]  # fmt: skip
+        filled.add("register_rows", b"\n".join(json.dumps(row).encode() for row in rows), " ".join(days))
+
+    def there() -> list[str]:
+        lines = filled.select("SELECT digest FROM register_rows ORDER BY digest", "JSONEachRow").splitlines()
+        return [json.loads(line)["digest"] for line in lines]
+
+    load("2025-01-05", "2025-12-31")
+    assert retention.expire_snapshots(filled, NOW) == 1
+    assert there() == ["2025-12-31"]
+    load("2026-01-01", "2026-02-01")
+    assert retention.expire_snapshots(filled, NOW + 60) == 1
+    assert there() == ["2026-01-01", "2026-02-01"]
+    assert retention.expire_snapshots(filled, NOW) == 0
+    facts = filled.select("SELECT number, text FROM posture_facts WHERE kind = 'deleted'", "JSONEachRow")
+    assert facts.count(b"loaded before 2026-01-01") == 2
+
+
 def test_partitions_go_when_their_time_is_over(filled: Embedded, tmp_path: Path) -> None:
     """Thirteen whole months after the last day of its month, and of its class only; an unknown class stays for ever."""
     dropped, held = retention.expire(filled, tmp_path, NOW)

@@ -6,14 +6,15 @@ from sluice.config import Settings
 from sluice.console import flow
 from sluice.console.given import Given
 from sluice.console.page import Answers, Context, Page, Question
-from sluice.posture import graph
+from sluice.posture import graph, question
 
 EDGES = 80
 
 
 def view(given: Given, _: Settings) -> Page:
     agent, role, data_class = (given.text(name) for name in ("agent", "role", "class"))
-    sql = graph.sql(agent=agent, role=role, data_class=data_class, limit=EDGES)
+    where = question.between(*given.span("90d")) if given.has_span else ""
+    sql = graph.sql(agent=agent, role=role, data_class=data_class, where=where, limit=EDGES)
 
     def fill(answers: Answers) -> Context:
         edges = graph.told(answers["edges"])

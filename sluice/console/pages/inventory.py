@@ -55,9 +55,9 @@ def _page(kind: Inventory, given: Given, more: dict[str, Question] | None = None
     source = given.text("source")
     if source not in ("", "all", *SOURCES):
         raise BadQuestion(f"`source` is one of all, {', '.join(SOURCES)}")
-    sql = inventory.sql(kind, source=source if source in SOURCES else "", limit=ROWS + 1)
-    if not source:  # what is only declared is of interest to whoever asks for it
-        sql = sql.replace(" ORDER BY", " WHERE source != 'declared' ORDER BY", 1)
+    where = question.between(*given.span("90d")) if given.has_span else ""
+    of = source if source in SOURCES else ""
+    sql = inventory.sql(kind, source=of, used=not source, where=where, limit=ROWS + 1)  # declared alone: when asked for
     questions = {
         "rows": Question(f"Inventory: {kind.what}", sql),
         "comments": Question("What the columns mean", question.filled(COMMENTS, {"view": kind.view})),
