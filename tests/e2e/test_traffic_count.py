@@ -19,7 +19,7 @@ from tests.clients.appliance import Appliance
 from tests.e2e.traffic import Clients, body_hmac
 from tests.upstream import Upstream
 
-REQUESTS = int(os.environ.get("SLUICE_T13_REQUESTS", "1500"))
+REQUESTS = int(os.environ.get("SLUICE_T13_REQUESTS", "600"))
 CARD = "card number 4111 1111 1111 1111, exp 12/29, cvv 123"
 
 

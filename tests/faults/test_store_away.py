@@ -31,7 +31,7 @@ session.close()
 @pytest.mark.timeout(1800)
 def test_a_store_that_another_process_holds(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """The store cannot be opened from the start: requests are decided and recorded all the same, and shipped later."""
-    seconds = times(6, 120)
+    seconds = times(3, 120)
     with Upstream() as upstream:
         appliance = Appliance(tmp_path, upstream, workers=2)
         store = appliance.var / "clickhouse"
@@ -61,7 +61,7 @@ def test_a_store_that_another_process_holds(tmp_path: Path, figures: Callable[[s
 @pytest.mark.timeout(1800)
 def test_a_shipper_that_hangs(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """The shipper is frozen under load: no request is refused for it, and the backlog arrives once."""
-    seconds = times(6, 120)
+    seconds = times(3, 120)
     with Upstream() as upstream:
         appliance = Appliance(tmp_path, upstream, workers=2)
         appliance.start()
