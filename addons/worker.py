@@ -98,7 +98,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def harden() -> None:
     """No core dump and no reading of this process's memory by others of its user; ends with its parent."""
-    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -120,13 +119,15 @@ def settle_memory() -> None:
 def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, mark: selftest.Mark) -> int:
     """Load everything, then serve until told to stop. Raises `Misconfigured` or `Unavailable` before it serves."""
     refuse_key_logs()
+    os.umask(settings.umask)
     rules = rulebook.load(settings)
     known = Known.load(settings)
     subjects = Subjects(settings, slot)
     keys = KnownKeys()
     authority = Authority.load_or_create(settings.ca_dir, settings.ca, node=settings.node)
     tls = GateTls(settings, authority)
-    memory = settings.run_dir / f"in-force-w{slot}.json"
+    memory = settings.run_dir / "workers" / f"in-force-w{slot}.json"
+    memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     current = inforce.now(rules, authority.sha256, rules.loaded_at)
     failures: list[Callable[[], object]] = []
 

@@ -175,7 +175,7 @@ def export(
     `der` holds one certificate: the current one, or the staged one with `next`. Raises `Misconfigured` when the
     asked one does not exist.
     """
-    with castore.locked(directory, create=False):
+    with castore.reading(directory):
         current = [castore.anchor(castore.certificates(directory / castore.CERTIFICATE))]
         staged = castore.optional(directory / castore.NEXT_CERTIFICATE)
         previous = castore.optional(directory / castore.PREVIOUS)
@@ -185,6 +185,12 @@ def export(
     if form == "der":
         return chosen[0].public_bytes(serialization.Encoding.DER)
     return castore.pem(chosen)
+
+
+def sha256(directory: Path) -> str:
+    """Fingerprint of the certificate in force, lower-case hex. Raises `Misconfigured` when there is none."""
+    with castore.reading(directory):
+        return castore.certificates(directory / castore.CERTIFICATE)[0].fingerprint(hashes.SHA256()).hex()
 
 
 def stage(directory: Path, settings: Ca, *, node: str = "") -> Info:

@@ -51,6 +51,8 @@ class Cache:
         draft = file.with_name(f"{name}.{secrets.token_hex(8)}.new")
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._directory.stat().st_uid != os.geteuid():
+                return  # root's file would take the place of one that its owner can use
             fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "wb") as stream:
                 stream.write(self._tag(name, content) + content)

@@ -49,12 +49,29 @@ def locked(directory: Path, *, create: bool) -> Iterator[None]:
         raise Misconfigured(Problem(str(directory), None, "there is no CA here; `sluice ca init` makes one"))
     _private(directory, "chmod 700")
     try:
-        handle = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.SHARED)
     except OSError as e:
         raise Misconfigured(Problem(str(directory), None, f"cannot be written: {e.strerror}")) from e
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         _finish_activation(directory)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def reading(directory: Path) -> Iterator[None]:
+    """What `locked` is for whoever only hands out certificates, which are public: the supervisor, where the CA is the
+    workers' (`sluice.accounts`). Nothing is made or finished."""
+    try:
+        handle = os.open(directory / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as e:
+        raise Misconfigured(Problem(str(directory), None, "there is no CA here; `sluice ca init` makes one")) from e
+    except OSError as e:
+        raise Misconfigured(Problem(str(directory), None, f"cannot be read: {e.strerror}")) from e
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
@@ -169,10 +186,13 @@ def _private(path: Path, remedy: str) -> None:
         found = path.stat()
     except OSError as e:
         raise Misconfigured(Problem(str(path), None, f"cannot be read: {e.strerror}")) from e
-    if found.st_mode & 0o077:
+    # With accounts of their own (then the set-group-ID bit is there) the group sees the certificates, and never a key.
+    theirs = 0o027 if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISGID else 0o077
+    if found.st_mode & theirs:
         mode = stat.S_IMODE(found.st_mode)
         raise Misconfigured(Problem(str(path), None, f"is open to others (mode {mode:04o}); run `{remedy} {path}`"))
-    if found.st_uid not in (os.geteuid(), 0):
+    for_account = os.geteuid() == 0 and (path if path.is_dir() else path.parent).stat().st_mode & stat.S_ISGID
+    if found.st_uid not in (os.geteuid(), 0) and not for_account:
         raise Misconfigured(Problem(str(path), None, f"belongs to user {found.st_uid}, not to the one running Sluice"))
 
 

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sluice import logs
 
@@ -71,6 +72,19 @@ class Ending:
         return f"{self.reason} ({how})" if self.reason else how
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user and group a child runs as, when the supervisor is root; without any other group, or any capability."""
+
+    user: int
+    group: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For `subprocess`: it sets groups, group and user before the program begins, or the start fails."""
+        return {"user": self.user, "group": self.group, "extra_groups": ()}
+
+
 class Child:
     """A process that is kept running. `command` makes its arguments from the number of its status pipe."""
 
@@ -80,6 +94,7 @@ class Child:
         command: Callable[[int], Sequence[str]],
         *,
         fds: Sequence[int] = (),
+        account: Account | None = None,
         patience: Patience | None = None,
         on_change: Callable[[], None] = lambda: None,
         on_end: Callable[[Child, Ending], None] = lambda _child, _ending: None,
@@ -91,6 +106,7 @@ class Child:
         self.starts = 0
         self._command = command
         self._fds = tuple(fds)
+        self._account = account
         self._patience = patience or Patience()
         self._on_change = on_change
         self._on_end = on_end
@@ -175,6 +191,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(write_end, *self._fds),
                 process_group=0,
+                **(self._account.options if self._account else {}),
             )
         except OSError as e:
             pipe.close()

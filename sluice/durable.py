@@ -10,6 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+SHARED = 0o640
+"""Mode of a file that other processes of the appliance read, where they have accounts of their own (`sluice.accounts`);
+without those, the umask leaves 0600."""
+
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put a file in the place of the one before: beside it, flushed, renamed, the directory flushed. Raises OSError.
@@ -20,6 +24,7 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     draft.unlink(missing_ok=True)
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
+        _hand_over(fd, path.parent)
         put(fd, data)
         os.fsync(fd)
     finally:
@@ -33,12 +38,20 @@ def append(path: Path, data: bytes, mode: int = 0o600) -> None:
     new = not path.exists()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
+        if new:
+            _hand_over(fd, path.parent)
         put(fd, data)
         os.fsync(fd)
     finally:
         os.close(fd)
     if new:
         flush_directory(path.parent)
+
+
+def _hand_over(fd: int, directory: Path) -> None:
+    """What root makes (`sudo sluice ca rotate`) belongs to whoever the directory belongs to, who has to read it."""
+    if os.geteuid() == 0 and (owner := directory.stat().st_uid) != 0:
+        os.fchown(fd, owner, -1)
 
 
 def put(fd: int, data: bytes) -> None:

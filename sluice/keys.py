@@ -40,8 +40,8 @@ class Key:
 def fingerprint_key(settings: Settings) -> tuple[bytes, str]:
     """The key in force and its name; made when there is none. Raises `Misconfigured` when a key cannot be used."""
     with _locked(settings.keys_dir):
-        number, path = _newest(settings.keys_dir)
-        return _read(path), f"k{number}"
+        number, path = _newest(settings)
+        return _read(path, _shared(settings)), f"k{number}"
 
 
 def subject_key(settings: Settings) -> bytes:
@@ -56,8 +56,8 @@ def subject_key(settings: Settings) -> bytes:
 def versions(settings: Settings) -> list[Key]:
     """Every key that is still there, oldest first. Raises `Misconfigured` when one cannot be used."""
     with _locked(settings.keys_dir):
-        _newest(settings.keys_dir)
-        return _all(settings.keys_dir)
+        _newest(settings)
+        return _all(settings)
 
 
 def secrets_by_name(settings: Settings) -> dict[str, bytes]:
@@ -68,9 +68,9 @@ def secrets_by_name(settings: Settings) -> dict[str, bytes]:
 def rotate(settings: Settings) -> Key:
     """Make the next key. Processes that run keep theirs until they start again. Raises `Misconfigured`."""
     with _locked(settings.keys_dir):
-        number, _ = _newest(settings.keys_dir)
-        _create(settings.keys_dir / f"fingerprint-k{number + 1}.key")
-        return _all(settings.keys_dir)[-1]
+        number, _ = _newest(settings)
+        _create(settings.keys_dir / f"fingerprint-k{number + 1}.key", _shared(settings))
+        return _all(settings)[-1]
 
 
 def destroy(settings: Settings, key_id: str) -> None:
@@ -79,7 +79,7 @@ def destroy(settings: Settings, key_id: str) -> None:
     On a journalling or copy-on-write file system, and in backups, older copies of the bytes may remain.
     """
     with _locked(settings.keys_dir):
-        keys = {k.id: k for k in _all(settings.keys_dir)}
+        keys = {k.id: k for k in _all(settings)}
         key = keys.get(key_id)
         if key is None:
             raise Misconfigured(Problem(str(settings.keys_dir), None, f"has no key `{key_id}`; there are {list(keys)}"))
@@ -101,7 +101,8 @@ def _locked(directory: Path) -> Iterator[None]:
     """Two processes at first start must not make two keys."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        # For reading: the shipper, which has the workers' keys to read where it has its own account, makes none.
+        lock = os.open(directory / ".lock", os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, durable.SHARED)
     except OSError as e:
         raise Misconfigured(Problem(str(directory), None, f"cannot be used for keys: {e.strerror}")) from e
     try:
@@ -111,31 +112,36 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _newest(directory: Path) -> tuple[int, Path]:
+def _shared(settings: Settings) -> int:
+    """Mode of a fingerprint key: with accounts of their own the workers make it, and the shipper reads it too."""
+    return durable.SHARED if settings.accounts.used else 0o600
+
+
+def _newest(settings: Settings) -> tuple[int, Path]:
     """Number and file of the key in force; made when there is none."""
-    newest = max(_existing(directory), default=None)
+    newest = max(_existing(settings.keys_dir), default=None)
     if newest is None:
-        newest = (1, directory / "fingerprint-k1.key")
-        _create(newest[1])
+        newest = (1, settings.keys_dir / "fingerprint-k1.key")
+        _create(newest[1], _shared(settings))
     return newest
 
 
-def _all(directory: Path) -> list[Key]:
-    found = sorted(_existing(directory))
-    return [Key(f"k{n}", path, path.stat().st_mtime, n == found[-1][0], _read(path)) for n, path in found]
+def _all(settings: Settings) -> list[Key]:
+    found, mode = sorted(_existing(settings.keys_dir)), _shared(settings)
+    return [Key(f"k{n}", path, path.stat().st_mtime, n == found[-1][0], _read(path, mode)) for n, path in found]
 
 
 def _existing(directory: Path) -> list[tuple[int, Path]]:
     return [(int(m[1]), p) for p in directory.iterdir() if (m := _NAME.fullmatch(p.name))]
 
 
-def _create(path: Path) -> None:
-    durable.write(path, secrets.token_bytes(KEY_BYTES))
+def _create(path: Path, mode: int = 0o600) -> None:
+    durable.write(path, secrets.token_bytes(KEY_BYTES), mode)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, mode: int = 0o600) -> bytes:
     try:
-        if path.stat().st_mode & 0o077:
+        if path.stat().st_mode & 0o077 & ~mode:
             raise Misconfigured(Problem(str(path), None, "is readable by others; run `chmod 600` on it"))
         key = path.read_bytes()
     except OSError as e:

@@ -42,7 +42,7 @@ def tell(settings: Settings) -> str:
         if path.exists() and path.read_bytes() == why.encode():
             os.utime(path)
         else:
-            durable.write(path, why.encode())
+            durable.write(path, why.encode(), durable.SHARED)
     except OSError as e:  # the line grows old, and then the workers refuse
         log.error("the line about evidence cannot be left", extra={"facts": {"why": e.strerror or ""}})
         return UNKNOWN if settings.evidence.bounds_waiting else ""

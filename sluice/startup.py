@@ -6,6 +6,7 @@ they found, and undo nothing: what was made (directories, keys) is what the next
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import itertools
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sluice import config, tomlfile
+from sluice import accounts, config, tomlfile
 from sluice.errors import Misconfigured, Problem
 from sluice.identity import Known
 from sluice.register import files as registers
@@ -37,17 +38,20 @@ def refuse_key_logs() -> None:
         raise Misconfigured([Problem(f"${name}", None, what) for name in found])
 
 
-def harden() -> None:
+def harden(settings: config.Settings) -> None:
     """For this process and its children: private files, no core dump (it would hold prompts and keys), and as many open
     connections as the system allows."""
-    os.umask(0o077)
+    os.umask(settings.umask)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def prepare(settings: config.Settings) -> None:
-    """Make `var` and the directories below it, private to this user. Raises `Misconfigured`."""
+def prepare(settings: config.Settings, separate: accounts.Accounts | None = None) -> None:
+    """Make `var` and the directories below it, private to this user, or each to its account. Raises `Misconfigured`."""
+    if separate is not None:
+        accounts.arrange(settings, separate)
+        return
     for directory in _directories(settings):
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -157,20 +161,33 @@ def _upstream(settings: config.Settings) -> Iterator[tuple[str, str]]:
             yield "upstream.trusted_ca", f"`{bundle}` holds no usable certificate in PEM form"
 
 
-def fresh_metrics(settings: config.Settings) -> None:
+def fresh_metrics(settings: config.Settings, separate: accounts.Accounts | None = None) -> None:
     """An empty directory for metric files, named in the environment before prometheus_client is first imported."""
     directory = settings.run_dir / "metrics"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700)
+    if separate is not None:
+        os.chown(directory, separate.supervisor if os.geteuid() == accounts.ROOT else -1, separate.group)
+        directory.chmod(accounts.METRICS)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-def check(settings: config.Settings, file: Path | None = None) -> tuple[str, tuple[Problem, ...]]:
+def check(
+    settings: config.Settings, file: Path | None = None, separate: accounts.Accounts | None = None
+) -> tuple[str, tuple[Problem, ...]]:
     """Load what the settings name, the rulebook, the fingerprint key and the CA, making key and CA on the first start.
 
-    Returns the rulebook's digest, and warnings. Raises `Misconfigured` with the problems of all of them.
+    With accounts of their own it is a worker's that looks, as its processes will. Returns the rulebook's digest, and
+    warnings. Raises `Misconfigured` with the problems of all of them.
     """
-    from sluice import ca, policy, rulebook, suppressions  # they import metrics, which must find its directory named
+    from sluice import metrics  # noqa: F401 - metrics must find its directory named, and its files be this user's
+
+    with separate.acting(separate.worker) if separate else contextlib.nullcontext():
+        return _check(settings, file)
+
+
+def _check(settings: config.Settings, file: Path | None) -> tuple[str, tuple[Problem, ...]]:
+    from sluice import ca, policy, rulebook, suppressions
 
     problems = unfit_settings(settings, file)
     book = None

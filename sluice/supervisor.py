@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sluice import config, instance, logs, selftest, startup
-from sluice.child import Child, Ending, Patience, State
+from sluice import accounts, config, instance, logs, selftest, startup
+from sluice.child import Account, Child, Ending, Patience, State
 from sluice.errors import Misconfigured
 from sluice.notify import Notifier
 
@@ -53,6 +53,7 @@ SEALER_GRACE = 10.0
 CONSOLE_GRACE = 5.0
 SHIPPER_GRACE = 20.0
 FORWARDER_GRACE = 12.0
+PRUNE_SECONDS = 5.0
 STATUS_SECONDS = 10.0
 UNSEALED_ROUNDS = 3
 """Records that waited for a checkpoint this many times longer than they should are told as a trouble."""
@@ -61,22 +62,32 @@ UNSEALED_ROUNDS = 3
 WORKER = (sys.executable, "-P", "-m", "addons.worker")
 SHIPPER = (sys.executable, "-P", "-m", "sluice.ship.shipper")
 SEALER = (sys.executable, "-P", "-m", "sluice.seal.sealer")
+PRUNER = (sys.executable, "-P", "-m", "sluice.pruning")
 FORWARDER = (sys.executable, "-P", "-m", "sluice.forward.forwarder")
 CONSOLE = (sys.executable, "-P", "-m", "sluice.console.process")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file [default: deploy/sluice.toml].")
+@click.option("--prepare", is_flag=True, help="As root: give the directories to the accounts of [accounts], and end.")
 @click.version_option(importlib.metadata.version("sluice"), prog_name="sluice-proxy")
-def main(file: Path | None) -> None:
+def main(file: Path | None, *, prepare: bool) -> None:
     """Run the appliance: proxy, inspection, evidence, admin listener. Stop it with Ctrl-C or SIGTERM."""
     logs.setup("supervisor")
     try:
-        sys.exit(run(file))
+        sys.exit(_prepare(file) if prepare else run(file))
     except Misconfigured as e:
         for problem in e.problems:
             _complain(str(problem))
         sys.exit(MISCONFIGURED)
+
+
+def _prepare(file: Path | None) -> int:
+    settings = config.load(file)
+    startup.harden(settings)
+    if (separate := accounts.resolve(settings)) is not None:
+        startup.prepare(settings, separate)
+    return OK
 
 
 def run(
@@ -91,13 +102,14 @@ def run(
     startup.refuse_key_logs()
     settings = config.load(file)
     file = config.locate(file)
-    startup.harden()
+    startup.harden(settings)
     _say(f"Sluice {importlib.metadata.version('sluice')}: checking settings, rules and detectors ...")
-    startup.prepare(settings)
+    separate = accounts.required(settings)
+    startup.prepare(settings, separate)
     claim = instance.claim(settings.paths.var)
     try:
-        startup.fresh_metrics(settings)
-        digest, warnings = startup.check(settings, file)
+        startup.fresh_metrics(settings, separate)
+        digest, warnings = startup.check(settings, file, separate)
         for warning in warnings:
             _say(f"warning: {warning}")
         proxy = startup.bind(settings.proxy.listen, settings.proxy.backlog, "proxy.listen")
@@ -118,6 +130,7 @@ def run(
                 pages=pages,
                 console=console,
                 troubles=untold,
+                separate=separate,
             )
             ending = asyncio.run(appliance.run())
     finally:
@@ -152,14 +165,17 @@ class Appliance:
         pages: socket.socket | None = None,
         console: Sequence[str] = CONSOLE,
         troubles: Sequence[str] = (),
+        separate: accounts.Accounts | None = None,
         patience: Patience | None = None,
     ) -> None:
-        """`pages`: where the console is served, if it is. `troubles`: what the start already knows to be amiss."""
+        """`pages`: where the console is served, if it is. `troubles`: what the start already knows to be amiss.
+        `separate`: the accounts of the children, where they have their own."""
         self._settings = settings
         self._proxy = proxy
         self._admin = admin
         self._pages = pages
         self._troubles = tuple(troubles)
+        self._separate = separate
         self._digest = digest
         self._overdue = ""
         self._was_ready = False
@@ -168,13 +184,20 @@ class Appliance:
         self._end: asyncio.Future[End] | None = None
         self._manager = Notifier()
         rest = ("--config", str(file.resolve())) if file else ()
+        self._rest = rest[1:]
         listen = proxy.fileno()
         secret = selftest.new_secret()
         told = self._told = selftest.handed(secret)
 
         def keep(name: str, command: Callable[[int], Sequence[str]], fds: Sequence[int]) -> Child:
             return Child(
-                name, command, fds=fds, patience=patience, on_change=self._changed.set, on_end=self._on_child_end
+                name,
+                command,
+                fds=fds,
+                account=Account(separate.of(name), separate.group) if separate else None,
+                patience=patience,
+                on_change=self._changed.set,
+                on_end=self._on_child_end,
             )
 
         def worker_command(slot: int) -> Callable[[int], Sequence[str]]:
@@ -242,6 +265,7 @@ class Appliance:
         announcing = asyncio.create_task(self._announce(), name="announce")
         living = asyncio.create_task(self._stay_alive(), name="service manager")
         looking = asyncio.create_task(self._keep_looking(), name="overdue")
+        deleting = asyncio.create_task(self._keep_pruning(), name="pruning")
         keeping = [child.task for child in self._children if child.task]
         try:
             # A task that ends before the end was decided is a fault of ours, and takes the appliance with it.
@@ -255,6 +279,7 @@ class Appliance:
             announcing.cancel()
             living.cancel()
             looking.cancel()
+            deleting.cancel()
             server.should_exit = True
             await asyncio.wait({serving}, timeout=3)
             os.close(self._told)
@@ -360,6 +385,21 @@ class Appliance:
         while self._settings.evidence.bounds_waiting:
             await asyncio.sleep(LOOK_SECONDS)
             await self._look()
+
+    async def _keep_pruning(self) -> None:
+        """Delete the segments that the shipper, which has no right to the ledger, says may go."""
+        from sluice import pruning  # it imports metrics
+
+        while (separate := self._separate) is not None:
+            await asyncio.sleep(PRUNE_SECONDS)
+            try:
+                owners = {one.owner for one in await asyncio.to_thread(pruning.due, self._settings)}
+                for owner in owners & (separate.users | {separate.supervisor}):
+                    options = Account(owner, separate.group).options
+                    done = await asyncio.create_subprocess_exec(*PRUNER, *self._rest, **options)
+                    await done.wait()
+            except Exception as e:  # what waits is kept, and tried again; nothing else stops for it
+                log.error("segments whose time is over were not deleted", exc_info=e)
 
     def _unsealed(self) -> list[str]:
         """What is wrong with the sealing, by the sealer's word and by the files, which a dead sealer leaves too."""

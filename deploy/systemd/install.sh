@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs this checkout on a machine with systemd: program in /opt/sluice, settings in /etc/sluice, state in
-# /var/lib/sluice, account `sluice`. Run as root from the checkout. Settings that are there already stay as they are.
+# /var/lib/sluice, the accounts of sluice.sysusers. Run as root from the checkout. Settings that are there already stay
+# as they are. With no systemd as first process (an image that is being made) the unit is only laid down.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -12,6 +13,8 @@ command -v "$python" >/dev/null || { echo "install.sh: $python was not found; PY
 
 install -D -m 0644 "$here/deploy/systemd/sluice.sysusers" /usr/lib/sysusers.d/sluice.conf
 systemd-sysusers sluice.conf
+install -D -m 0644 "$here/deploy/systemd/sluice.tmpfiles" /usr/lib/tmpfiles.d/sluice.conf
+systemd-tmpfiles --create sluice.conf
 
 mkdir -p "$to"
 for each in sluice addons signatures certs deploy pyproject.toml README.md Makefile; do
@@ -34,5 +37,5 @@ ln -sf "$to/.venv/bin/sluice" /usr/local/bin/sluice
 echo 'export SLUICE_CONFIG=/etc/sluice/sluice.toml' >/etc/profile.d/sluice.sh
 
 install -m 0644 "$here/deploy/systemd/sluice.service" /etc/systemd/system/sluice.service
-systemctl daemon-reload
-echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice; sluice doctor --config /etc/sluice/sluice.toml"
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice; sudo sluice doctor --config /etc/sluice/sluice.toml"

@@ -2,6 +2,7 @@
 
 from sluice.config.file import load, locate
 from sluice.config.settings import (
+    Accounts,
     Admin,
     Ca,
     ClickHouse,
@@ -34,6 +35,7 @@ from sluice.config.settings import (
 )
 
 __all__ = [
+    "Accounts",
     "Admin",
     "Ca",
     "ClickHouse",

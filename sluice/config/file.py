@@ -188,6 +188,12 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
     for name in s.console.judges:
         if name not in s.console.users:
             bad("console.judges", f"`{name}` is not one of `console.users`")
+    for key in s.accounts.__struct_fields__ if s.accounts.used else ():
+        if (key, s.accounts.supervisor) == ("supervisor", ""):
+            continue
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?|\d{1,10}", getattr(s.accounts, key)):
+            known = ", ".join(s.accounts.__struct_fields__)
+            bad(f"accounts.{key}", f"must be a name or a number; all of {known} belong together")
     for host, value in s.upstream.hosts.items():
         try:
             ipaddress.ip_address(endpoint(value)[0])

@@ -236,6 +236,29 @@ class Identity(Section, frozen=True):
     """Refuse whoever cannot be told from an address: 407 where `users` is set, otherwise a block."""
 
 
+class Accounts(Section, frozen=True):
+    """Users and a group, by name or number, for a supervisor that is started as root; all of them or none."""
+
+    worker: str = ""
+    """The workers': ledger streams, CA and fingerprint keys."""
+    sealer: str = ""
+    """The sealer's: it alone reads the keys that sign checkpoints."""
+    shipper: str = ""
+    """The shipper's: ClickHouse; it reads the ledger."""
+    forwarder: str = ""
+    """The forwarder's: events outward; it reads the ledger."""
+    console: str = ""
+    """The console's."""
+    supervisor: str = ""
+    """Whom sluice-proxy itself runs as, with CAP_SETUID, CAP_SETGID and CAP_KILL; root when empty."""
+    group: str = ""
+    """The group of all of them, by which each reads what it has to of the others. Nobody else may be in it."""
+
+    @property
+    def used(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__)
+
+
 class Ca(Section, frozen=True):
     organisation: str = "Sluice"
     """Organisation in the CA certificate's subject."""
@@ -340,6 +363,7 @@ class Settings(Section, frozen=True):
     clickhouse: ClickHouse = ClickHouse()
     selftest: SelfTest = SelfTest()
     identity: Identity = Identity()
+    accounts: Accounts = Accounts()
     ca: Ca = Ca()
     own: Own = Own()
     forward: Forward = Forward()
@@ -388,7 +412,12 @@ class Settings(Section, frozen=True):
     @property
     def console_password(self) -> Path:
         """Password of the console, made by its process on the first start. 0600."""
-        return self.keys_dir / "console.password"
+        return (self.paths.var / "console" if self.accounts.used else self.keys_dir) / "console.password"
+
+    @property
+    def umask(self) -> int:
+        """With accounts of their own the processes read each other's evidence as a group."""
+        return 0o027 if self.accounts.used else 0o077
 
     @property
     def ca_dir(self) -> Path:

@@ -73,7 +73,8 @@ class Backtest:
         if self._turn.locked():
             raise Busy
         async with self._turn:
-            with tempfile.TemporaryDirectory(dir=self._settings.run_dir, prefix="candidate-") as directory:
+            (place := self._settings.run_dir / "console").mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place, prefix="candidate-") as directory:
                 candidate = Path(directory) / "candidate.toml"
                 candidate.write_text(text, "utf-8")
                 return await self._ran(candidate, since)

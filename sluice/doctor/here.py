@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from sluice import clock, config, instance, startup
+from sluice import accounts, clock, config, instance, startup
 from sluice.doctor import Findings, fail, ok, warn
 from sluice.errors import Misconfigured
 
@@ -175,6 +175,9 @@ def _filesystem(place: Path) -> str:
 
 def permissions(settings: config.Settings) -> Findings:
     """Whose the files are, and who else could read keys or change rules."""
+    if settings.accounts.used:
+        yield from _accounts(settings)
+        return
     secret = (settings.paths.var, settings.keys_dir, settings.ca_dir, settings.seal_keys_dir, settings.ledger_dir)
     faults = 0
     owners = set()
@@ -191,11 +194,9 @@ def permissions(settings: config.Settings) -> Findings:
         if key.is_file() and key.stat().st_mode & 0o077:
             faults += 1
             yield fail("permissions", f"{key} can be read by others", f"chmod 600 {key}, and consider it known")
-    rules = (config.locate(), settings.paths.policy, settings.paths.targets, settings.paths.suppressions)
-    for file in filter(None, rules):
-        if file.is_file() and file.stat().st_mode & 0o002:
-            faults += 1
-            yield fail("permissions", f"{file} can be changed by anyone", f"chmod o-w {file}")
+    for fault in _changeable_rules(settings, 0o002, "anyone"):
+        faults += 1
+        yield fault
     if owners and owners != {os.geteuid()}:
         fix = "run this as the account of the appliance"
         yield warn("permissions", f"{settings.paths.var} belongs to user id {min(owners)}", fix)
@@ -203,6 +204,36 @@ def permissions(settings: config.Settings) -> Findings:
         yield warn("permissions", "this runs as root", "run the appliance as a user of its own (deploy/systemd)")
     if not faults:
         yield ok("permissions", "keys, evidence and rules are closed to others")
+
+
+def _changeable_rules(settings: config.Settings, bits: int, who: str) -> Findings:
+    rules = (config.locate(), settings.paths.policy, settings.paths.targets, settings.paths.suppressions)
+    for file in filter(None, rules):
+        if file.is_file() and file.stat().st_mode & bits:
+            letters = "o" if bits == 0o002 else "go"
+            yield fail("permissions", f"{file} can be changed by {who}", f"chmod {letters}-w {file}")
+
+
+def _accounts(settings: config.Settings) -> Findings:
+    """Processes with accounts of their own: whether those are apart."""
+    try:
+        separate = accounts.resolve(settings)
+    except Misconfigured as e:
+        for problem in e.problems:
+            yield fail("permissions", str(problem), "see `[accounts]` in the settings")
+        return
+    if separate is None:
+        return
+    if os.geteuid() != accounts.ROOT:
+        yield warn("permissions", "the directories of other accounts cannot be looked into", "run this as root")
+        return
+    found = [str(p) for p in (*accounts.outside(settings, separate), *accounts.undone(settings, separate))]
+    for what in found:
+        yield fail("permissions", what, "restart sluice-proxy as root, which mends directories, or says what it cannot")
+    faults = list(_changeable_rules(settings, 0o022, "others than its owner"))
+    yield from faults
+    if not found and not faults:
+        yield ok("permissions", "each process has an account of its own, and keys and evidence are theirs")
 
 
 def authority(settings: config.Settings) -> Findings:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice.durable import SHARED
 from sluice.errors import Cause, Unavailable
 
 FILE = "decided"
@@ -38,7 +39,7 @@ class Count:
 
     def __init__(self, stream: Path, epoch: int) -> None:
         try:
-            fd = os.open(stream / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(stream / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SHARED)
             try:
                 os.pwrite(fd, struct.pack("<QQ", epoch, 0), 0)  # gives the page a block: a hole could fault when full
                 self._map = mmap.mmap(fd, _SIZE)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sluice import metrics
+from sluice.durable import SHARED
 from sluice.errors import Cause, Unavailable
 from sluice.ledger import segment
 
@@ -43,8 +44,8 @@ class Appender:
 
     def lock(self) -> None:
         """Take the stream for this process. Raises `Unavailable` naming the process that holds it."""
-        self._stream.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = os.open(self._stream / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._stream.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._lock_fd = os.open(self._stream / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SHARED)
         until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -108,7 +109,7 @@ class Appender:
 
     def _open_mark(self, durable: int) -> None:
         """Map the count of durable records, which readers on this machine go by. A store, not a system call."""
-        fd = os.open(self._stream / "durable", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._stream / "durable", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SHARED)
         try:
             os.pwrite(fd, durable.to_bytes(8, "little"), 0)  # gives the page a block: a hole could fault on a full disk
             self._mark = mmap.mmap(fd, 8)
@@ -122,7 +123,7 @@ class Appender:
         header = segment.Header(node, slot, epoch, first_seq, self._flushed, self._clock() // 1000).pack()
         path = self._stream / segment.file_name(epoch, first_seq)
         temporary = path.with_suffix(".tmp")
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SHARED)
         try:
             os.posix_fallocate(fd, 0, self._step)
             os.pwrite(fd, header, 0)

@@ -62,4 +62,4 @@ def write(stream: Path, note: Pruned) -> None:
     before = read(stream)
     if not note.sensible or (before and note.below_seq < before.below_seq):
         raise BadNote(f"{stream / FILE}: a note below record {note.below_seq} cannot follow what is there")
-    durable.write(stream / FILE, msgspec.json.encode(note, order="sorted") + b"\n")
+    durable.write(stream / FILE, msgspec.json.encode(note, order="sorted") + b"\n", durable.SHARED)

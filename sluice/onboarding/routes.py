@@ -28,7 +28,7 @@ def routes(
         return page.Gate(
             proxy=settings.proxy.advertise or _reachable(proxy, here),
             admin=_named(settings, admin) or _reachable(admin, here),
-            sha256=ca.show(settings.ca_dir).sha256,
+            sha256=ca.sha256(settings.ca_dir),
         )
 
     def proxy_pac(request: Request) -> Response:

@@ -31,4 +31,4 @@ def read(seal: Path) -> Announced:
 
 def write(seal: Path, announced: Announced) -> None:
     """Replace it, durably. Raises OSError."""
-    durable.write(seal / FILE, msgspec.json.encode(announced) + b"\n")
+    durable.write(seal / FILE, msgspec.json.encode(announced) + b"\n", durable.SHARED)

@@ -67,7 +67,8 @@ def streams(directory: Path) -> list[Path]:
     """The streams that a seal directory or a witness holds checkpoints of, by name."""
     if not directory.is_dir():
         return []
-    return sorted(p for p in directory.iterdir() if (p / LATEST).is_file() or (p / HISTORY).is_file())
+    named = (p for p in directory.iterdir() if segment.STREAM.match(p.name))  # the keys' directory is not for everyone
+    return sorted(p for p in named if (p / LATEST).is_file() or (p / HISTORY).is_file())
 
 
 def newest(directory: Path) -> Sealed | None:
@@ -131,7 +132,7 @@ class Store:
 
     def open(self) -> tuple[Sealed | None, State]:
         """Newest checkpoint and state as the last sealer left them, a torn line cut off. Raises OSError, ValueError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._cut_torn_line()
         return newest(self.directory), state(self.directory)
 
@@ -162,10 +163,10 @@ class Store:
     def add(self, leaves: list[bytes], sealed: Sealed, state: State) -> None:
         """Make a checkpoint durable. When this returns it may be shown; when it raises OSError nobody knows."""
         if leaves:
-            durable.append(self.directory / LEAVES, b"".join(leaves))
-        durable.append(self.directory / HISTORY, msgspec.json.encode(sealed) + b"\n")
-        durable.write(self.directory / LATEST, sealed.note.encode())
+            durable.append(self.directory / LEAVES, b"".join(leaves), durable.SHARED)
+        durable.append(self.directory / HISTORY, msgspec.json.encode(sealed) + b"\n", durable.SHARED)
+        durable.write(self.directory / LATEST, sealed.note.encode(), durable.SHARED)
         self.remember(state)
 
     def remember(self, state: State) -> None:
-        durable.write(self.directory / STATE, msgspec.json.encode(state) + b"\n")
+        durable.write(self.directory / STATE, msgspec.json.encode(state) + b"\n", durable.SHARED)

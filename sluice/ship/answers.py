@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import msgspec
 
 from sluice.ship.allowance import Allowance
-from sluice.ship.query import CHUNK_BYTES, LONGEST_QUESTION, NOT_OPEN, Question, Reply
+from sluice.ship.query import CHUNK_BYTES, LONGEST_QUESTION, NOT_ALLOWED, NOT_OPEN, Question, Reply
 from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.ship")
@@ -28,11 +29,19 @@ type Select = Callable[[str, str], bytes]
 class Answers:
     """Answers questions on a listening socket until `close`."""
 
-    def __init__(self, listener: socket.socket, select: Select, memory: Allowance | None = None) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        select: Select,
+        memory: Allowance | None = None,
+        users: Set[int] | None = None,
+    ) -> None:
         """`select` takes SQL and format and raises `SqlError`; it is called from several threads. `memory` is what
-        answers have to fit in until they are sent, beside the questions that run."""
+        answers have to fit in until they are sent, beside the questions that run. `users`: ids of those who may ask;
+        None: whom the socket's mode lets in."""
         self._listener = listener
         self._memory = memory or Allowance()
+        self._users = users
         self._select = select
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._threads: set[threading.Thread] = set()
@@ -84,6 +93,8 @@ class Answers:
     def _answer(self, connection: socket.socket) -> None:
         try:
             question = msgspec.json.decode(_line(connection), type=Question)
+            if self._users is not None and _user(connection) not in self._users:
+                raise SqlError(NOT_ALLOWED, "this account may not ask: root and the console's may")
             if not self._turns.acquire(timeout=TURN_SECONDS):
                 raise SqlError(NOT_OPEN, f"{AT_ONCE} questions are running already; try again")
             try:
@@ -103,6 +114,12 @@ class Answers:
                 connection.sendall(data[at : at + CHUNK_BYTES])
         finally:
             claim.release()
+
+
+def _user(connection: socket.socket) -> int:
+    """The user id at the other end, by the kernel's word (unix(7), SO_PEERCRED)."""
+    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(user)
 
 
 def _line(connection: socket.socket) -> bytes:

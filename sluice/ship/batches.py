@@ -142,7 +142,7 @@ class Outbox:
             raise Misconfigured(Problem(str(self._file), None, what)) from e
 
     def _save(self, state: State) -> None:
-        durable.write(self._file, msgspec.json.encode(state))
+        durable.write(self._file, msgspec.json.encode(state), durable.SHARED)
         self.state, self._behind = state, False
 
 

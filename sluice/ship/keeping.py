@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sluice import pruning
 from sluice.config import Settings
 from sluice.errors import SluiceError
 from sluice.seal import announced
@@ -87,6 +88,18 @@ class Keeping:
         sealed = sizes(self._settings.seal_dir)
         told = announced.read(self._settings.seal_dir).pruned
         for name, box in self._delivery.outboxes.items():
+            if self._settings.accounts.used:  # the ledger is not ours to change
+                below = reconcile.spare(
+                    store,
+                    box.stream,
+                    box.delivered,
+                    self._delivery.dead,
+                    keep_days=self._settings.evidence.keep_days,
+                    sealed=sealed.get(name, 0),
+                    clock=self._clock(),
+                )
+                pruning.wish(self._directory, name, below)
+                continue
             reconcile.prune(
                 store,
                 box.stream,

@@ -25,11 +25,13 @@ from sluice.ship.sqlgate import SqlError
 if TYPE_CHECKING:
     from sluice.ship.clickhouse import Store
 
-SOCKET = "shipper.sock"
+SOCKET = "shipper/shipper.sock"
 LONGEST_QUESTION = 256 * 1024
 TIMEOUT_SECONDS = 60.0
 """Longer than any question may run."""
 CHUNK_BYTES = 256 * 1024
+NOT_ALLOWED = 497
+"""ClickHouse's ACCESS_DENIED."""
 NOT_OPEN = 210
 """ClickHouse's NETWORK_ERROR: nobody there who could answer."""
 
@@ -154,12 +156,12 @@ def connect(run_dir: Path) -> socket.socket:
     return connection
 
 
-def bind(run_dir: Path) -> socket.socket:
-    """The shipper's listening socket, for its owner alone (mode 0600). Raises OSError."""
-    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+def bind(run_dir: Path, mode: int = 0o600) -> socket.socket:
+    """The shipper's listening socket, for its owner alone where `mode` says no more. Raises OSError."""
+    (run_dir / SOCKET).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     (run_dir / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
+    before = os.umask(0o777 & ~mode)
     try:
         with _short(run_dir) as short:
             listener.bind(short)

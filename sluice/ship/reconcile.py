@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sluice import metrics
+from sluice import metrics, pruning
 from sluice.ledger import acted as counted
-from sluice.ledger import pruned, reader, segment
-from sluice.ledger.pruned import BadNote, Pruned
+from sluice.ledger import reader, segment
 from sluice.ledger.reader import Position
 from sluice.ledger.record import link
 from sluice.ship import stored
@@ -33,8 +32,6 @@ from sluice.ship.clickhouse import Asked
 from sluice.ship.deadletters import DeadLetters
 
 log = logging.getLogger("sluice.ship")
-
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +163,23 @@ def prune(
     the pruning on record; what may go beyond that is noted, and goes in a later turn.
     """
     now = time.time() if clock is None else clock
-    names = segment.segments(stream)
-    gone = []
-    for name, following in pairwise(names):
+    below = spare(store, stream, delivered, dead, keep_days=keep_days, sealed=sealed, clock=now)
+    return pruning.take(stream, below, announced=announced, now=now)
+
+
+def spare(
+    store: Asked, stream: Path, delivered: int, dead: DeadLetters, *, keep_days: float, sealed: int, clock: float
+) -> int:
+    """The records below this number are old, sealed and in the store exactly once. Raises `StoreError`, OSError."""
+    below = 0
+    for name, following in pairwise(segment.segments(stream)):
         (epoch, first), upto = segment.named(name), segment.named(following)[1]
-        old = now - (stream / name).stat().st_mtime > keep_days * DAY_SECONDS
-        if not old or upto > min(delivered, sealed) or not _is_held(store, stream.name, epoch, first, upto, dead):
+        if not pruning.is_over(stream / name, keep_days, clock) or upto > min(delivered, sealed):
             break
-        try:
-            _note(stream, upto, stream / following, now)
-        except (BadNote, ValueError) as e:
-            log.error("a segment is kept: the note about it cannot be written", extra={"facts": {"why": str(e)}})
+        if not _is_held(store, stream.name, epoch, first, upto, dead):
             break
-        if upto <= announced:
-            (stream / name).unlink()
-            gone.append(name)
-    if gone:
-        metrics.LEDGER_PRUNED.inc(len(gone))
-        log.info("segments were deleted", extra={"facts": {"stream": stream.name, "segments": len(gone)}})
-    return gone
-
-
-def _note(stream: Path, upto: int, following: Path, now: float) -> None:
-    """Say that the records below a number may go, unless that was said. Raises `BadNote`, ValueError, OSError."""
-    said = pruned.read(stream)
-    if upto > (said.below_seq if said else 0):
-        with following.open("rb") as file:
-            before = segment.unpack(file.read(segment.HEADER_BYTES)).prev_hash
-        pruned.write(stream, Pruned(upto, before.hex(), round(now * 1_000_000)))
+        below = upto
+    return below
 
 
 def _is_held(store: Asked, name: str, epoch: int, first: int, upto: int, dead: DeadLetters) -> bool:

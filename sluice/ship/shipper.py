@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sluice import config, logs, metrics
+from sluice import accounts, config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured
 from sluice.heartbeat import Status
@@ -87,7 +87,7 @@ class Shipper:
         self._status.say("starting")
         tempfile.tempdir = str(_scratch(self._settings))  # what libraries leave in files stays below `var`
         self._open()
-        answers = Answers(bind(self._settings.run_dir), self._select, self._memory)
+        answers = self._answers()
         answers.start()
         self._http = interface.opened(self._settings, lambda: self._store, self._select)
         self._status.say("ready")
@@ -98,6 +98,14 @@ class Shipper:
         finally:
             self.stopping.set()
             self._close(answers)
+
+    def _answers(self) -> Answers:
+        """Questions come from this account; with accounts of their own, from the console's and root as well."""
+        separate = accounts.resolve(self._settings)
+        if separate is None:
+            return Answers(bind(self._settings.run_dir), self._select, self._memory)
+        allowed = {accounts.ROOT, os.geteuid(), separate.console}
+        return Answers(bind(self._settings.run_dir, 0o660), self._select, self._memory, allowed)
 
     def _ship(self) -> None:
         retry_at, wait = 0.0, 1.0

@@ -457,7 +457,7 @@ def test_a_busy_stream_pays_for_one_state_file_a_batch(rig: Rig, monkeypatch: py
     write(rig.ledger, [decision(n) for n in range(48)])
     written: list[bytes] = []
     real = durable.write
-    monkeypatch.setattr(durable, "write", lambda path, data: (written.append(data), real(path, data))[1])
+    monkeypatch.setattr(durable, "write", lambda path, data, mode: (written.append(data), real(path, data, mode))[1])
     rig.drain()
     assert len(rig.store.attempts) == 5
     assert len(written) == 1 + 5 + 1

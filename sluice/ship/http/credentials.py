@@ -30,7 +30,7 @@ SHORTEST_PASSWORD = 16
 
 def password_file(settings: Settings) -> Path:
     """Where the password lies."""
-    return settings.keys_dir / "sql-http.password"
+    return (settings.paths.var / "ship" if settings.accounts.used else settings.keys_dir) / "sql-http.password"
 
 
 def password(settings: Settings) -> str:
