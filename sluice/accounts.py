@@ -38,8 +38,8 @@ _AMBIENT, _CLEAR_ALL = 47, 4
 """prctl(2): PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL."""
 PRIVATE, SHARED = 0o2700, 0o2750
 """Directories: of one account alone, or read by the group. Set-group-ID: what is made in them is of the group."""
-METRICS = 0o3770
-"""Every process writes a file of its own here; the sticky bit keeps it from the others."""
+COMMON = 0o3770
+"""Several processes write files of their own here; the sticky bit keeps them from each other."""
 _STREAMS = {"worker": range(256), "sealer": (1000,), "console": (1002,)}
 _PREPARE = "`sluice-proxy --prepare`, as root, mends that"
 _REMEDY = "it would undo the separation of accounts"
@@ -147,7 +147,7 @@ def places(settings: Settings, accounts: Accounts) -> tuple[Place, ...]:
     return (
         Place(var, supervisor),
         Place(run, supervisor),
-        Place(run / "metrics", supervisor, METRICS),
+        Place(run / "metrics", supervisor, COMMON),
         Place(run / "workers", accounts.worker),
         Place(run / "shipper", accounts.shipper),
         Place(run / "console", accounts.console, PRIVATE),
@@ -160,9 +160,8 @@ def places(settings: Settings, accounts: Accounts) -> tuple[Place, ...]:
         Place(settings.cache_dir, accounts.worker, PRIVATE),
         Place(var / "identity", accounts.worker, PRIVATE),
         Place(var / "ship", accounts.shipper),
-        *(
-            Place(var / "ship" / box, accounts.shipper) for box in ("holds", "posture", "prune")
-        ),  # root leaves notes here
+        *(Place(var / "ship" / box, accounts.shipper) for box in ("holds", "prune")),  # root leaves notes here
+        Place(var / "ship" / "posture", accounts.shipper, COMMON),  # notes; `ship.notes` looks whose they are
         Place(settings.clickhouse_dir, accounts.shipper, PRIVATE),
         Place(var / "forward", accounts.forwarder, PRIVATE),
         Place(settings.console_password.parent, accounts.console, PRIVATE),
@@ -214,7 +213,7 @@ def _give(place: Place, group: int, apart: Set[Path] | None) -> None:
     """Owner, group and mode of a directory and its files, and of the directories below it but those `apart`; None: of
     none. No link is followed, and a file with a second name, which might be somebody else's, is left alone."""
     for top, folders, files, at in os.fwalk(place.path, follow_symlinks=False):
-        for name in files if place.mode != METRICS else ():
+        for name in files if place.mode != COMMON else ():
             found = os.stat(name, dir_fd=at, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 continue

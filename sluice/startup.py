@@ -168,7 +168,7 @@ def fresh_metrics(settings: config.Settings, separate: accounts.Accounts | None 
     directory.mkdir(mode=0o700)
     if separate is not None:
         os.chown(directory, separate.supervisor if os.geteuid() == accounts.ROOT else -1, separate.group)
-        directory.chmod(accounts.METRICS)
+        directory.chmod(accounts.COMMON)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 

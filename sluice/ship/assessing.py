@@ -8,6 +8,7 @@ once: neither a note that cannot be placed nor an evaluation that fails may keep
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from sluice import durable
+from sluice import accounts, durable
 from sluice.config import Settings, signatures_dir
 from sluice.errors import SluiceError
 from sluice.posture import evaluation, score, units
@@ -50,6 +51,8 @@ class Assessing:
     ) -> None:
         self._settings = settings
         self._directory = directory
+        separate = accounts.resolve(settings)
+        self._users = {accounts.ROOT, os.geteuid(), separate.console} if separate else None
         self._delivery = delivery
         self._monotonic = monotonic
         self._now = now
@@ -79,14 +82,14 @@ class Assessing:
         if self._monotonic() < self._notes_at:
             return
         try:
-            notes.place(store, self._directory)
+            notes.place(store, self._directory, self._users)
         except (SluiceError, OSError) as e:
             self._notes_at = self._monotonic() + AGAIN_SECONDS
             log.warning("notes could not be placed; they wait", extra={"facts": {"why": str(e)[:500]}})
 
     def whole(self, store: Store) -> Evaluated:
         """Everything at once, for a store that no shipper owns now. Raises `SluiceError`, OSError."""
-        notes.place(store, self._directory)
+        notes.place(store, self._directory, self._users)
         for _ in self._evaluation(store):
             pass
         return self._out

@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 import msgspec
@@ -55,7 +55,9 @@ def leave(directory: Path, table: str, rows: Iterable[Row]) -> list[Path]:
     box.mkdir(mode=0o700, parents=True, exist_ok=True)
     for first in range(0, len(all_rows), MOST_ROWS):
         path = box / f"{time.time_ns():020}-{os.getpid()}-{first:06}.json"
-        durable.write(path, msgspec.json.encode(Note(table, tuple(all_rows[first : first + MOST_ROWS]))))
+        durable.write(
+            path, msgspec.json.encode(Note(table, tuple(all_rows[first : first + MOST_ROWS]))), durable.SHARED
+        )
         left.append(path)
     return left
 
@@ -71,15 +73,16 @@ def gone(paths: Iterable[Path], seconds: float) -> bool:
     return True
 
 
-def place(store: Store, directory: Path) -> int:
+def place(store: Store, directory: Path, users: Set[int] | None = None) -> int:
     """Bring what was left into the store; how many notes. A note that the store cannot take now keeps no other waiting.
+    `users`: ids of those who may leave one, where processes have accounts of their own; another's is set aside.
     Raises `StoreError` of the last such note, OSError."""
     placed, waiting = 0, None
     for path in sorted(inbox(directory).glob("*.json")):
         if path.name == RESULT:
             continue
         try:
-            note = _read(path)
+            note = _read(path, users)
             store.add(note.table, b"\n".join(map(msgspec.json.encode, note.rows)), f"note {path.name}")
         except (ValueError, msgspec.MsgspecError) as e:
             _set_aside(path, str(e))
@@ -96,7 +99,7 @@ def place(store: Store, directory: Path) -> int:
     return placed
 
 
-def _read(path: Path) -> Note:
+def _read(path: Path, users: Set[int] | None) -> Note:
     """Raises ValueError or `MsgspecError` for what is no note, OSError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -106,6 +109,8 @@ def _read(path: Path) -> Note:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
             raise ValueError(f"it is no file of at most {LARGEST // 1024**2} MiB")
+        if users is not None and found.st_uid not in users:
+            raise ValueError(f"user {found.st_uid} has nothing to say here")
         with os.fdopen(fd, "rb", closefd=False) as file:
             note = msgspec.json.decode(file.read(LARGEST), type=Note)
     finally:

@@ -18,6 +18,7 @@ import pytest
 from sluice import accounts, config
 from sluice.errors import Misconfigured
 from sluice.ledger import reader
+from sluice.ship import notes
 from tests.rig.warm import warm
 from tests.supervisor.test_whole_appliance import BIN, CARD, HOST, Running, ask
 from tests.upstream import Upstream
@@ -230,6 +231,22 @@ def test_what_root_types_belongs_to_who_has_to_read_it(apart: Separate) -> None:
     apart.sluice("subjects", "reveal", "0" * 32, "--reason", "test")
     counted = "SELECT count() AS n FROM sluice.events WHERE record_type = 'access' AND control_kind = 'reveal'"
     apart.until(lambda: int(apart.sql(counted)[0]["n"]) == 1, "no access record")
+
+
+def test_only_people_and_the_console_leave_notes_for_the_store(tmp_path: Path) -> None:
+    """A note of another account, which may write into the box, is set aside unread; the console's is placed."""
+
+    class Taken:
+        def add(self, table: str, rows: bytes, token: str) -> None:
+            assert (table, token.startswith("note")) == ("posture_facts", True)
+
+    (left,) = notes.leave(tmp_path, "posture_facts", [{"kind": "dns"}])
+    os.chown(left, USERS["worker"], GROUP)
+    assert notes.place(Taken(), tmp_path, {0, USERS["console"]}) == 0  # type: ignore[arg-type]
+    assert [f.suffix for f in left.parent.iterdir()] == [".bad"]
+    (left,) = notes.leave(tmp_path, "posture_facts", [{"kind": "dns"}])
+    os.chown(left, USERS["console"], GROUP)
+    assert notes.place(Taken(), tmp_path, {0, USERS["console"]}) == 1  # type: ignore[arg-type]
 
 
 def test_a_worker_that_dies_comes_back_as_itself_and_old_segments_go_by_the_supervisor(apart: Separate) -> None:
