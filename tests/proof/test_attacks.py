@@ -20,7 +20,7 @@ from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
 from sluice.proof import trust, verify
 from sluice.proof.trust import Unchecked
-from sluice.seal import PRUNED, SLOT, keys, store
+from sluice.seal import PRUNED, SLOT, keyring, keys, store
 from sluice.seal.chain import Stopped
 from sluice.seal.witness import Directory
 from tests.proof import attacks
@@ -420,3 +420,132 @@ def test_a_record_nested_without_end_is_damage(case: Case) -> None:
     last = case.stream / segment.segments(case.stream)[-1]
     last.write_bytes(last.read_bytes() + segment.frame(b'{"a":' * 10_000, first=True))
     assert Fault.DAMAGE in {f.fault for f in case.faults()}
+
+
+def files(settings: Settings, stream: str) -> list[Path]:
+    directory = settings.ledger_dir / stream
+    return [directory / name for name in segment.segments(directory)]
+
+
+def swapped(settings: Settings, _: Settings) -> None:
+    one, other = files(settings, "n-w0")[0], files(settings, "n-w1")[0]
+    first = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(first)
+
+
+def swapped_whole(settings: Settings, _: Settings) -> None:
+    one, other = settings.ledger_dir / "n-w0", settings.ledger_dir / "n-w1"
+    one.rename(settings.ledger_dir / "aside")
+    other.rename(one)
+    (settings.ledger_dir / "aside").rename(other)
+
+
+def doubled(settings: Settings, _: Settings) -> None:
+    last = files(settings, "n-w0")[-1]
+    epoch, first = segment.named(last.name)
+    shutil.copy(last, last.with_name(segment.file_name(epoch + 1, first)))
+
+
+def doubled_inside(settings: Settings, _: Settings) -> None:
+    first = files(settings, "n-w0")[0]
+    shutil.copy(first, first.with_name(segment.file_name(1, 1)))
+
+
+def stream_twice(settings: Settings, _: Settings) -> None:
+    shutil.copytree(settings.ledger_dir / "n-w0", settings.ledger_dir / "n-w2")
+
+
+def anothers_stream(settings: Settings, other: Settings) -> None:
+    shutil.copytree(other.ledger_dir / "n-w0", settings.ledger_dir / "m-w0")
+
+
+def anothers_checkpoint(settings: Settings, other: Settings) -> None:
+    with (settings.seal_dir / "n-w0" / store.HISTORY).open("ab") as history:
+        history.write((other.seal_dir / "n-w0" / store.HISTORY).read_bytes())
+
+
+def anothers_newest(settings: Settings, other: Settings) -> None:
+    shutil.copy(other.seal_dir / "n-w0" / store.LATEST, settings.seal_dir / "n-w0" / store.LATEST)
+
+
+def of_another_stream(settings: Settings, _: Settings) -> None:
+    with (settings.seal_dir / "n-w0" / store.HISTORY).open("ab") as history:
+        history.write((settings.seal_dir / "n-w1" / store.HISTORY).read_bytes())
+
+
+def emptied(settings: Settings, _: Settings) -> None:
+    files(settings, "n-w0")[-1].write_bytes(b"")
+
+
+def zeroed(settings: Settings, _: Settings) -> None:
+    first = files(settings, "n-w0")[0]
+    first.write_bytes(bytes(first.stat().st_size))
+
+
+def a_directory(settings: Settings, _: Settings) -> None:
+    first = files(settings, "n-w0")[0]
+    first.unlink()
+    first.mkdir()
+
+
+def history_alone(settings: Settings, _: Settings) -> None:
+    """Keys after a rotation, cut back to the first one: what the second signed is believed by nobody."""
+    keys.rotate(settings)
+    rig.write(settings, 20, first=900)
+    rig.seal(settings)
+    file = settings.seal_dir / keyring.FILE
+    file.write_bytes(keyring.dump(keyring.parse(file.read_bytes()).entries[:1]))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    """A deployment with two sealed streams, and another one."""
+    directory = tmp_path_factory.mktemp("two")
+    for name, slots in (("ours", (0, 1)), ("other", (0,))):
+        (directory / name).mkdir()
+        made = rig.deployment(directory / name)
+        for slot in slots:
+            rig.write(made, 60, slot)
+            rig.seal(made, f"n-w{slot}")
+    return directory / "ours", made
+
+
+@pytest.mark.parametrize(
+    ("attack", "stream", "fault"),
+    [
+        (swapped, "n-w0", Fault.FOREIGN),
+        (swapped_whole, "n-w0", Fault.FOREIGN),
+        (doubled, "n-w0", Fault.FOREIGN),
+        (doubled_inside, "n-w0", Fault.DUPLICATE),
+        (stream_twice, "n-w2", Fault.FOREIGN),
+        (anothers_stream, "m-w0", Fault.FOREIGN),
+        (anothers_checkpoint, "n-w0", Fault.SEAL),
+        (anothers_newest, "n-w0", Fault.SEAL),
+        (of_another_stream, "n-w0", Fault.SEAL),
+        (emptied, "n-w0", Fault.HEADER),
+        (zeroed, "n-w0", Fault.HEADER),
+        (a_directory, "n-w0", Fault.DAMAGE),
+        (history_alone, "n-w0", Fault.SEAL),
+    ],
+)
+def test_pieces_put_where_they_do_not_belong(
+    two: tuple[Path, Settings],
+    tmp_path: Path,
+    attack: Callable[[Settings, Settings], None],
+    stream: str,
+    fault: Fault,
+) -> None:
+    """Segments of another worker, streams and checkpoints of another deployment, a segment twice, nothing in its place:
+    each is named for what it is, in the stream where it lies, and nothing that was not touched is."""
+    ours, other = two
+    shutil.copytree(ours, tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    pinned = [rig.ring(settings).current.verifier]
+    assert verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir, [], pinned)).sound
+    attack(settings, other)
+    verdict = verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir, [], pinned))
+    assert verdict.first is not None
+    assert (verdict.first.stream, verdict.first.fault) == (stream, fault)
+    touched = {"n-w0", "n-w1"} if attack in (swapped, swapped_whole) else {stream}
+    assert {f.stream for f in verdict.faults} == touched
