@@ -17,7 +17,7 @@ import lz4.frame
 import pytest
 import zstandard
 
-from sluice.ship.http import coding
+from sluice.ship.http import coding, listener
 from sluice.ship.http.app import HELD_BYTES
 from tests.ship.http_rig import BASIC, PASSWORD, ROWS, Served, serving
 
@@ -425,6 +425,39 @@ def test_at_most_so_many_at_once_and_shipping_goes_on(served: Served) -> None:
         leave(connection)
     fifth.join(20)
     assert replies == [b"fifth\n"]
+
+
+def closed_by_the_server(connection: socket.socket) -> bool:
+    """Whether everything that comes is an end; an answer that was under way may come first."""
+    connection.settimeout(20)
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"POST / HTTP/1.1\r\nHost: x\r\nX: ", b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\nGET /"]
+)
+def test_a_head_without_end_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """Nothing, half a head, or half a second one: the connection is closed. It takes no password to open one."""
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.sendall(said)
+        assert closed_by_the_server(connection)
+
+
+def test_connections_without_end_take_no_descriptors(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd that asks nothing: those above a bound are closed at once, the rest in time, and questions are answered
+    again."""
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.5)
+    crowd = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(listener.MOST_CONNECTIONS + 70)]
+    assert all(closed_by_the_server(connection) for connection in crowd)
+    for connection in crowd:
+        connection.close()
+    wait_for(lambda: served.ask("SELECT 1").body == b"1\n")
 
 
 def test_memory_stays_bounded_while_an_answer_is_streamed(served: Served) -> None:

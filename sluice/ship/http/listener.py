@@ -8,8 +8,10 @@ import logging
 import socket
 import threading
 from collections.abc import Generator
+from typing import override
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sluice.config.settings import endpoint
 from sluice.ship.http.app import App, Engine
@@ -20,7 +22,54 @@ log = logging.getLogger("sluice.ship.http")
 LONGEST_HEAD = 256 * 1024
 """Bytes of a request head: a GET carries its statement there."""
 CONNECTIONS = 64
+"""Served; with more open, a request is answered with 503."""
+MOST_CONNECTIONS = 128
+"""More are closed at once: anybody on this machine could take the descriptors that delivery needs."""
+HEAD_SECONDS = 10.0
+"""How long the head of a request may take from its first byte on, and the first one from the connection on."""
 KEEP_ALIVE_SECONDS = 30
+
+
+class _Connection(H11Protocol):
+    """uvicorn waits for a head without end."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._wait()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait()
+        else:
+            self._waited()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.conn.trailing_data[0]:  # a part of the next head came with this one
+            self._wait()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._waited()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _waited(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class _Server(uvicorn.Server):
@@ -35,7 +84,7 @@ class _Server(uvicorn.Server):
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                http="h11",
+                http=_Connection,
                 ws="none",
                 h11_max_incomplete_event_size=LONGEST_HEAD,
                 limit_concurrency=CONNECTIONS,
