@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,10 @@ HERE = Path(__file__).parent
 STYLESHEET = "console.css"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 _ID = re.compile(r"[0-9a-f-]{12,36}")
+_ONE = re.compile(r"(?<![\w.,])1 (subject|key|time|request|node|month)s\b")
 _HASH = re.compile(r"[0-9a-f]{37,128}")
+WORD, LONG = 24, 40
+"""Characters up to which a word is kept on one line, and from which a text gets room for its lines."""
 CLIPPED = 120
 """Characters of a cell in a table; the whole of it is on the page of the decision."""
 
@@ -44,11 +48,31 @@ def shape(value: Cell) -> str:
     if isinstance(value, str):
         if _TIME.fullmatch(value):
             return "nowrap"
+        if len(value) > LONG and " " in value:
+            return "text"
         if _ID.fullmatch(value):
             return "code id"
         if _HASH.fullmatch(value):
             return "code hash"
+        if len(value) <= WORD and not value.split()[1:]:
+            return "word"
     return ""
+
+
+def facts(value: Cell) -> str:
+    """What a query says of a finding, with one of a thing in the singular: `1 subjects` comes from a count in SQL."""
+    return _ONE.sub(r"1 \1", cell(value))
+
+
+def detail(value: Cell) -> str:
+    """The detail of a control or access record, which is JSON, as words; any other text as it is."""
+    try:
+        found = json.loads(str(value))
+    except ValueError:
+        return cell(value)
+    if not isinstance(found, dict):
+        return cell(value)
+    return cell(", ".join(f"{name}: {shown(one)}" for name, one in found.items() if one not in (None, "", [])))
 
 
 def number(value: object) -> str:
@@ -95,6 +119,8 @@ class Templates:
             "shown": shown,
             "number": number,
             "shape": shape,
+            "facts": facts,
+            "detail": detail,
             "bytes": bytes_said,
             "moment": moment,
             "segment": lambda text: quote(shown(text), safe=""),
