@@ -96,11 +96,22 @@ _LONG = re.compile(r"(?<![\d.])\d{7,20}(?![\d.])")
 _CARD_WORD = re.compile(r"(?i)card|credit|debit|visa|master|amex|payment|cvv|cvc|karte|carte|tarjeta|cart[aã]o|pan\b")
 
 
+_GROUP_BEFORE, _GROUP_BEHIND = re.compile(r"(?<!\w)[0-9A-F]{4}\s$"), re.compile(r"\s[0-9A-F]{4}(?!\w)")
+
+
+def _tabulated(c: Candidate) -> bool:
+    """True when groups of four go on before and behind, or hexadecimal ones on one side: a table of code points."""
+    before, behind = _GROUP_BEFORE.search(c.before(6)), _GROUP_BEHIND.match(c.text, c.end)
+    if _CARD_WORD.search(c.before(60)):
+        return False
+    return bool(before and behind) or any(m and not m[0].strip().isdigit() for m in (before, behind))
+
+
 def _not_listed(c: Candidate) -> Verdict:
     """Fails a bare run of digits in a list of other long numbers that nothing calls cards: one in forty random numbers
     of sixteen digits passes the check of a card."""
     if not c.value.isalnum():
-        return PASS
+        return FAIL if _tabulated(c) else PASS
     around = c.before(100) + " " + c.text[c.end : c.end + 100]
     if _CARD_WORD.search(around):
         return PASS

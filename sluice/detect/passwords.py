@@ -64,6 +64,10 @@ _UNHEARD = re.compile(
 documentation): four of five random rows of six letters have one, and one word in twenty."""
 _VOWELS = str.maketrans("", "", "aeiouAEIOU")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TYPE = re.compile(r"(?:Big)?(?:[Uu]?[Ii]nt|[Ff]loat)\d{1,3}(?:Clamped)?(?:Array|_t)?(?:\[\])?")
+"""Types of numbers: `password: Uint8Array`."""
+_SENTENCE = re.compile(r"(?:[^\W\d]+[,;:.!?)]?\s|\d+[,.%]?\s){4,}(?:[^\W\d]+|\d+)[.!?]?")
+"""Five words or more, and numbers among them: `the element has no tabindex greater than 0`."""
 _DIGEST = re.compile(r"\$(?:2[abxy]|5|6|argon2\w*|pbkdf2[\w-]*|scrypt|y)\$|^\{?(?:SSHA|SHA|MD5|bcrypt)\}?[:$]")
 
 
@@ -92,7 +96,7 @@ def published(value: str) -> bool:
     return len(body) >= 16 and sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16] in _PUBLISHED
 
 
-_SCHEME = re.compile(r"(?i)hash|cod(?:e|ing)|crypt|sha-?\d|base\d|md5|utf|aes|rsa\d|oauth|http|x509|pkcs")
+_SCHEME = re.compile(r"(?i)hash|cod(?:e|ing)|crypt|sha-?\d|base\d|md5|utf|aes|rsa\d|oauth|http|x509|pkcs|argon|pbkdf")
 """How passwords are kept, not what they are: `SHA256-hashed`."""
 
 
@@ -136,7 +140,7 @@ def password(value: str) -> bool:
         return False
     if value.isalpha() and (scrambled(value) or (len(value) >= 10 and _mixed(value))):
         return True
-    if _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _UUID.fullmatch(value):
+    if _TYPE.fullmatch(value) or _IDENTIFIER.fullmatch(value) or _VERSIONISH.fullmatch(value) or _UUID.fullmatch(value):
         return False
     letters = any(c.isalpha() for c in value)
     digits = any(c.isdigit() for c in value)
@@ -146,7 +150,7 @@ def password(value: str) -> bool:
         return False
     if value.count(":") > 1 or value.count("/") > 1:
         return False  # a line of /etc/passwd, a path, a time
-    if " " in value and not digits:
+    if " " in value and (not digits or _SENTENCE.fullmatch(value)):
         return False
     symbols = [c for c in value if not c.isalnum() and c not in "_-."]
     if not digits and (not symbols or value.endswith("=")):

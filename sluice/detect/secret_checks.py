@@ -26,6 +26,12 @@ def _jwt(c: Candidate) -> Verdict:
     return FAIL if token is None or not token.signed else Verdict(True, expires=token.expires)
 
 
+def _github_jwt(c: Candidate) -> Verdict:
+    """An installation token of GitHub's newer form: prefix, number of the app, and a signed JSON web token."""
+    token = tokens.jwt(c.value.partition("_")[2].partition("_")[2])
+    return FAIL if token is None or not token.signed else Verdict(True, expires=token.expires)
+
+
 def _jwt_unsigned(c: Candidate) -> Verdict:
     """RFC 7519, 6: `alg` is `none`, so that anybody can write such a token."""
     token = tokens.jwt(c.value)
@@ -136,9 +142,15 @@ def _password(c: Candidate) -> Verdict:
     return PASS if passwords.password(c.value) else FAIL
 
 
+_FINGERPRINT = re.compile(r"(?:0x)?(?:[0-9A-F]{40}|[0-9A-F]{64})")
+_SIGNING = re.compile(r"(?i)(?:sign(?:ing|ed)?|gpg|pgp|upstream|maintainer)[ _-]{1,3}key[s:]?\s{1,3}$")
+
+
 def _token(c: Candidate) -> Verdict:
     if passwords.reference(c.value) or _called(c):
         return FAIL
+    if _FINGERPRINT.fullmatch(c.value) and _SIGNING.search(c.before(40)):
+        return FAIL  # the fingerprint of a public key, as changelogs name it (RFC 9580, 5.5.4)
     if passwords.placeholder(c.value):
         return EXAMPLE
     return PASS if passwords.token(c.value) else FAIL
@@ -232,7 +244,12 @@ def _aws_key_id(c: Candidate) -> Verdict:
 
 def _issued(c: Candidate) -> Verdict:
     """A key of a form that other things have too: random, and announced as a credential by the words before it."""
+    if _SUM_LINE.match(c.text, c.end) and c.before(1) in {"", "\n"}:
+        return FAIL  # a line of `md5sum` or `sha256sum`
     return PASS if secrets.issued(c.value, c.before(64)) else FAIL
+
+
+_SUM_LINE = re.compile(r" [ *][\w./-]{2}")
 
 
 def _not_otherwise(c: Candidate) -> Verdict:
@@ -300,6 +317,7 @@ CHECKS: dict[str, Validator] = {
     "github_crc32": _github_crc32,
     "jwt": _jwt,
     "jwt_unsigned": _jwt_unsigned,
+    "github_jwt": _github_jwt,
     "pem": _pem,
     "pem_encrypted": _pem_encrypted,
     "pgp": _pgp,

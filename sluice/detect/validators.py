@@ -22,7 +22,19 @@ from sluice.detect.verdicts import EXAMPLE, FAIL, PASS, Candidate, Validator, Ve
 CHECKSUMS = frozenset(
     {"luhn", "iban", "github_crc32", "stdnum", "be_nn", "se_personnummer", "no_fodselsnummer", "za_id", "au_medicare"}
     | {"at_svnr", "hk_hkid", "sg_nric", "tw_id", "jp_my_number", "de_rvnr", "ca_sin", "aba", "jwt"}
-    | {"jwt_unsigned", "pem", "pem_encrypted", "pgp", "putty", "age", "wireguard", "grafana", "discord", "signed_url"}
+    | {
+        "jwt_unsigned",
+        "github_jwt",
+        "pem",
+        "pem_encrypted",
+        "pgp",
+        "putty",
+        "age",
+        "wireguard",
+        "grafana",
+        "discord",
+        "signed_url",
+    }
     | {"seed_phrase", "wif", "extended_key", "ripple_seed", "stellar_seed", "bech32"}
     | (set(national_world.CHECKS) - national_world.STRUCTURE)
     | (set(personal.CHECKS) - personal.SCREENS)
