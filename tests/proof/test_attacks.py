@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -420,6 +421,23 @@ def test_a_record_nested_without_end_is_damage(case: Case) -> None:
     last = case.stream / segment.segments(case.stream)[-1]
     last.write_bytes(last.read_bytes() + segment.frame(b'{"a":' * 10_000, first=True))
     assert Fault.DAMAGE in {f.fault for f in case.faults()}
+
+
+def test_a_clock_that_goes_back_is_no_attack(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T20: a day back, then a day on. Records, checkpoints and the next sealing go by numbers and not by time."""
+    now = time.time_ns()
+    for number, day in enumerate((-1, 1)):
+        at = now + day * 86_400 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda at=at: at)
+        monkeypatch.setattr(time, "time", lambda at=at: at / 1e9)
+        case.grow(first=1000 * number)
+    monkeypatch.undo()
+    history = [sealed.at for sealed in store.history(case.seals)]
+    assert sorted(history) != history
+    assert case.faults() == []
+    assert case.first(seal=False) is None
+    case.change(attacks.bodies(case.stream)[:-1])
+    assert case.first() == (Fault.TRUNCATION, 1499)
 
 
 def files(settings: Settings, stream: str) -> list[Path]:
