@@ -130,6 +130,27 @@ def test_acknowledged_means_on_disk(store: Embedded) -> None:
     assert clickhouse.INSERT_SETTINGS["deduplicate_blocks_in_dependent_materialized_views"] == 1
 
 
+def test_a_profile_that_says_otherwise_changes_no_insert(store: Embedded) -> None:
+    """T27: asynchronous inserts that nobody waits for, no deduplication, many blocks: what the profile says is set over
+    on each insert, which is acknowledged when it is stored, and is stored once however often it is sent."""
+    for setting in (
+        "async_insert = 1",
+        "wait_for_async_insert = 0",
+        "insert_deduplicate = 0",
+        "deduplicate_blocks_in_dependent_materialized_views = 0",
+        "max_insert_block_size = 7",
+        "input_format_skip_unknown_fields = 1",
+        "materialized_views_ignore_errors = 1",
+    ):
+        store.command(f"SET {setting}")
+    bodies = [encode(decision(n, seq=n)) for n in range(50)]
+    for first, token in ((0, "a"), (25, "b"), (0, "a"), (25, "b")):
+        store.insert(bodies[first : first + 25], token)
+        assert json.loads(store.command("SELECT count() AS n FROM system.asynchronous_inserts"))["n"] == 0
+    assert number(store, "SELECT count() FROM events") == 50
+    assert number(store, "SELECT sum(requests) FROM per_minute") == 50
+
+
 def test_partitions_are_those_of_the_shipper(store: Embedded) -> None:
     """A batch that the shipper takes for one partition is one partition for ClickHouse too."""
     insert(store, [decision(1), decision(2, retention_class="phi")], "a")
