@@ -13,7 +13,7 @@ import socket
 from mitmproxy import master, options
 from mitmproxy.proxy.server import ConnectionHandler
 
-from addons import chain, patches
+from addons import chain, patches, proxyline
 from addons.dispatch import Dispatcher
 from addons.guard import GuardAddon
 from addons.handler import GateHandler
@@ -21,6 +21,7 @@ from addons.options import apply, declare, frozen, refuse_unsafe
 from addons.outcome import Outcomes
 from addons.state import Core, Line
 from addons.tls import GateTls
+from sluice import metrics
 from sluice.config import Settings
 from sluice.gate import Gate
 from sluice.identity.login import Logins
@@ -69,6 +70,7 @@ class Listener:
         self._master = gate_master
         self._server: asyncio.Server | None = None
         self._handlers: set[ConnectionHandler] = set()
+        self._balancers = proxyline.networks(gate_master.core.settings.proxy.protocol_from)
 
     @property
     def connections(self) -> int:
@@ -83,7 +85,17 @@ class Listener:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         m = self._master
+        client: proxyline.Address | None = None
+        if self._balancers and proxyline.is_from(writer.get_extra_info("peername")[0], self._balancers):
+            try:
+                client = await proxyline.read(reader, m.core.settings.limits.head_seconds)
+            except (proxyline.Refused, OSError) as e:
+                metrics.PROXY_HEADERS.labels(e.rule if isinstance(e, proxyline.Refused) else "cut_off").inc()
+                writer.transport.abort()
+                return
         handler = GateHandler(m, reader, writer, m.layer_options, m.dispatcher, m.core)
+        if client is not None:
+            handler.client.peername = client
         self._handlers.add(handler)
         try:
             await handler.handle_client()

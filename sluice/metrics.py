@@ -89,6 +89,11 @@ DEGRADED = counter(
     "Decisions taken while a dependency was missing.",
     dependency=(*Cause, "policy_expired", "identity_files"),
 )
+PROXY_HEADERS = counter(
+    "sluice_proxy_headers",
+    "Connections of load balancers closed for their PROXY header, by rule.",
+    rule=("absent", "malformed", "too_long", "family", "slow", "cut_off"),
+)
 BAD_REQUESTS = counter("sluice_bad_requests", "Requests refused for their form, by rule.", rule="`addons/headcheck.py`")
 
 STAGE_SECONDS = histogram("sluice_stage_seconds", "Time of each stage of inspection.", _STAGE, stage=STAGES)

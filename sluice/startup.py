@@ -161,6 +161,13 @@ def _upstream(settings: config.Settings) -> Iterator[tuple[str, str]]:
             yield "upstream.trusted_ca", f"`{bundle}` holds no usable certificate in PEM form"
 
 
+def greeting(settings: config.Settings, here: str) -> bytes:
+    """What the proxy is told by this machine itself, where load balancers on it begin with a PROXY header."""
+    own = ipaddress.ip_address(here)
+    listed = any(own in ipaddress.ip_network(network) for network in settings.proxy.protocol_from)
+    return b"PROXY UNKNOWN\r\n" if listed else b""
+
+
 def fresh_metrics(settings: config.Settings, separate: accounts.Accounts | None = None) -> None:
     """An empty directory for metric files, named in the environment before prometheus_client is first imported."""
     directory = settings.run_dir / "metrics"

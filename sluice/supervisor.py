@@ -235,6 +235,7 @@ class Appliance:
             self._changed.set,
             secret=secret,
             port=443 if 443 in ports else ports[0],
+            greeting=startup.greeting(self._settings, here),
         )
 
     @property

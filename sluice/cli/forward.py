@@ -39,7 +39,7 @@ def _status(settings: Settings, *, as_json: bool) -> int:
         rows.append(
             {
                 "name": to.name,
-                "url": to.url,
+                "url": to.shown,
                 "format": to.format,
                 "sent": cursor.sent if cursor else 0,
                 "waiting": cursors.waiting(settings.ledger_dir, cursor) if cursor else None,
@@ -87,14 +87,14 @@ def _test(settings: Settings, name: str) -> int:
     try:
         sink = sinks.make(to)
     except (OSError, ValueError) as e:
-        what = f"{getattr(e, 'filename', None) or to.url}: {getattr(e, 'strerror', None) or e}"
+        what = f"{getattr(e, 'filename', None) or to.shown}: {getattr(e, 'strerror', None) or e}"
         raise Misconfigured(Problem(f"forward.to `{name}`", None, what)) from e
     try:
         sink.send([events.FORMATS[to.format](record, encode(record))])
     except (OSError, sinks.Rejected) as e:
-        complain(f"{name}: {to.url} did not take it: {e}")
+        complain(f"{name}: {to.shown} did not take it: {e}")
         return BEHIND
     finally:
         sink.close()
-    note(f"{name}: {to.url} took it")
+    note(f"{name}: {to.shown} took it")
     return UP_TO_DATE

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -209,11 +210,18 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
     for path, choices in CHOICES.items():
         if _value(s, path) not in choices:
             bad(path, f"must be one of {', '.join(choices)}, not `{_value(s, path)}`")
-    for network in s.identity.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            bad("identity.trusted_proxies", f"`{network}` is not a network such as `10.0.0.0/8`")
+    for path, given in (
+        ("identity.trusted_proxies", s.identity.trusted_proxies),
+        ("proxy.protocol_from", s.proxy.protocol_from),
+    ):
+        for network in given:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                bad(path, f"`{network}` is not a network such as `10.0.0.0/8`")
+    for wide in ("0.0.0.0/0", "::/0"):
+        if wide in s.proxy.protocol_from:
+            bad("proxy.protocol_from", f"`{wide}` would let every client say who it is; name the load balancers")
     for path in ("identity.user_header", "identity.groups_header"):
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", str(_value(s, path))):
             bad(path, "must be a header name of letters, digits and hyphens")
@@ -264,7 +272,12 @@ def _unfit(to: ForwardTo) -> Iterator[tuple[str, str]]:
     if not _RECEIVER.fullmatch(to.url):
         yield (
             "url",
-            f"`{to.url}` is none of `syslog+tcp://host:601`, `syslog+tls://`, `https://host/path`, `file:///path`",
+            f"`{to.shown}` is none of `syslog+tcp://host:601`, `syslog+tls://`, `https://host/path`, `file:///path`",
+        )
+    if to.token and to.url.startswith("http://") and not _loopback(to.url):
+        yield (
+            "token",
+            "would cross the network in the clear: `url` has to be `https://`, or on this machine",
         )
     of_syslog = to.format.startswith("syslog")
     if to.format not in ("ocsf", "json", "syslog", "syslog-ocsf") or of_syslog != to.url.startswith("syslog+"):
@@ -277,6 +290,14 @@ def _unfit(to: ForwardTo) -> Iterator[tuple[str, str]]:
             yield key, f"`{sorted(strange)[0]}` is none of {', '.join(known)}"
     if to.file_bytes <= 0 or not 0 < to.file_keep <= 1000:
         yield "file_keep", "file_bytes must be above 0, file_keep 1 to 1000"
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 OWN_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")

@@ -20,6 +20,9 @@ class Proxy(Section, frozen=True):
     """Where clients connect. Loopback by default: an egress proxy that anyone can reach is an open proxy."""
     advertise: str = ""
     """`host:port` under which clients reach it, for PAC file and onboarding page; made from `listen` when empty."""
+    protocol_from: tuple[str, ...] = ()
+    """Networks of load balancers that begin each connection with a PROXY header (version 1 or 2), which says who the
+    client is. Theirs is believed and required; nobody else's is looked at."""
     workers: int = 0
     """Worker processes; 0 = one per core."""
     backlog: int = 1024
@@ -334,6 +337,15 @@ class ForwardTo(Section, frozen=True):
     """File (0600) with a bearer token for a webhook."""
     signing: Path | None = None
     """File (0600) with a secret: a webhook's body is signed with it (HMAC-SHA-256, `x-sluice-signature`)."""
+
+    @property
+    def shown(self) -> str:
+        """What is said of it: path and query of a webhook's URL may be its secret."""
+        scheme, _, rest = self.url.partition("://")
+        if not scheme.startswith("http"):
+            return self.url
+        return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2].partition('?')[0]}/..."
+
     from_start: bool = False
     """A new destination begins with the oldest record of the ledger instead of the next one."""
     file_bytes: int = 64 * 1024 * 1024

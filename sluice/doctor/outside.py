@@ -172,9 +172,9 @@ def receivers(settings: config.Settings) -> Findings:
             yield fail("forward", f"{to.name}: its certificate does not verify: {e.verify_message}", fix)
         except OSError as e:
             fix = "look at name, port and firewall; `sluice forward test` sends one event"
-            yield fail("forward", f"{to.name}: {to.url} does not answer: {e.strerror or e}", fix)
+            yield fail("forward", f"{to.name}: {to.shown} does not answer: {e.strerror or e}", fix)
         else:
-            yield ok("forward", f"{to.name}: {to.url} answers")
+            yield ok("forward", f"{to.name}: {to.shown} answers")
 
 
 def readiness(settings: config.Settings) -> Findings:

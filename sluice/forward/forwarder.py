@@ -68,7 +68,7 @@ class Destination:
         try:
             self._sink = sink or sinks.make(to)
         except (OSError, ValueError) as e:
-            what = f"{getattr(e, 'filename', None) or to.url}: {getattr(e, 'strerror', None) or e}"
+            what = f"{getattr(e, 'filename', None) or to.shown}: {getattr(e, 'strerror', None) or e}"
             raise Misconfigured(Problem(f"forward.to `{to.name}`", None, what)) from e
         self.cursor = cursors.load(self._file) or self._begin()
         for counted in (

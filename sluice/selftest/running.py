@@ -71,13 +71,16 @@ class SelfTest:
         *,
         secret: str,
         port: int = 443,
+        greeting: bytes = b"",
     ) -> None:
+        """`greeting`: what the proxy wants to be told first by whoever connects from this machine."""
         self._seconds = seconds
         self._proxy = proxy
         self._ledger = ledger
         self._trust = trust
         self._on_change = on_change
         self._port = port
+        self._greeting = greeting
         self._mark = f"{HEADER}: {secret}\r\n"
         self.failed: Result | None = None
         """The result of the last self-test, when it failed twice."""
@@ -143,6 +146,7 @@ class SelfTest:
         reading, writing = await asyncio.open_connection(*self._proxy)
         try:
             place = f"{HOST}:{self._port}"
+            writing.write(self._greeting)
             writing.write(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{self._mark}\r\n".encode())
             if b" 200 " not in (await reading.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]:
                 raise ValueError("no tunnel")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
 
 
@@ -53,6 +54,9 @@ class Node:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
+            head = connection.recv(16, socket.MSG_WAITALL)
+            if head[:12] == SIGNATURE:  # as a node with proxy.protocol_from reads it
+                connection.recv(int.from_bytes(head[14:]), socket.MSG_WAITALL)
             while said := connection.recv(1024):
                 connection.sendall(f"{self.name}:".encode() + said)
 

@@ -17,10 +17,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 import sluice.cli
 from sluice import config
+from sluice.cli.forward import command
 from sluice.config import ForwardTo, Settings
+from sluice.doctor import outside
 from sluice.errors import Misconfigured
 from sluice.forward import forwarder, sinks
 from sluice.forward.forwarder import Destination, directory
@@ -419,6 +422,47 @@ def test_a_bad_destination_is_told_with_its_line(tmp_path: Path, table: str, sai
         config.load(tmp_path / "s.toml", environ={})
     assert said in str(told.value)
     assert str(told.value).startswith(f"{tmp_path / 's.toml'}:")
+
+
+def test_a_token_goes_to_another_machine_over_tls_alone(tmp_path: Path) -> None:
+    """Plain HTTP is refused with a bearer token, but for a receiver on this machine."""
+
+    def load(url: str) -> None:
+        file = tmp_path / "sluice.toml"
+        file.write_text(f'[[forward.to]]\nname = "hook"\nurl = "{url}"\ntoken = "token"\n')
+        config.load(file, environ={})
+
+    for url in ("https://siem.example/in", "http://127.0.0.1:9/in", "http://[::1]:9/in", "http://localhost/in"):
+        load(url)
+    for url in ("http://siem.example/in", "http://10.0.0.1/in", "http://127.0.0.1.example/in"):
+        with pytest.raises(Misconfigured, match=r"forward\.to\.token: would cross the network in the clear"):
+            load(url)
+
+
+def test_what_is_said_of_a_webhook_holds_no_secret_of_its_url() -> None:
+    """A path or query may be a password (chat services have it so): scheme and host are shown, whatever the form."""
+    for url in (
+        "https://hooks.example/services/S3CRET",
+        "https://hooks.example?key=S3CRET",
+        "https://S3CRET@hooks.example/x",
+        "https://S3CRET:y@hooks.example",
+    ):
+        assert ForwardTo(name="hook", url=url).shown == "https://hooks.example/..."
+    assert ForwardTo(name="file", url="file:///var/log/x").shown == "file:///var/log/x"
+
+
+def test_the_commands_show_no_secret_of_a_url(tmp_path: Path) -> None:
+    """`sluice forward status` and `sluice doctor` name a webhook without its path."""
+    (tmp_path / "sluice.toml").write_text(
+        '[[forward.to]]\nname = "hook"\nurl = "https://127.0.0.1:9/services/S3CRET"\n'
+    )
+    settings = config.load(tmp_path / "sluice.toml", environ={})
+    told = [f"{found.what} {found.fix}" for found in outside.receivers(settings)]
+    shown = CliRunner().invoke(command, ["status", "--json", "--config", str(tmp_path / "sluice.toml")]).output
+    for text in (*told, shown):
+        assert "S3CRET" not in text
+    assert "https://127.0.0.1:9/..." in "".join(told)
+    assert "https://127.0.0.1:9/..." in shown
 
 
 def test_an_open_token_is_refused(site: Site, tmp_path: Path) -> None:

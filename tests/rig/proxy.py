@@ -39,6 +39,7 @@ def settings_for(
     hosts: Iterable[str] = HOSTS,
     limits: dict[str, Any] | None = None,
     tunnels: dict[str, Any] | None = None,
+    balancers: tuple[str, ...] = (),
     connect_seconds: float = 5.0,
 ) -> Settings:
     """Settings of an appliance whose providers are all the upstream of the test."""
@@ -49,6 +50,7 @@ def settings_for(
         plain,
         paths=msgspec.structs.replace(plain.paths, var=directory / "var"),
         upstream=Upstream(hosts=dict.fromkeys(hosts, upstream), trusted_ca=trusted, connect_seconds=connect_seconds),
+        proxy=msgspec.structs.replace(plain.proxy, protocol_from=balancers),
         limits=Limits(**(limits or {})),
         tunnels=Tunnels(**(tunnels or {})),
     )
