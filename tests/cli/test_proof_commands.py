@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,10 @@ import pytest
 
 import sluice.cli
 from sluice.config import Settings
+from sluice.ledger import pruned, segment
+from sluice.ledger.pruned import Pruned
+from sluice.ledger.record import leaf_hash
+from sluice.seal import PRUNED
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -168,3 +173,57 @@ def test_an_empty_bundle_is_said(settings: Settings, tmp_path: Path, capsys: pyt
     assert "no record fits" in capsys.readouterr().err
     assert run("evidence", "export", "--out", tmp_path / "c", "--since", "7d", "--until", "8d") == 2
     assert not (tmp_path / "c").exists()
+
+
+def test_an_export_that_was_killed_is_no_bundle(settings: Settings, tmp_path: Path) -> None:
+    """Whatever was written last when it ended, what lies there is never sound: the manifest comes when all is there."""
+    assert run("evidence", "export", "--out", tmp_path / "b") == 0
+    written = ["MANIFEST", "HOW-TO-VERIFY.txt", "keys.json", "checkpoints/n-w0", "proofs.jsonl", "records.jsonl"]
+    assert {p.relative_to(tmp_path / "b").as_posix() for p in (tmp_path / "b").rglob("*") if p.is_file()} == {*written}
+    for name in written:
+        (tmp_path / "b" / name).unlink()
+        assert run("verify", tmp_path / "b") == 2, name
+
+
+def test_a_full_disk_leaves_no_half_bundle(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An export that cannot be finished says why, and takes away what it began, as a directory or packed."""
+
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sluice.proof.bundle._manifest", full)
+    for name in ("b", "b.tar.gz"):
+        assert run("evidence", "export", "--out", tmp_path / name) == 2
+        assert "No space left on device" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+    assert not list(tmp_path.glob(".bundle-*"))
+
+
+def test_a_forged_note_of_pruning_by_exit_code(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The head of a stream deleted with a note that fits: deletion for the ledger and for the stream alone, "could not
+    check" for a copy of the stream, and nothing is exported."""
+    rig.sealer_says(settings, "seal_key_made", key="k")
+    stream = settings.ledger_dir / "n-w0"
+    records = attacks.bodies(stream)
+    attacks.relay(stream, records)
+    [only] = segment.segments(stream)
+    head = segment.unpack((stream / only).read_bytes())
+    before = leaf_hash(records[9])
+    header = segment.Header("n", 0, head.epoch, 10, before, head.created)
+    (stream / only).unlink()
+    data = header.pack() + b"".join(segment.frame(body, first=True) for body in records[10:])
+    (stream / segment.file_name(head.epoch, 10)).write_bytes(data)
+    pruned.write(stream, Pruned(below_seq=10, leaf_hash=before.hex(), at=1))
+    capsys.readouterr()
+    assert run("verify") == 1
+    assert run("verify", stream) == 1
+    assert capsys.readouterr().err.count("record 0: deletion: a note says") == 2
+    assert run("verify", shutil.copytree(stream, tmp_path / "n-w0"), "--checkpoints", settings.seal_dir) == 2
+    assert "check the whole ledger" in capsys.readouterr().err
+    assert run("evidence", "export", "--out", tmp_path / "b") == 2
+    rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=10, sealed=True)
+    assert run("verify") == run("verify", stream) == run("evidence", "export", "--out", tmp_path / "b") == 0
