@@ -421,6 +421,16 @@ def test_inspection_replays(house: House) -> None:
     assert (one.decision, one.prompt, one.scan) == (two.decision, two.prompt, two.scan)
 
 
+def test_what_has_ended_is_held_against_the_time_of_the_request(house: House) -> None:
+    """An expired token weighs less at the request's own time, so that a replay tomorrow says what was said today."""
+    end = exchange().at // 10**9 - 10 * 86_400
+    ended, alive = (copy.replace(finding(), expires=end + days * 86_400) for days in (0, 20))
+    house.scanner.act = lambda _: Scan(findings=(ended, alive), scanned_bytes=1)
+    scan = inspect(exchange(), house.rulebook, Limits(), Resolver.load(Settings()), clock=lambda: 10**19).scan
+    assert scan is not None
+    assert [f.severity.rank for f in scan.findings] == [Severity.HIGH.rank, Severity.CRITICAL.rank]
+
+
 async def test_swap_takes_effect_whole(house: House) -> None:
     """After a swap the record names the new rulebook."""
     await house.gate.clear(exchange())

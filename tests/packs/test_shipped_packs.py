@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sluice import config
-from sluice.detect import judgement, packs
+from sluice.detect import judgement, packs, validators
 from sluice.detect.engine import Engine, scan_text, sightings
 from sluice.detect.evidence import Fingerprinter
 from sluice.detect.own import site
@@ -84,3 +84,15 @@ def test_the_guide_names_every_key_of_a_detector() -> None:
     named = set(re.findall(r"(?m)^(\w+) +=", block))
     fields = {"class" if f == "data_class" else f for f in packs.Entry.__struct_fields__}
     assert named == fields
+
+
+def test_numbers_of_many_countries_are_checked() -> None:
+    """Government and tax numbers of at least 45 countries count only with their check digit."""
+    countries = {
+        d.id.partition(".")[0]
+        for d in DETECTORS
+        if d.data_class.startswith("government.")
+        and d.family.startswith("national")
+        and {v.partition(":")[0] for v in d.validators} & validators.CHECKSUMS
+    }
+    assert len(countries) >= 45
