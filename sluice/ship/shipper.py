@@ -37,6 +37,8 @@ from sluice.ship.sqlgate import SqlError
 
 log = logging.getLogger("sluice.ship")
 
+OPEN_SECONDS = 5.0
+"""The longest wait before a store that could not be opened is tried again: trying costs nothing, and rows pile up."""
 POLL_SECONDS = 0.5
 """Between two looks for new records: rows wait a few seconds for a full batch anyway, and each look costs CPU."""
 BEAT_SECONDS = 1.0
@@ -114,7 +116,7 @@ class Shipper:
             if self._store is None:
                 self.delivery.observe()
                 if time.monotonic() >= retry_at and not self._open():
-                    retry_at, wait = time.monotonic() + wait, min(30.0, wait * 2)
+                    retry_at, wait = time.monotonic() + wait, min(OPEN_SECONDS, wait * 2)
                 self.stopping.wait(POLL_SECONDS)
             else:
                 shipped = self.delivery.round(self._store)
