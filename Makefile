@@ -9,7 +9,7 @@ CLIENTS := tests/clients/node
 AGENTS  := tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-watch run demo check test test-faults test-agents bench quality fuzz generate lint-deploy man lock clean
+.PHONY: help setup setup-test setup-watch skipped run demo check test test-faults test-agents bench quality fuzz generate lint-deploy man lock clean
 
 help: ## list the targets
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,20 @@ $(VENV)/.installed-test: $(VENV)/.installed tests/requirements.txt
 setup-watch: ## Debian's Prometheus, promtool, Alertmanager and amtool, for the tests of what watches (needs root)
 	@command -v promtool >/dev/null && command -v amtool >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager; \
-	else echo "without root or apt-get the tests with real Prometheus and Alertmanager are skipped"; fi
+	  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager; \
+	else echo "setup-watch: neither root nor apt-get: nothing was installed"; fi; \
+	$(MAKE) -s skipped; command -v promtool >/dev/null && command -v amtool >/dev/null
+
+skipped: ## say which tests are skipped here, for want of which program
+	@for each in "promtool:tests/monitoring (alert rules, with unit tests)" "amtool:tests/monitoring (Alertmanager's routing)" \
+	  "prometheus:tests/monitoring/test_watched.py (an alert that really fires, every panel)" \
+	  "haproxy:tests/deploy/test_haproxy.py, one of tests/addons/test_proxyline.py" "nft:tests/onboarding/test_firewall.py" \
+	  "systemd-analyze:tests/deploy/test_service.py (two)" "strace:tests/faults, tests/ledger/test_crash.py (some)" \
+	  "setpriv:tests/supervisor/test_accounts.py" "certutil:the onboarding step for Chromium" "javac:that for Java" \
+	  "git:that for Git" "go:that for Go" "cargo:that for Rust" "bun:that for Bun"; do \
+	  command -v "$${each%%:*}" >/dev/null || [ -x "/usr/sbin/$${each%%:*}" ] || echo "SKIPPED without $${each%%:*}: $${each#*:}"; \
+	done
+	@[ "$$(id -u)" = 0 ] || echo "SKIPPED without root: tests/supervisor/test_accounts.py, the router of tests/onboarding/test_firewall.py"
 
 run: setup ## run the appliance: proxy on 127.0.0.1:8080, admin on 127.0.0.1:8081
 	$(BIN)/sluice-proxy

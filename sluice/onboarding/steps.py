@@ -148,22 +148,43 @@ java Probe.java""",
         "Go",
         """export SSL_CERT_FILE=$PWD/sluice-ca.pem
 export HTTPS_PROXY=http://{proxy}""",
-        "",
+        """cat > probe.go <<'END'
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {{
+	answer, fault := http.Get("https://{probe}/")
+	if fault != nil {{
+		panic(fault)
+	}}
+	io.Copy(os.Stdout, answer.Body)
+}}
+END
+go run probe.go""",
         (
             "On macOS and Windows the system store is read. The default transport reads HTTPS_PROXY.",
             "A program that sets tls.Config.RootCAs or its own Transport looks at neither.",
         ),
+        run=True,
     ),
     Platform(
         "rust",
         "Rust: Codex CLI and others",
         """export SSL_CERT_FILE=$PWD/sluice-ca.pem
+export CARGO_HTTP_CAINFO=$PWD/sluice-ca.pem     # cargo alone
 export HTTPS_PROXY=http://{proxy}""",
-        "",
+        """cargo search x --index sparse+https://{probe}/ 2>&1 | grep -q 'missing field' && echo inspected""",
         (
+            "Cargo has a variable of its own for the CA; the check asks the probe for a registry, which it is not.",
             "reqwest with native roots reads both. With built-in roots only (webpki-roots) a program cannot be told.",
             "Measured with Codex 0.169: prints our message when something is blocked.",
         ),
+        run=True,
     ),
     Platform(
         "git",
@@ -204,11 +225,12 @@ export GIT_CONFIG_GLOBAL=$PWD/git.config""",
         "Electron and Bun agents: VS Code, Cursor, Claude Desktop, OpenCode",
         """export NODE_EXTRA_CA_CERTS=$PWD/sluice-ca.pem
 export HTTPS_PROXY=http://{proxy}""",
-        "",
+        """bun -e 'console.log(await (await fetch("https://{probe}/")).text())'""",
         (
             "Electron windows read the system's store and proxy setting; their extension host reads the variables.",
-            "VS Code: http.proxy, http.systemCertificates. Bun reads NODE_EXTRA_CA_CERTS and HTTPS_PROXY.",
+            "VS Code: http.proxy, http.systemCertificates. Bun reads NODE_EXTRA_CA_CERTS and HTTPS_PROXY, Deno too.",
             "Programs that pin certificates fail; the gate counts them, and they cannot be inspected.",
         ),
+        run=True,
     ),
 )

@@ -108,7 +108,15 @@ def test_a_name_that_is_not_ours_is_refused(appliance: Appliance) -> None:
 # ------------------------------------------------------------------------------------------------------------ the steps
 
 RUNNABLE = [platform for platform in PLATFORMS if platform.run]
-NEEDS = {"node": "node", "java": "javac", "chromium": "certutil", "git": "git"}
+NEEDS = {
+    "node": "node",
+    "java": "javac",
+    "chromium": "certutil",
+    "git": "git",
+    "go": "go",
+    "rust": "cargo",
+    "electron": "bun",
+}
 _SKIPPED_LINES = re.compile(r"^(sudo|echo 'https_proxy).*$", re.M)
 
 
@@ -136,7 +144,11 @@ def test_a_step_can_be_carried_out_as_it_stands(platform: Platform, appliance: A
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,
-        env={"PATH": path, "HOME": str(tmp_path)},
+        env={
+            "PATH": path,
+            "HOME": str(tmp_path),
+            "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", f"{Path.home()}/.rustup"),
+        },
         capture_output=True,
         text=True,
         timeout=100,
