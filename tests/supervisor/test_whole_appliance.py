@@ -200,6 +200,34 @@ def test_the_console_shows_what_was_decided(running: Running) -> None:
     assert CARD not in shown
 
 
+def test_what_is_said_of_a_finding_reaches_the_store(running: Running) -> None:
+    """A finding out of real traffic, acknowledged by the form of its page: the shipper enters it, the page shows who
+    and why, and the ledger says that the console did it."""
+    mark = f"m-{uuid.uuid4()}"
+    with running.client() as client:
+        assert ask(client, "hello", mark).status_code == 200
+    host, port = running.endpoint("console")
+    password = (running.var / "keys" / "console.password").read_text().strip()
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=20, trust_env=False) as browser:
+        browser.get("/login")
+        fields = {"password": password, "token": browser.cookies["sluice-console-login"]}
+        assert browser.post("/login", data=fields).status_code == 303
+        running.until(lambda: "1 fit" in browser.get("/decisions", params={"model": mark}).text, "not on the page")
+        done = subprocess.run(
+            [BIN / "sluice", "findings", "evaluate", "--config", "sluice.toml"],
+            cwd=running.directory, env=running.environment, capture_output=True, text=True, timeout=130, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        form = browser.get("/findings/PRV-01").text.partition('action="/findings/PRV-01/say"')[2]
+        hidden = dict(re.findall(r'type="hidden" name="(token|scope|state)" value="([^"]*)"', form))
+        said = browser.post("/findings/PRV-01/say", data=hidden | {"event": "acknowledged", "reason": "asked them"})
+        assert said.headers["location"].startswith("/findings/PRV-01?said=")
+        shown = "console: asked them"
+        running.until(lambda: shown in browser.get("/findings/PRV-01").text, "the shipper has not entered it")
+    records = [e.record for s in reader.streams(running.var / "ledger") for e in reader.read(s)]
+    assert [r for r in records if f"/findings/PRV-01 acknowledged {hidden['scope']}" in (r.control_detail or "")]
+
+
 def test_what_is_let_pass_is_bound_to_the_tenant(running: Running, upstream: Upstream) -> None:
     """The upstream gets the site's header, once, and none of the copies that the client sent; the record names it, and
     holds no value; what is blocked has none."""
