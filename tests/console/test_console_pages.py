@@ -487,3 +487,9 @@ def test_a_store_that_is_away_is_said(served: Served, http: httpx.Client) -> Non
     finally:
         served.open_store()
     assert http.get("/").status_code == 200
+
+
+def test_an_exception_that_nothing_used_is_shown(http: httpx.Client) -> None:
+    """Of tools the page shows those in use; an exception is there from the day on which it is declared."""
+    assert "source != &#39;declared&#39;" in http.get("/inventory/tool?sql=1").text
+    assert "source != &#39;declared&#39;" not in http.get("/inventory/exception?sql=1").text

@@ -57,7 +57,8 @@ def _page(kind: Inventory, given: Given, more: dict[str, Question] | None = None
         raise BadQuestion(f"`source` is one of all, {', '.join(SOURCES)}")
     where = question.between(*given.span("90d")) if given.has_span else ""
     of = source if source in SOURCES else ""
-    sql = inventory.sql(kind, source=of, used=not source, where=where, limit=ROWS + 1)  # declared alone: when asked for
+    used = not source and kind.kind != "exception"  # declared alone: when asked for; an exception is all declaration
+    sql = inventory.sql(kind, source=of, used=used, where=where, limit=ROWS + 1)
     questions = {
         "rows": Question(f"Inventory: {kind.what}", sql),
         "comments": Question("What the columns mean", question.filled(COMMENTS, {"view": kind.view})),

@@ -54,6 +54,8 @@ def play(size: Size, seed: int, *, stay: bool) -> bool:
         good = _traffic(company)
         with console.status("Waiting for the last rows ..."):
             company.settle()
+        if stay:
+            _minute_over()
         with console.status("Evaluating the findings ..."):
             company.enter()
             company.work()
@@ -164,6 +166,12 @@ def _checked(company: Company) -> bool:
     wrong = sum(len(one.differences) for one in done)
     console.print(f"{rows:,} rows compared, {wrong:,} different.")
     return not leaked and not wrong
+
+
+def _minute_over() -> None:
+    """Pages, reports and the score speak of whole minutes: what is to be looked at has to be in one that is over."""
+    with console.status("Waiting for the minute to be over: the console speaks of whole minutes ..."):
+        time.sleep(60.5 - time.time() % 60)
 
 
 def _stay(company: Company) -> None:
