@@ -160,7 +160,9 @@ def concatenated(text: str, places: Iterable[tuple[int, int]]) -> Iterator[View]
     """The strings that code puts together around `places`: the quote that opens the second of them."""
     done = 0
     for at, place in places:
-        first = _before(text, at) if place > done else None
+        if place <= done or text[at + 1 : at + 2].isspace():
+            continue  # a sentence over several lines breaks at its spaces
+        first = _before(text, at)
         if first is None:
             continue
         pieces = [first]
@@ -171,15 +173,10 @@ def concatenated(text: str, places: Iterable[tuple[int, int]]) -> Iterator[View]
             if gap is None:
                 break
             at = gap.end()
-        if len(pieces) > 1 and _meet(text, pieces):
+        if len(pieces) > 1:
             yield _glued(text, pieces)
             if view := _assigned(text, pieces):
                 yield view
-
-
-def _meet(text: str, pieces: list[tuple[int, int]]) -> bool:
-    """True when two of the strings meet in the middle of a word: a sentence over several lines breaks at its spaces."""
-    return any(not text[a[1] - 1].isspace() and not text[b[0]].isspace() for a, b in pairwise(pieces))
 
 
 _SECRET_NAME = re.compile(
@@ -242,7 +239,7 @@ def _before(text: str, at: int) -> tuple[int, int] | None:
     low = max(at - 40, 0)
     while end >= low and text[end] in " \t\r\n\\+.&":
         end -= 1
-    if end < 0 or text[end] not in _LITERAL:
+    if end < 1 or text[end] not in _LITERAL or text[end - 1].isspace():
         return None
     start = text.rfind(text[end], max(end - 400, 0), end)
     return None if start < 0 or "\n" in text[start:end] else (start + 1, end)
