@@ -24,6 +24,8 @@ from tests.demo.company.people import BRANCH_PROXY, DEPARTMENTS, MANAGER
 from tests.demo.company.planning import OURS, Plan
 from tests.demo.company.tools import SERVERS, TOOLS
 
+CHANGED = "read_ticket"
+"""A tool whose definition is no longer the one that was approved."""
 POLICY = f"""
 id      = "nordhaven"
 version = "2026-11"
@@ -232,7 +234,8 @@ def _registers(today: date) -> dict[str, list[dict[str, Any]]]:
     ]
     tools = [
         {"id": t.name, "kind": "function", "side_effect": t.effect, "reach": "external" if t.external else "internal",
-         "untrusted_input": t.untrusted, "sensitive_data": t.sensitive, "approved": t.effect != "payment"}
+         "untrusted_input": t.untrusted, "sensitive_data": t.sensitive, "approved": t.effect != "payment",
+         **({"schema_hash": "1f" * 32} if t.name == CHANGED else {})}
         for t in TOOLS if t.said
     ]  # fmt: skip
     servers = [
@@ -324,4 +327,5 @@ def feed(plan: Plan, site: Site) -> dict[str, str]:
     left = next(x.sender.subject for x in plan.exchanges if x.sender.identity == "ip_map")
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%S}+00:00"
     facts = f"at,kind,name,number,text\n{yesterday},leaver,{site.pseudonym(left)},0,left\n"
+    facts += f"{now},tool_definition,{CHANGED},0,{'2e' * 32}\n"
     return {"observations": head + "".join(rows), "facts": facts}
