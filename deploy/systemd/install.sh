@@ -11,6 +11,13 @@ python=${PYTHON:-python3.13}
 [ "$(id -u)" = 0 ] || { echo "install.sh: run it as root" >&2; exit 2; }
 command -v "$python" >/dev/null || { echo "install.sh: $python was not found; PYTHON=/path/to/python3.13" >&2; exit 2; }
 
+case $(readlink -f "$(command -v "$python")") in
+/root/* | /home/*)
+	echo "install.sh: the unit hides home directories (ProtectHome), so $python cannot lie there; PYTHON=/usr/local/bin/python3.13" >&2
+	[ "${SLUICE_ANY_PYTHON:-}" ] || exit 2
+	;;
+esac
+
 install -D -m 0644 "$here/deploy/systemd/sluice.sysusers" /usr/lib/sysusers.d/sluice.conf
 systemd-sysusers sluice.conf
 install -D -m 0644 "$here/deploy/systemd/sluice.tmpfiles" /usr/lib/tmpfiles.d/sluice.conf
