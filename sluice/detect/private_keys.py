@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from enum import Enum
 from hashlib import sha1, sha256
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from sluice.detect import secrets
@@ -58,11 +58,14 @@ def pem(text: str) -> State:
     length = _der(raw)
     if length is None or length > len(raw):
         return State.BROKEN
+    powers = _of_powers(raw[:length])
+    if powers is not None:
+        return powers
     try:
         load_der_private_key(raw[:length], None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         return State.ENCRYPTED  # the library asks for the password before it does any work with one
-    except (ValueError, UnsupportedAlgorithm, OverflowError):
+    except (ValueError, UnsupportedAlgorithm, OverflowError, InternalError):
         return State.BROKEN
     return State.WHOLE
 
@@ -86,6 +89,61 @@ def _der(raw: bytes) -> int | None:
         return 2 + raw[1]
     size = raw[1] & 0x7F
     return 2 + size + int.from_bytes(raw[2 : 2 + size]) if 1 <= size <= 3 else None
+
+
+_INTEGER, _OCTETS, _OID, _SEQUENCE = 0x02, 0x04, 0x06, 0x30
+_POWERS = {
+    bytes.fromhex("2a8648ce380401"): 3,  # id-dsa, RFC 3279, 2.3.2: p, q, g
+    bytes.fromhex("2a864886f70d010301"): 2,  # dhKeyAgreement, PKCS #3: p, g
+    bytes.fromhex("2a8648ce3e0201"): 3,  # dhpublicnumber, RFC 3279, 2.3.3: p, g, q
+}
+"""Algorithms whose public half is a power of g, and how many numbers their parameters have at least."""
+
+
+def _of_powers(raw: bytes) -> State | None:
+    """What a DSA or Diffie-Hellman key holds, by its structure; None for any other key.
+
+    The library would compute g^x for it, with numbers that whoever wrote the text has chosen: seconds, in which nothing
+    else runs.
+    """
+    outer = _inside(raw)
+    items = _inside(outer[0][1]) if outer and outer[0][0] == _SEQUENCE else None
+    if items is None:
+        return None
+    tags = [tag for tag, _ in items]
+    if tags == [_INTEGER] * 6:  # OpenSSL's own form of a DSA key: 0, p, q, g, y, x
+        return State.WHOLE if all(content for _, content in items) else State.BROKEN
+    if tags[:3] != [_INTEGER, _SEQUENCE, _OCTETS]:
+        return None
+    algorithm = _inside(items[1][1])
+    if not algorithm or algorithm[0][0] != _OID or algorithm[0][1] not in _POWERS:
+        return None
+    numbers = _inside(algorithm[1][1]) if len(algorithm) > 1 and algorithm[1][0] == _SEQUENCE else None
+    secret = _inside(items[2][1])
+    if not numbers or not secret or len(numbers) < _POWERS[algorithm[0][1]]:
+        return State.BROKEN
+    whole = all(tag == _INTEGER and content for tag, content in (*numbers[:2], secret[0]))
+    return State.WHOLE if whole else State.BROKEN
+
+
+def _inside(raw: bytes) -> list[tuple[int, bytes]] | None:
+    """Tag and content of one after the other (X.690, definite lengths); None when it is none or does not end well."""
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(raw):
+        if at + 2 > len(raw):
+            return None
+        tag, size, at = raw[at], raw[at + 1], at + 2
+        if size >= 0x80:
+            width = size & 0x7F
+            if not 1 <= width <= 3 or at + width > len(raw):
+                return None
+            size, at = int.from_bytes(raw[at : at + width]), at + width
+        if at + size > len(raw):
+            return None
+        found.append((tag, raw[at : at + size]))
+        at += size
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------- OpenSSH
@@ -167,11 +225,11 @@ def _packet(raw: bytes) -> tuple[int, int] | None:
 
 # ---------------------------------------------------------------------------------------------------- PuTTY, age
 
-_PUTTY = re.compile(
-    r"(?s)PuTTY-User-Key-File-([23]): ([a-z0-9@.-]+)\s+Encryption: (\S+)\s+Comment: ([^\n]*)\s+"
-    r"Public-Lines: (\d+)\s+(.*?)\s+(?:Key-Derivation: .*?)?Private-Lines: (\d+)\s+([A-Za-z0-9+/=\s]+?)\s*"
-    r"(?:Private-(?:MAC|Hash): ([0-9a-f]{40,64})|$)"
-)
+_PUTTY = re.compile(r"PuTTY-User-Key-File-([23]): ([a-z0-9@.-]{1,60})")
+_MAC = re.compile(r"Private-(?:MAC|Hash): ([0-9a-f]{40,64})")
+_COUNT = re.compile(r"[0-9]{1,4}")
+_DERIVATION = 8
+"""Most lines between the halves: Key-Derivation and four of Argon2."""
 
 
 def putty(text: str, behind: str) -> State:
@@ -180,14 +238,25 @@ def putty(text: str, behind: str) -> State:
     An open key's MAC is computed: over kind, encryption, comment and both halves, under a key that is no secret then.
     """
     whole = re.sub(r"\\+n", "\n", (text + behind[:120]).replace("\r", "").replace("\\r", ""))
-    m = _PUTTY.match("\n".join(line.strip() for line in whole.split("\n")))
-    if m is None:
+    lines = [line for part in whole.split("\n") if (line := part.strip())]
+    first = _PUTTY.fullmatch(lines[0]) if lines else None
+    if first is None or len(lines) < 7:
         return State.BROKEN
-    version, kind, encryption, comment, rows, public_text, lines, private_text, mac = m.groups()
-    public, private = decoded(re.sub(r"\s", "", public_text)), decoded(re.sub(r"\s", "", private_text))
-    if not public or not private or public_text.count("\n") + 1 != int(rows):
+    version, kind = first.groups()
+    encryption, comment = _field(lines[1], "Encryption"), _field(lines[2], "Comment")
+    rows = _number(_field(lines[3], "Public-Lines"))
+    if not encryption or comment is None or rows is None:
         return State.BROKEN
-    if private_text.count("\n") + 1 != int(lines) or mac is None or public[4 : 4 + len(kind)] != kind.encode():
+    at = 4 + rows
+    behind_public = lines[at : at + _DERIVATION]
+    skipped = next((i for i, line in enumerate(behind_public) if line.startswith("Private-Lines:")), None)
+    count = _number(_field(behind_public[skipped], "Private-Lines")) if skipped is not None else None
+    if skipped is None or count is None:
+        return State.BROKEN
+    begin = at + skipped + 1
+    mac = _MAC.match(lines[begin + count]) if begin + count < len(lines) else None
+    public, private = decoded("".join(lines[4:at])), decoded("".join(lines[begin : begin + count]))
+    if not public or not private or mac is None or public[4 : 4 + len(kind)] != kind.encode():
         return State.BROKEN
     if encryption != "none":
         return State.ENCRYPTED if len(private) % 16 == 0 else State.BROKEN
@@ -198,7 +267,17 @@ def putty(text: str, behind: str) -> State:
     else:
         secret = sha1(b"putty-private-key-file-mac-key", usedforsecurity=False).digest()
         right = hmac.new(secret, data, "sha1").hexdigest()
-    return State.WHOLE if hmac.compare_digest(right, mac) else State.BROKEN
+    return State.WHOLE if hmac.compare_digest(right, mac[1]) else State.BROKEN
+
+
+def _field(line: str, name: str) -> str | None:
+    """What stands behind `name:`; None for another line."""
+    found, colon, value = line.partition(":")
+    return value.strip() if colon and found == name else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and _COUNT.fullmatch(text) else None
 
 
 def age(text: str) -> State:

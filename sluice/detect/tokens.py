@@ -82,7 +82,7 @@ def signed_url(value: str) -> Signed | None:
         return None
     begin = _time(_BASIC.match(query.get(f"{kind}-date", "")))
     lasts = query.get(f"{kind}-expires", "")
-    if begin is None or not lasts.isdigit() or len(lasts) > 9:
+    if begin is None or not lasts.isdecimal() or len(lasts) > 9:
         return Signed(False, None)
     return Signed(f"{kind}-credential" in query, begin + int(lasts))
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from textwrap import indent
 
 import pytest
+from cryptography.exceptions import InternalError
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -132,6 +133,51 @@ def test_no_bytes_raise(raw: bytes, kind: str, magic: bool) -> None:
     assert private_keys.putty(f"PuTTY-User-Key-File-3: ssh-rsa\n{body}", body) in State
 
 
+def _tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes([tag, size] if size < 128 else [tag, 0x82, size >> 8, size & 0xFF]) + content
+
+
+def _number(value: int) -> bytes:
+    return _tlv(2, value.to_bytes(value.bit_length() // 8 + 1))
+
+
+@pytest.mark.parametrize(
+    ("oid", "numbers"),
+    [("2a8648ce380401", 3), ("2a864886f70d010301", 2), ("2a8648ce3e0201", 3)],
+    ids=["DSA", "DH", "X9.42 DH"],
+)
+def test_no_power_is_computed(monkeypatch: pytest.MonkeyPatch, oid: str, numbers: int) -> None:
+    """A key whose public half would have to be computed from numbers of the text's choice is judged by its structure:
+    7 kB of it kept everything else waiting for seconds."""
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(private_keys, "load_der_private_key", load)
+    parameters = b"".join([_number((1 << 28_000) - 3), *[_number(2)] * (numbers - 1)])
+    algorithm = _tlv(0x30, _tlv(6, bytes.fromhex(oid)) + _tlv(0x30, parameters))
+    whole = _tlv(0x30, _number(0) + algorithm + _tlv(4, _number((1 << 14_000) - 1)))
+    short = _tlv(0x30, _number(0) + algorithm + _tlv(4, _tlv(2, b"")))
+    assert private_keys.pem(block(whole)) is State.WHOLE
+    assert private_keys.pem(block(short)) is State.BROKEN
+    assert private_keys.pem(block(_tlv(0x30, b"".join(map(_number, (0, 7, 3, 2, 5, 4)))) + bytes(8))) is State.WHOLE
+
+
+def test_what_the_library_fails_on_is_a_broken_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error inside the library is an answer about the key, not one of the scan."""
+
+    def load(*_: object, **__: object) -> None:
+        raise InternalError("inside", [])
+
+    monkeypatch.setattr(private_keys, "load_der_private_key", load)
+    assert private_keys.pem(block(_tlv(0x30, bytes(64)))) is State.BROKEN
+
+
+def block(raw: bytes) -> str:
+    return f"-----BEGIN PRIVATE KEY-----\n{base64.encodebytes(raw).decode()}-----END PRIVATE KEY-----"
+
+
 # ------------------------------------------------------------------------------------------------ PuTTY, PGP, age
 
 
@@ -182,6 +228,17 @@ Private-Lines: 1
     mac = "Private-MAC: 7d68efb8ce10c7787ad4dc973dabb5233b21d20692befb278f6ee89e3e134eef\n"
     assert private_keys.putty(text, mac) is State.ENCRYPTED
     assert private_keys.putty(text.replace("Public-Lines: 2", "Public-Lines: 3"), mac) is State.BROKEN
+
+
+@pytest.mark.timeout(30)  # an expression that went back and forth took minutes for these
+@pytest.mark.parametrize(
+    "rows", ["1" + "\n" * 6000, "1" + " \n" * 3000, "9" * 4400, "\u00b2", "4000" + "\nAAAA" * 1500]
+)
+def test_putty_files_are_read_once_from_above(rows: str) -> None:
+    """No number of lines, however many are empty, makes the reader go back."""
+    text = f"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: k\nPublic-Lines: {rows}"
+    assert private_keys.putty(f"{text}Private-Lines: 1\nAbCdEfGh1234567890+/\n!!!!", "") is State.BROKEN
+    assert private_keys.putty(text, text) is State.BROKEN
 
 
 @pytest.mark.parametrize("head", [b"\xc5\x2b", b"\x94\x2b", b"\xc5\xff\x00\x00\x00\x2b"])
