@@ -171,11 +171,12 @@ def greeting(settings: config.Settings, here: str) -> bytes:
 def fresh_metrics(settings: config.Settings, separate: accounts.Accounts | None = None) -> None:
     """An empty directory for metric files, named in the environment before prometheus_client is first imported."""
     directory = settings.run_dir / "metrics"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700)
-    if separate is not None:
-        os.chown(directory, separate.supervisor if os.geteuid() == accounts.ROOT else -1, separate.group)
-        directory.chmod(accounts.COMMON)
+    if separate is not None:  # it was made for all accounts, which a unit's filters forbid to do again
+        for file in directory.iterdir():
+            file.unlink()
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
