@@ -34,6 +34,7 @@ from addons.outcome import now
 from addons.state import Lines
 from addons.tls import GateTls
 from sluice import config, inforce, logs, metrics, rulebook, selftest
+from sluice import keys as fingerprints
 from sluice.ca import Authority
 from sluice.errors import Misconfigured, Unavailable
 from sluice.gate import Gate
@@ -121,6 +122,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, ma
     refuse_key_logs()
     os.umask(settings.umask)
     rules = rulebook.load(settings)
+    held = fingerprints.use(settings, rules.detectors.key_id)
     known = Known.load(settings)
     subjects = Subjects(settings, slot)
     keys = KnownKeys()
@@ -168,6 +170,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, ma
         ledger.close()
         acts.close()
         metrics.flush()
+        os.close(held)
 
 
 class Identity:

@@ -2,8 +2,10 @@
 
 Made on first use, kept below `var/keys` and never in ClickHouse. A key has a name (`k1`, `k2`, ...) that every record
 carries as `hmac_key_id`, so that a later key does not orphan the rows of an earlier one: those stay queryable by the
-fingerprint that the earlier key gives (`sluice keys fingerprint`). The highest number is in force. Destroying an
-earlier key makes the fingerprints of its time unlinkable to any value, for good: crypto-shredding.
+fingerprint that the earlier key gives (`sluice keys fingerprint`). A worker takes the highest number when it starts and
+holds a lock on that file until it ends, so that a key which still goes into records is told from one that does not,
+after a crash too. Destroying an earlier key makes the fingerprints of its time unlinkable to any value, for good:
+crypto-shredding.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _NAME = re.compile(r"fingerprint-k(\d{1,6})\.key")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One version of the key. `made_at` is seconds since the epoch."""
+    """One version of the key. `made_at` is seconds since the epoch; `in_force` says that new records carry it: workers
+    run with it, or none run and it is the newest."""
 
     id: str
     path: Path
@@ -42,6 +45,21 @@ def fingerprint_key(settings: Settings) -> tuple[bytes, str]:
     with _locked(settings.keys_dir):
         number, path = _newest(settings)
         return _read(path, _shared(settings)), f"k{number}"
+
+
+def use(settings: Settings, key_id: str) -> int:
+    """Mark a key as one that this process writes records with, until it ends or closes the descriptor returned.
+
+    Raises `Misconfigured` when the key went meanwhile.
+    """
+    with _locked(settings.keys_dir):
+        path = settings.keys_dir / f"fingerprint-{key_id}.key"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        except OSError as e:
+            raise Misconfigured(Problem(str(path), None, f"cannot be used: {e.strerror}")) from e
+        return fd
 
 
 def subject_key(settings: Settings) -> bytes:
@@ -74,7 +92,8 @@ def rotate(settings: Settings) -> Key:
 
 
 def destroy(settings: Settings, key_id: str) -> None:
-    """Overwrite an earlier key and remove it. Raises `Misconfigured` for a key that is in force or not there.
+    """Overwrite an earlier key and remove it. Raises `Misconfigured` for the newest, one that a worker uses, and one
+    that is not there.
 
     On a journalling or copy-on-write file system, and in backups, older copies of the bytes may remain.
     """
@@ -83,8 +102,11 @@ def destroy(settings: Settings, key_id: str) -> None:
         key = keys.get(key_id)
         if key is None:
             raise Misconfigured(Problem(str(settings.keys_dir), None, f"has no key `{key_id}`; there are {list(keys)}"))
-        if key.in_force:
-            what = f"`{key_id}` is in force; make its successor with `sluice keys rotate`, restart, then destroy it"
+        if key is list(keys.values())[-1]:
+            what = f"`{key_id}` is the newest; make its successor with `sluice keys rotate`, restart, then destroy it"
+            raise Misconfigured(Problem(str(key.path), None, what))
+        if _used(key.path):
+            what = f"`{key_id}` is in force: running workers put it into records; restart sluice-proxy, then destroy it"
             raise Misconfigured(Problem(str(key.path), None, what))
         fd = os.open(key.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -128,7 +150,24 @@ def _newest(settings: Settings) -> tuple[int, Path]:
 
 def _all(settings: Settings) -> list[Key]:
     found, mode = sorted(_existing(settings.keys_dir)), _shared(settings)
-    return [Key(f"k{n}", path, path.stat().st_mtime, n == found[-1][0], _read(path, mode)) for n, path in found]
+    secret = {n: _read(path, mode) for n, path in found}
+    used = {n for n, path in found if _used(path)} or {n for n, _ in found[-1:]}
+    return [Key(f"k{n}", path, path.stat().st_mtime, n in used, secret[n]) for n, path in found]
+
+
+def _used(path: Path) -> bool:
+    """Whether a process holds the key (`use`). To be asked under the directory's lock: nobody can take it meanwhile."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as e:
+        raise Misconfigured(Problem(str(path), None, f"cannot be read: {e.strerror}")) from e
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _existing(directory: Path) -> list[tuple[int, Path]]:

@@ -42,7 +42,10 @@ def command() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _show(settings: Settings, *, as_json: bool) -> int:
-    """List the keys: name, age, which one is in force (for the workers, from their next start). Never prints a key."""
+    """List the keys: name, age, which one is in force. Never prints a key.
+
+    In force is what new records carry: the newest, or an earlier one for as long as workers run that began with it.
+    """
     from sluice import keys
 
     if not _made(settings):
@@ -70,7 +73,8 @@ def _rotate(settings: Settings, *, as_json: bool) -> None:
 def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
     """Destroy an earlier key: no value can be linked to the fingerprints of its time any more.
 
-    This cannot be undone. Copies in backups have to be destroyed too.
+    Refused for the newest key, and for one that running workers still use. This cannot be undone. Copies in backups
+    have to be destroyed too.
     """
     from sluice import keys
 

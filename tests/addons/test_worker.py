@@ -18,6 +18,9 @@ from typing import Any
 
 import pytest
 
+from sluice import keys
+from sluice.config import Paths, Settings
+from sluice.errors import Misconfigured
 from sluice.ledger.reader import read, streams
 from tests.rig import Client, connect
 from tests.rig.warm import warm
@@ -130,6 +133,11 @@ def test_life_of_a_worker(start: Callable[..., Worker], upstream: Upstream) -> N
     worker = start()
     assert worker.line() == {"state": "starting"}
     worker.until("ready")
+    settings = Settings(paths=Paths(var=worker.directory / "var"))
+    keys.rotate(settings)  # what it writes carries the key that it began with, which cannot be destroyed therefore
+    assert [(k.id, k.in_force) for k in keys.versions(settings)] == [("k1", True), ("k2", False)]
+    with pytest.raises(Misconfigured, match="running workers"):
+        keys.destroy(settings, "k1")
     with worker.tunnel() as client:
         assert client.request("POST", "/v1/chat/completions", CHAT).status == 200
         blocked = client.request("POST", "/v1/chat/completions", CARD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
 from collections.abc import Iterator
 from copy import replace
@@ -174,7 +175,7 @@ def test_destroying_shreds_an_old_key_only(settings: Settings) -> None:
     """A destroyed key is gone and its number is not used again; the one in force cannot be destroyed."""
     keys.fingerprint_key(settings)
     keys.rotate(settings)
-    with pytest.raises(Misconfigured, match="in force"):
+    with pytest.raises(Misconfigured, match="is the newest"):
         keys.destroy(settings, "k2")
     with pytest.raises(Misconfigured, match="no key"):
         keys.destroy(settings, "k9")
@@ -183,6 +184,27 @@ def test_destroying_shreds_an_old_key_only(settings: Settings) -> None:
     assert not file.exists()
     assert [k.id for k in keys.versions(settings)] == ["k2"]
     assert keys.rotate(settings).id == "k3"
+
+
+def test_a_key_that_a_worker_uses_is_not_destroyed(settings: Settings) -> None:
+    """Between a rotation and the restart new records still carry the old key: it is in force, and stays."""
+    _, key_id = keys.fingerprint_key(settings)
+    workers = [keys.use(settings, key_id), keys.use(settings, key_id)]
+    keys.rotate(settings)
+    assert [(k.id, k.in_force) for k in keys.versions(settings)] == [("k1", True), ("k2", False)]
+    with pytest.raises(Misconfigured, match=r"running workers .*; restart"):
+        keys.destroy(settings, "k1")
+    os.close(workers[0])
+    workers[0] = keys.use(settings, "k2")  # one worker is started again, the other runs on
+    assert [k.in_force for k in keys.versions(settings)] == [True, True]
+    with pytest.raises(Misconfigured, match="running workers"):
+        keys.destroy(settings, "k1")
+    os.close(workers[1])
+    assert [(k.id, k.in_force) for k in keys.versions(settings)] == [("k1", False), ("k2", True)]
+    keys.destroy(settings, "k1")
+    os.close(workers[0])
+    with pytest.raises(Misconfigured, match="cannot be used"):
+        keys.use(settings, "k1")
 
 
 # --------------------------------------------------------------------------------------------------------- the command
