@@ -46,7 +46,11 @@ def command() -> None:
 )
 @click.option("--since", type=_Moment(), metavar="MOMENT", help="Received then or later: 2026-11-01, or 7d (ago).")
 @click.option("--until", type=_Moment(), metavar="MOMENT", help="Received before.")
-@click.option("--subject", help="Only of this subject.")
+@click.option(
+    "--subject",
+    metavar="PSEUDONYM",
+    help="Only of this subject_id (`sluice keys fingerprint --kind subject`).",
+)
 @click.option("--policy-version", help="Only decided under this version of the policy.")
 @click.option("--provider", help="Only to this provider.")
 @click.option("--decision", type=click.Choice(["allow", "block", "refuse"]), help="Only these decisions.")

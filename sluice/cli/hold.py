@@ -57,6 +57,8 @@ def place(
     elif name in known:  # the store knows a hold by its name: the second would narrow the first unseen
         complain(f"a hold `{name}` is in force already: choose another name", "`sluice hold list` shows what it covers")
         return USAGE
+    if subject and _rows_of(settings, subject) == 0:
+        note(f"no row of the store has the subject {subject}: the hold covers nothing yet, only what comes")
     return _leave(settings, name, "place", reason, subject, ts_from, ts_until)
 
 
@@ -77,47 +79,60 @@ def release(settings: Settings, name: str, reason: str) -> int:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(settings: Settings, *, as_json: bool) -> int:
-    """The holds in force, and those that wait for the shipper."""
+    """The holds in force, and those that wait for the shipper: nothing is deleted while one waits.
+
+    Exit code: 3 nobody answers for the store; those that wait are shown all the same.
+    """
     from sluice.cli import NOT_RUNNING
     from sluice.ship import holds, query
     from sluice.ship.shipper import directory
     from sluice.ship.sqlgate import SqlError
 
-    for path, hold in holds.waiting(directory(settings)):
-        note(f"waits for the shipper: {hold.action} `{hold.name}` ({path})")
+    left = holds.waiting(directory(settings))
+    rows = [_waiting(hold) for _, hold in left]
+    answered = True
     try:
-        rows = _rows(settings)
+        rows = [[*row, "in force"] for row in _rows(settings)] + rows
     except SqlError as e:
-        if e.code == query.NOT_OPEN and not settings.clickhouse_dir.exists() and not settings.clickhouse.dsn:
-            note("no holds are in force: there are no events yet")
-            if as_json:
-                print_json([])
-            return 0
-        complain(str(e))
-        return NOT_RUNNING
+        if e.code != query.NOT_OPEN or settings.clickhouse_dir.exists() or settings.clickhouse.dsn:
+            complain(str(e))
+            answered = False
     if as_json:
-        names = ("name", "placed", "by", "reason", "subject", "rows_from", "rows_before")
+        names = ("name", "placed", "by", "reason", "subject", "rows_from", "rows_before", "state")
         print_json([dict(zip(names, row, strict=True)) for row in rows])
-        return 0
+    elif rows:
+        table(
+            ("name", "placed", "by", "reason", "subject", "rows from", "rows before", "state"),
+            [
+                (
+                    name,
+                    at[:19],
+                    by,
+                    reason,
+                    subject or "everybody",
+                    _shown(since, "1970-01-01"),
+                    _shown(until, "2299-12-31"),
+                    state,
+                )
+                for name, at, by, reason, subject, since, until, state in rows
+            ],
+        )
+    if not answered:
+        note("which holds are in force is not known: the store did not answer")
+        return NOT_RUNNING
     if not rows:
         note("no holds are in force")
-        return 0
-    table(
-        ("name", "placed", "by", "reason", "subject", "rows from", "rows before"),
-        [
-            (
-                name,
-                at[:19],
-                by,
-                reason,
-                subject or "everybody",
-                _shown(since, "1970-01-01"),
-                _shown(until, "2299-12-31"),
-            )
-            for name, at, by, reason, subject, since, until in rows
-        ],
-    )
     return 0
+
+
+def _waiting(hold: Hold) -> list[str]:
+    """A hold or a release that was left for the shipper, as the store would tell it."""
+    at, since, until = (
+        datetime.fromtimestamp(moment // 10**6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        for moment in (hold.at, hold.ts_from, hold.ts_until)
+    )
+    state = "waits" if hold.action == "place" else "release waits"
+    return [hold.name, at, hold.by, hold.reason, hold.subject_id, since, until, state]
 
 
 def _shown(moment: str, open_end: str) -> str:
@@ -130,6 +145,18 @@ def _rows(settings: Settings) -> list[list[str]]:
     sql = "SELECT name, at, by, reason, subject_id, ts_from, ts_until FROM holds_in_force ORDER BY at"
     answer = b"".join(query.ask(settings, sql, "JSONCompactEachRow"))
     return [json.loads(line) for line in answer.splitlines()]
+
+
+def _rows_of(settings: Settings, subject: str) -> int | None:
+    """Rows of a subject, a pseudonym; None when the store cannot be asked."""
+    from sluice.ship import query
+    from sluice.ship.sqlgate import SqlError
+
+    sql = f"SELECT count() FROM events WHERE subject_id = '{subject}' OR on_behalf_of = '{subject}'"  # noqa: S608 - hex
+    try:
+        return int(b"".join(query.ask(settings, sql, "TSV")))
+    except SqlError:
+        return None
 
 
 def _in_force(settings: Settings) -> set[str] | None:
@@ -163,7 +190,8 @@ def _leave(settings: Settings, name: str, action: str, reason: str, subject: str
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     if path.exists():
-        note("nothing is deleted from now on; the shipper enters it into the store when it runs")
+        what = "hold" if action == "place" else "release of"
+        note(f"{what} `{name}` waits: nothing is deleted from now on, and the shipper enters it when the store answers")
     else:
         note(f"hold `{name}` is {'in force' if action == 'place' else 'released'}")
     return 0

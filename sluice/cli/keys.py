@@ -94,6 +94,9 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> int:
     """Print the fingerprint of a value under every key: what to look for in the events, for a data subject's request
     or after a leak. The value is read from stdin, without echo from a terminal, and is not kept.
 
+    A subject is spelled as records spell it: `Bob@example.com` is `user:bob@example.com`; `service:`, `device:` and
+    `team:` stand before what is no person; an address is an address.
+
     Kinds: secret, credential (the same fingerprint), subject, groups, session, conversation, trace, response, body (a
     file's bytes), and the data classes of `sluice scan`.
     """
@@ -113,6 +116,8 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> int:
     value: str | bytes = _value(raw=kind == "body")
     if not value:
         raise click.UsageError("no value on stdin")
+    if kind == "subject" and isinstance(value, str):
+        value = _subject(value)
     domain = kind
     if isinstance(value, str) and (kind in ("secret", "credential") or kind in classes):
         data_class = "secret." if kind in ("secret", "credential") else kind
@@ -127,6 +132,18 @@ def _fingerprint(settings: Settings, kind: str, *, as_json: bool) -> int:
     table(("hmac_key_id", "fingerprint"), [(row["hmac_key_id"], row["fingerprint"]) for row in found])
     note(f"in {COLUMNS.get(kind, 'matches.fingerprint')}")
     return 0
+
+
+def _subject(value: str) -> str:
+    """How records spell a subject: an address as it is, and a name with its kind, a person's without one."""
+    import ipaddress
+
+    from sluice.identity.names import subject_id
+
+    try:
+        return str(ipaddress.ip_network(value)).removesuffix("/32").removesuffix("/128")
+    except ValueError:
+        return subject_id(value) or value
 
 
 def _made(settings: Settings) -> bool:

@@ -95,11 +95,13 @@ def again(settings: Settings, start: str, *, as_json: bool) -> int:
     from sluice.ship.clickhouse import StoreError
 
     try:
-        done = ship(settings, say=note)
+        compared, sent = ship(settings, say=note)
     except StoreError as e:
         complain(str(e), "a running appliance has the embedded engine and the state of the delivery: stop it first")
         return NOT_RUNNING
     if as_json:
-        print_json({"compared": done})
-    note(f"{done} records compared; `sluice ship status` shows that nothing is missing or doubled")
+        print_json({"compared": compared, "sent": sent})
+    note(
+        f"{compared} records compared, {sent} rows sent; `sluice ship status` shows that nothing is missing or doubled"
+    )
     return 0

@@ -334,7 +334,7 @@ class Server(_Writing):
                 dsn=self._dsn, connect_timeout=10, send_receive_timeout=self._timeout, query_retries=0
             )
         except (ClickHouseError, OSError) as e:
-            raise StoreError(_code(e), f"ClickHouse at {parts.hostname} cannot be reached: {_message(e)}") from e
+            raise StoreError(_code(e), f"ClickHouse at {parts.hostname} cannot be reached: {_why(e)}") from e
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
@@ -362,6 +362,18 @@ class Server(_Writing):
 
     def close(self) -> None:
         self._client.close()
+
+
+def _why(error: BaseException) -> str:
+    """Why a server cannot be reached: ClickHouse's words, or those of the system under the layers of the client."""
+    inner: BaseException | None = error
+    while inner is not None:
+        reason = getattr(inner, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+    words = _message(error)
+    return "no answer" if "object at 0x" in words or "Max retries" in words else words
 
 
 def _is_locked(path: Path) -> bool:

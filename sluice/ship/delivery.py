@@ -76,8 +76,10 @@ class Delivery:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         step: Callable[[str], None] = lambda _: None,
+        anew: bool = False,
     ) -> None:
-        """`directory` holds cursors and dead letters. `step` is told each step, which lets a test stop the world."""
+        """`directory` holds cursors and dead letters. `step` is told each step, which lets a test stop the world.
+        `anew`: the state was taken away on purpose, so rows that it does not know of are no news."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._ledger = ledger
         self._directory = directory
@@ -87,6 +89,7 @@ class Delivery:
         self._clock = clock
         self._monotonic = monotonic
         self._step = step
+        self._anew = anew
         self._outboxes: dict[str, Outbox] = {}
         self._since: dict[str, float] = {}
         self._next: dict[str, float] = {}
@@ -188,7 +191,7 @@ class Delivery:
         held = stored.below(store, name)
         if held > max(known, state.held):
             facts = {"stream": name, "known": known, "held": held, "rows": stored.count(store, name, known)}
-            log.warning(
+            (log.debug if self._anew else log.warning)(
                 "the store holds rows that the state of the delivery does not know of (it is new, or an old one was "
                 "restored); they are not sent again",
                 extra={"facts": facts},

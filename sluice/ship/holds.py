@@ -3,6 +3,8 @@
 The shipper is the only one who writes to the store, so a hold is left for it as a file, durably, and placed in the
 table `holds` before the next deletion. A hold that waits for the shipper already holds: nothing is deleted meanwhile.
 A hold covers rows by time and, if it names one, by subject. A row can carry one itself (`legal_hold`).
+Holds are in no ledger: what was entered is kept beside the state of the delivery (`KEPT`), so that a store which is
+filled again gets them back before anything in it is deleted (`restore`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from sluice import durable
 from sluice.ship.clickhouse import Store, StoreError
 from sluice.ship.sqlgate import SqlError
 
+KEPT = "placed-holds"
+"""Directory of the holds and releases that are in the store, as they were left."""
 FOREVER = 10_413_791_999_000_000
 """Microseconds: the end of 2299, the last time that a DateTime64 holds."""
 
@@ -55,17 +59,45 @@ def waiting(directory: Path) -> list[tuple[Path, Hold]]:
 def place(store: Store, directory: Path) -> int:
     """Bring what was left into the store; how many. Raises `StoreError`; ValueError for a file that is no hold."""
     placed = 0
+    kept = directory / KEPT
     for path in sorted((directory / "holds").glob("*.json")):
-        data = path.read_bytes()
-        hold = msgspec.json.decode(data, type=Hold)
-        row = msgspec.to_builtins(hold) | {
-            name: msgspec.Raw(f"{getattr(hold, name) // 10**6}.{getattr(hold, name) % 10**6:06}".encode())
-            for name in ("at", "ts_from", "ts_until")
-        }
-        store.add("holds", msgspec.json.encode(row), f"hold {path.name}")
+        _enter(store, path)
+        kept.mkdir(mode=0o700, exist_ok=True)
+        durable.write(kept / path.name, path.read_bytes())
         path.unlink()
         placed += 1
     return placed
+
+
+def restore(store: Store, directory: Path) -> int:
+    """Enter again what was in a store before and this one lacks; how many. Raises as `place` does."""
+    paths = sorted((directory / KEPT).glob("*.json"))
+    if not paths:
+        return 0
+    known = {
+        msgspec.json.decode(line, type=tuple[int | str, str, str])
+        for line in store.own(
+            "SELECT toUnixTimestamp64Micro(at), name, action FROM holds", "JSONCompactEachRow"
+        ).splitlines()
+    }
+    there = {(int(at), name, action) for at, name, action in known}
+    missing = []
+    for path in paths:
+        hold = msgspec.json.decode(path.read_bytes(), type=Hold)
+        if (hold.at, hold.name, hold.action) not in there:
+            missing.append(path)
+    for path in missing:
+        _enter(store, path, "hold again")  # a store that lost the row may still know the token
+    return len(missing)
+
+
+def _enter(store: Store, path: Path, kind: str = "hold") -> None:
+    hold = msgspec.json.decode(path.read_bytes(), type=Hold)
+    row = msgspec.to_builtins(hold) | {
+        name: msgspec.Raw(f"{getattr(hold, name) // 10**6}.{getattr(hold, name) % 10**6:06}".encode())
+        for name in ("at", "ts_from", "ts_until")
+    }
+    store.add("holds", msgspec.json.encode(row), f"{kind} {path.name}")
 
 
 def conditions(store: Store) -> list[str]:

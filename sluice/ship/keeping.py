@@ -47,12 +47,16 @@ class Keeping:
         self._directory = directory
         self._monotonic = monotonic
         self._clock = clock
+        self._restored = False
         self._compare_at = monotonic() + FIRST_SECONDS
         self._delete_at = monotonic() + COMPARE_SECONDS
 
     def turn(self, store: Store) -> None:
         """Do what is due now. Never raises for a store, a disk or a file that cannot be used."""
         try:
+            if not self._restored:  # the store may be a new one
+                holds.restore(store, self._directory)
+                self._restored = True
             if any((self._directory / "holds").glob("*.json")):
                 holds.place(store, self._directory)
             if self._monotonic() >= self._compare_at:

@@ -66,7 +66,7 @@ def test_a_hold_in_the_store_is_not_placed_again(
     assert left(var) == []
     assert run("list") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "case-1" in line)
-    assert line.split() == ["case-1", "2026-11-24", "11:15:35", "ann", "why", "everybody", "-", "-"]
+    assert line.split() == ["case-1", "2026-11-24", "11:15:35", "ann", "why", "everybody", "-", "-", "in", "force"]
 
 
 def test_a_hold_can_be_placed_while_nobody_answers(
@@ -80,7 +80,44 @@ def test_a_hold_can_be_placed_while_nobody_answers(
 
     monkeypatch.setattr(query, "ask", ask)
     assert run("place", "case-1", "--reason", "why") == 0
-    assert "nobody answers" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nobody answers" in said
+    assert "hold `case-1` waits" in said
+    assert "is in force\n" not in said
+    assert left(var) == [("place", "case-1")]
+
+
+def test_holds_that_wait_are_listed_while_nobody_answers(
+    var: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unreachable server hides no hold that waits for it, and exit 3 says that there may be others."""
+    monkeypatch.setenv("SLUICE_CLICKHOUSE__DSN", "clickhouse://default@127.0.0.1:9/")
+    assert run("place", "case-1", "--reason", "why", "--since", "2026-11-01") == 0
+    capsys.readouterr()
+    assert run("list", "--json") == 3
+    out = capsys.readouterr()
+    (row,) = json.loads(out.out)
+    assert (row["name"], row["state"], row["rows_from"]) == ("case-1", "waits", "2026-11-01 00:00:00")
+    assert run("list") == 3
+    out = capsys.readouterr()
+    assert "waits" in out.out
+    assert "cannot be reached" in out.err
+    assert "HTTPConnectionPool" not in out.err
+    assert "Driver Exception" not in out.err
+
+
+@pytest.mark.parametrize(("rows", "told"), [(0, True), (3, False)])
+def test_a_hold_on_nobody_says_so(
+    var: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rows: int, told: bool
+) -> None:
+    """A pseudonym that no row has is placed, and said: it may be of another spelling or key."""
+
+    def ask(_: object, sql: str, *__: object) -> Iterator[bytes]:
+        yield f"{rows}\n".encode() if "count()" in sql else b""
+
+    monkeypatch.setattr(query, "ask", ask)
+    assert run("place", "case-1", "--reason", "why", "--subject", "a" * 32) == 0
+    assert ("covers nothing yet" in capsys.readouterr().err) is told
     assert left(var) == [("place", "case-1")]
 
 

@@ -246,6 +246,17 @@ def test_old_rows_stay_queryable_by_version(
             assert row["fingerprint"] in held, kind
 
 
+@pytest.mark.parametrize("typed", ["bob@example.com", "Bob@Example.com", "user:bob@example.com\n"])
+def test_a_person_is_found_however_the_name_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str
+) -> None:
+    """The fingerprint printed is that of records, which spell a person `user:bob@example.com`."""
+    monkeypatch.chdir(tmp_path)
+    held = Fingerprinter(*keys.fingerprint_key(Settings())).fingerprint("subject", "user:bob@example.com")
+    assert run(monkeypatch, "keys", "fingerprint", "--kind", "subject", "--json", stdin=typed.encode()) == 0
+    assert [row["fingerprint"] for row in json.loads(capsys.readouterr().out)] == [held]
+
+
 def test_the_command_says_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

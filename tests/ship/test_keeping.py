@@ -124,6 +124,22 @@ def test_a_hold_keeps_what_it_covers_until_it_is_released(filled: Embedded, tmp_
     assert these(0)[0] not in ids(filled)
 
 
+def test_holds_come_back_into_a_store_that_was_filled_again(filled: Embedded, tmp_path: Path) -> None:
+    """Holds are in no ledger: what was entered once is entered again where it is missing, once, with its release."""
+    holds.leave(tmp_path, Hold(1, "case-7", "place", "ann", "subpoena"))
+    holds.leave(tmp_path, Hold(2, "case-8", "place", "ann", "closed soon"))
+    holds.leave(tmp_path, Hold(3, "case-8", "release", "ann", "closed"))
+    assert holds.place(filled, tmp_path) == 3
+    assert holds.restore(filled, tmp_path) == 0
+    filled.command("TRUNCATE TABLE holds")
+    assert holds.conditions(filled) == []
+    assert holds.restore(filled, tmp_path) == 3
+    assert holds.restore(filled, tmp_path) == 0
+    assert len(holds.conditions(filled)) == 1
+    retention.expire(filled, tmp_path, NOW)
+    assert these(0)[0] in ids(filled)
+
+
 @pytest.mark.parametrize("second", ["a subject", "a time"])
 def test_a_hold_placed_again_is_never_narrowed(filled: Embedded, tmp_path: Path, second: str) -> None:
     """Two placings of one name hold what either covers, until its release ends both; a placing after that counts."""
@@ -295,9 +311,18 @@ def test_a_second_store_gets_everything_once(tmp_path: Path, store: Embedded) ->
     first = sluice("ship", "again", "--from", "0")
     assert first.returncode == 0, first.stderr
     assert "n-w0: 42 records in the ledger, 0 of its numbers in the store" in first.stderr
+    assert "64 records compared, 64 rows sent" in first.stderr
     (var / "clickhouse").rename(tmp_path / "old")
-    assert sluice("ship", "again", "--from", "0").returncode == 0
+    (var / "ship" / holds.KEPT).mkdir()
+    kept = json.dumps({"at": 1, "name": "all", "action": "place", "by": "ann", "reason": "order"})
+    (var / "ship" / holds.KEPT / "1.json").write_text(kept)
+    second = sluice("ship", "again", "--from", "0")
+    assert second.returncode == 0
+    assert "legal holds: 1 in force in the store, 1 placements and releases entered again" in second.stderr
     again = sluice("ship", "again", "--from", "0")
+    assert "64 records compared, 0 rows sent" in again.stderr
+    assert "does not know of" not in again.stderr
+    assert "1 in force in the store, 0 placements" in again.stderr
     assert "n-w0: 42 records in the ledger, 42 of its numbers in the store" in again.stderr
     status = sluice("ship", "status", "--json")
     assert status.returncode == 0
