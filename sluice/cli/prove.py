@@ -21,7 +21,7 @@ FOUND, UNCHECKED = 1, 2
 @click.option(
     "--record",
     "kind",
-    type=click.Choice(["decision", "outcome", "bypass", "control", "access"]),
+    type=click.Choice(["decision", "outcome", "bypass"]),
     default="decision",
     show_default=True,
     help="Which record of it.",
@@ -47,9 +47,11 @@ def command(
 
     place = ledger or settings.ledger_dir
     try:
-        records = [r for r in prove.records(place, decision_id) if r.record_type == kind]
+        of_it = list(prove.records(place, decision_id))
+        records = [r for r in of_it if r.record_type == kind]
         if not records:
-            complain(f"{place}: no {kind} record of `{decision_id}`")
+            others = [f"there is one with --record {r.record_type}" for r in of_it[:1]]
+            complain(f"{place}: no {kind} record of `{decision_id}`", *others)
             return FOUND
         found = records[0]
         prover = prove.Prover((checkpoints or settings.seal_dir) / found.stream)

@@ -11,9 +11,12 @@ import click
 from sluice.cli.terminal import complain, config_option, counted, note, print_json, progress, table, text
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from sluice.config import Settings
     from sluice.ledger.audit import Verdict
     from sluice.ledger.note import Verifier
+    from sluice.ledger.sequence import StreamVerdict
     from sluice.proof.trust import Trust
 
 SOUND, BROKEN, UNCHECKED = 0, 1, 2
@@ -97,16 +100,30 @@ def command(
     except OSError as e:
         complain(f"{e.filename or source or settings.ledger_dir}: cannot be read: {e.strerror}")
         return UNCHECKED
-    if not verdict.streams:
+    if not verdict.streams and trust is not None:
         complain(f"{where}: there is no ledger here")
         return UNCHECKED
     if as_json:
         print_json(_plain(verdict, pinned=bool(pinned)))
     else:
         _print(verdict, trust)
+    if trust is not None:
+        _say_uncovered(verdict, trust)
     if trust is None and not pinned:
         note("checked with the keys that the bundle brings, as anybody could make them; --key names one that you trust")
-    return SOUND if verdict.sound else BROKEN
+    if not verdict.sound:
+        return BROKEN
+    return UNCHECKED if verdict.uncovered else SOUND
+
+
+def _say_uncovered(verdict: Verdict, trust: Trust) -> None:
+    if not verdict.uncovered:
+        return
+    if not trust.streams:
+        complain("a sealer wrote this, and none of its checkpoints is at hand", "give var/seal with --checkpoints")
+    for s in verdict.streams:
+        if s.uncovered:
+            complain(f"{s.stream}: {counted(s.uncovered, 'record')} under no checkpoint: could not be checked")
 
 
 def _check(
@@ -181,6 +198,12 @@ def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verif
     return SOUND
 
 
+def _verdict(stream: StreamVerdict) -> Text:
+    if not stream.sound:
+        return text(counted(len(stream.faults), "fault"), "bold red")
+    return text("unchecked", "yellow") if stream.uncovered else text("sound", "green")
+
+
 def _print(verdict: Verdict, trust: Trust | None) -> None:
     table(
         ("stream", "records", "sequence", "pruned", "sealed", "runs", "torn bytes", "verdict"),
@@ -193,7 +216,7 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
                 "-" if s.sealed is None else text(s.sealed, "" if s.sealed else "yellow"),
                 s.epochs or "-",
                 s.torn_bytes or "-",
-                text("sound", "green") if s.sound else text(counted(len(s.faults), "fault"), "bold red"),
+                _verdict(s),
             )
             for s in verdict.streams
         ],
@@ -210,13 +233,15 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
 
 def _plain(verdict: Verdict, *, pinned: bool) -> dict[str, object]:
     return {
-        "sound": verdict.sound,
+        "sound": verdict.sound and not verdict.uncovered,
+        "uncovered": verdict.uncovered,
         "records": verdict.records,
         "key_pinned": pinned,
         "streams": [
             {
                 "stream": s.stream,
-                "sound": s.sound,
+                "sound": s.sound and not s.uncovered,
+                "uncovered": s.uncovered,
                 "records": s.records,
                 "first_seq": s.first_seq,
                 "last_seq": s.last_seq,

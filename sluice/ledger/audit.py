@@ -19,8 +19,8 @@ __all__ = ["MAX_FAULTS", "Leaf", "StreamVerdict", "Verdict", "verify", "verify_s
 
 _COUNT = "durable"
 
-type Leaf = Callable[[int, bytes], None]
-"""Told the number and the leaf hash of each record."""
+type Leaf = Callable[[int, bytes, bytes], None]
+"""Told number, leaf hash and canonical bytes of each record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class Verdict:
     def sound(self) -> bool:
         """True when no stream has a fault."""
         return all(s.sound for s in self.streams)
+
+    @property
+    def uncovered(self) -> int:
+        """Records that no checkpoint covers, beyond what a sealer may not have reached: nobody can say of them."""
+        return sum(s.uncovered for s in self.streams)
 
     @property
     def records(self) -> int:

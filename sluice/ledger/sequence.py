@@ -20,7 +20,8 @@ MAX_FAULTS = 1000
 @dataclass(slots=True)
 class StreamVerdict:
     """What was found in one stream. `torn_bytes` behind the last record are the trace of a crash, not a fault.
-    `pruned`: records below this number were taken by retention. `sealed`: so many are under a checkpoint that fits."""
+    `pruned`: records below this number were taken by retention. `sealed`: so many are under a checkpoint that fits;
+    `uncovered`: so many are under none, though a sealer had the time (a tail that it had not is 0)."""
 
     stream: str
     records: int = 0
@@ -32,6 +33,7 @@ class StreamVerdict:
     torn_bytes: int = 0
     pruned: int = 0
     sealed: int | None = None
+    uncovered: int = 0
     faults: list[Damage] = field(default_factory=list)
 
     @property
@@ -47,9 +49,9 @@ class StreamVerdict:
 
 
 class Sequence:
-    """Takes records one by one. `on_leaf` is told number and leaf hash of each, as they come."""
+    """Takes records one by one. `on_leaf` is told number, leaf hash and bytes of each, as they come."""
 
-    def __init__(self, found: StreamVerdict, on_leaf: Callable[[int, bytes], None] | None = None) -> None:
+    def __init__(self, found: StreamVerdict, on_leaf: Callable[[int, bytes, bytes], None] | None = None) -> None:
         self.found = found
         self.next: int | None = None
         """The record that has to come; None when that cannot be known."""
@@ -104,7 +106,7 @@ class Sequence:
         found.last_seq = seq
         found.last_hash = hexed
         if self._on_leaf:
-            self._on_leaf(seq, leaf)
+            self._on_leaf(seq, leaf, body)
 
     def _out_of_place(self, name: str, offset: int, seq: int, expected: int, hexed: str) -> None:
         """A jump forward is a gap, until the missing records turn up behind: then it was a change of order."""

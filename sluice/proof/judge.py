@@ -6,6 +6,10 @@
     checkpoints beside the ledger go further     truncation
     only a witness's go further                  rollback: ledger and seals are an older state, both
     two checkpoints of one size differ           fork, whatever the ledger says
+    the sealer itself says that it sealed more   truncation; seal, when the records are there and the checkpoints not
+
+Records behind the newest checkpoint are the part that nothing protects (`behind`). A sealer leaves those of some
+seconds; of more than that nobody can say whether they are sound.
 
 Where the leaf hashes lie beside the checkpoints, a rewrite is named by its first record; else by the range between the
 last checkpoint that fits and the first that does not.
@@ -46,8 +50,14 @@ class Judge:
         self._misfit: Point | None = None
         self._fitting_local = 0
         self._next = points[0].size if points else -1
+        self._first_seq, self._last_seq = 0, -1
+        self.first_behind = self.last = b""
+        """The first record behind those that are under a checkpoint that fits, and the last of all."""
 
-    def leaf(self, seq: int, leaf: bytes) -> None:
+    def leaf(self, seq: int, leaf: bytes, body: bytes = b"") -> None:
+        if not self._started or seq == self._fits:
+            self.first_behind, self._first_seq = body, seq
+        self.last, self._last_seq = body, seq
         if not self._started:
             self._started = True
             if seq:
@@ -93,6 +103,16 @@ class Judge:
     def comparable(self) -> bool:
         """False when the roots could not be computed: the head is gone and its leaf hashes are not at hand."""
         return self._usable or not self._points
+
+    @property
+    def behind(self) -> int:
+        """How many records are under no checkpoint that fits."""
+        return max(0, self._last_seq + 1 - max(self._fits, self._first_seq))
+
+    @property
+    def end(self) -> int:
+        """The number behind the last record."""
+        return self._last_seq + 1
 
     def finish(self, found: StreamVerdict) -> None:
         """Add what the checkpoints show to what the chain showed."""

@@ -7,6 +7,7 @@ that shows accidents and clumsy hands, and not an attacker who replaced list, se
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,12 +47,37 @@ class Trust:
     leaves: dict[str, Path] = field(default_factory=dict)
     """Where the leaf hashes of a stream lie (a directory of `seal.store`)."""
     faults: dict[str, list[Damage]] = field(default_factory=dict)
+    at: int = 0
+    """When the checkpoints were read, Unix us: what a live writer added since is not theirs to cover."""
+    seal: Path | None = None
     told: dict[str, list[Point]] = field(default_factory=dict)
     """What the sealer's own stream, in the ledger that is checked, says of the others (`standings`)."""
 
     @property
     def streams(self) -> list[str]:
         return sorted(self.points.keys() | self.faults.keys())
+
+    @property
+    def rotated(self) -> dict[str, int]:
+        """How far each stream was sealed when the key was last replaced, as both keys signed it."""
+        found: dict[str, int] = {}
+        for key in self.ring.keys if self.ring else ():
+            for name, size in (key.sizes or {}).items():
+                found[name] = max(size, found.get(name, 0))
+        return found
+
+    def stated(self, stream: str) -> int:
+        """How far the sealer says that it sealed a stream, in its own stream or in a rotation of keys."""
+        return max([self.rotated.get(stream, 0), *(p.size for p in self.told.get(stream, []))])
+
+    def covered(self, stream: str) -> int:
+        """How far the checkpoints beside the ledger go now; a live sealer may have added to those that were read."""
+        read = max((p.size for p in self.points.get(stream, []) if p.local), default=0)
+        with contextlib.suppress(ValueError, OSError, BadNote):  # read before: here it only adds nothing
+            if self.seal and self.ring and (newest := store.newest(self.seal / stream)):
+                said = self.ring.checkpoint(newest.note)
+                return max(read, said.size if said.stream == stream else 0)
+        return read
 
 
 def pinned_keys(text: str) -> list[Verifier]:
@@ -70,7 +96,7 @@ def pinned_keys(text: str) -> list[Verifier]:
 
 def load(seal: Path | None, witnesses: Sequence[Path] = (), pinned: Sequence[Verifier] = ()) -> Trust:
     """Everything that is believed. Raises `Unchecked` when the keys are not, OSError."""
-    trust = Trust(pinned=bool(pinned))
+    trust = Trust(pinned=bool(pinned), at=time.time_ns() // 1000, seal=seal)
     trust.ring = ring([*([seal] if seal else []), *witnesses], pinned)
     if seal:
         _collect(trust, seal, local=True)
@@ -125,6 +151,17 @@ def prunings(sealers: Sequence[Path]) -> dict[str, int]:
                 continue
             if said.sealed:
                 found[said.stream] = max(said.below_seq, found.get(said.stream, 0))
+    return found
+
+
+def last(sealers: Sequence[Path]) -> list[bytes]:
+    """The last record of each of these streams. Raises OSError."""
+    found = []
+    for stream in sealers:
+        body = b""
+        for entry in reader.read(stream, on_damage=lambda _: None):
+            body = entry.body
+        found.append(body)
     return found
 
 

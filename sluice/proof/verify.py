@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sluice.ledger import audit, checkpoint, pruned
+from sluice.ledger import audit, checkpoint, pruned, reader
 from sluice.ledger.audit import Verdict
-from sluice.ledger.record import decode, encode
+from sluice.ledger.record import BadRecord, decode, encode
 from sluice.ledger.segment import Fault
 from sluice.ledger.sequence import Sequence as Records
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
+from sluice.proof import trust as trusted
 from sluice.proof.judge import Judge
 from sluice.proof.trust import Point, Trust, Unchecked, prunings, sealers, standing, standings
-from sluice.seal import SLOT, STANDING
+from sluice.seal import SLOT, STANDING, keyring, store
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
 from sluice.ship.columns import COLUMNS, micros
@@ -39,8 +40,8 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
     own = sealers(directory.parent, node) if alone else sealers(directory)
     trust.told = standings(own)
     taken = prunings(own)
-    found = []
-    for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told})):
+    found, judges = [], []
+    for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told, *trust.rotated})):
         judge = _judge(trust, name)
         if stream := streams.get(name):
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
@@ -54,6 +55,9 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
             what = f"its records below {verdict.pruned} are gone; whether retention took them says the sealer's stream"
             raise Unchecked(f"{name}: {what} {node}-w{SLOT}, which is not beside it: check the whole ledger")
         found.append(verdict)
+        judges.append(judge)
+    held = {name for name, stream in streams.items() if reader.is_held(stream)}
+    _uncovered(trust, list(zip(found, judges, strict=True)), held, sealed=bool(own), others=trusted.last(own))
     return Verdict(tuple(found))
 
 
@@ -78,7 +82,8 @@ def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress
     for verdict, _, judge in found.values():
         _finish(trust, judge, verdict, partial=expired)
     verdicts = [verdict for verdict, _, _ in found.values()]
-    for name in sorted({*trust.streams, *(() if expired else trust.told)}):
+    _uncovered(trust, [(v, j) for v, _, j in found.values()], set(), sealed=any(s.endswith(f"-w{SLOT}") for s in found))
+    for name in sorted({*trust.streams, *(() if expired else (*trust.told, *trust.rotated))}):
         if name not in found:
             verdicts.append(StreamVerdict(name))
             _finish(trust, _judge(trust, name), verdicts[-1])
@@ -148,6 +153,57 @@ def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool
         what = f"its first {verdict.first_seq} records are gone and their leaf hashes are not at hand"
         raise Unchecked(f"{verdict.stream}: the roots cannot be computed: {what}; give `var/seal` with --checkpoints")
     judge.finish(verdict)
+    stated, seals = trust.stated(verdict.stream), [p for p in trust.points.get(verdict.stream, []) if p.local]
+    if verdict.sound and stated > judge.end:
+        what = f"records {judge.end} to {stated - 1} were sealed, as a rotation of keys says, and are missing"
+        verdict.fault(keyring.FILE, 0, judge.end, Fault.TRUNCATION if judge.end else Fault.GAP, what)
+    elif verdict.sound and trust.seal and trust.streams and stated > trust.covered(verdict.stream):
+        here = max((p.size for p in seals), default=0)
+        what = f"the sealer says that it sealed {stated} records of it, and checkpoints of only {here} are left"
+        verdict.fault(store.HISTORY, 0, here, Fault.SEAL, what)
+
+
+TAIL_SECONDS = 30.0
+TAIL_RECORDS = 3000
+"""What an honest sealer may not have reached: three times what it waits for by default (10 s, 1,000 records)."""
+
+
+def _uncovered(
+    trust: Trust,
+    found: list[tuple[StreamVerdict, Judge]],
+    held: set[str],
+    *,
+    sealed: bool,
+    others: Sequence[bytes] = (),
+) -> None:
+    """Name the records that are under no checkpoint though a sealer had the time, or though none is at hand at all.
+
+    Whether it had the time is said by the newest records of all streams: those were written while the first one that is
+    not covered waited. `held`: streams with a live writer, whose newer records the checkpoints that were read before
+    cannot know. `sealed`: a sealer wrote here. `others`: the last records of streams that are not checked themselves.
+    """
+    if not sealed and not trust.streams:
+        return  # no sealer: the caller is told that nothing but the chain was checked
+    end = max((_moment(body) for body in (*(judge.last for _, judge in found), *others)), default=0)
+    end = min(end, trust.at) if held else end
+    for verdict, judge in found:
+        behind = judge.behind
+        if not trust.streams:
+            verdict.uncovered = verdict.records
+            continue
+        if verdict.stream in held and behind > TAIL_RECORDS:
+            behind = min(behind, max(0, judge.end - trust.covered(verdict.stream)))
+        if behind > TAIL_RECORDS or (behind and end - _moment(judge.first_behind) > TAIL_SECONDS * 1e6):
+            verdict.uncovered = behind
+
+
+def _moment(body: bytes) -> int:
+    """The last moment that a record knows of, Unix us: an outcome bears the time of its request too. 0: none."""
+    try:
+        record = decode(body)
+    except BadRecord:
+        return 0
+    return max(getattr(record, name) or 0 for name in _TIMES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,26 @@ def test_a_copy_elsewhere_is_checked_with_its_seals(
     assert "no checkpoints" in capsys.readouterr().err
 
 
+def test_exit_code_two_for_what_no_checkpoint_covers(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of a ledger that a sealer wrote, without its seals; a tail that a sealer had the time for: 2, and how
+    many records that are, also for programs."""
+    rig.sealer_says(settings, "seal_key_made", key="k")
+    copy = shutil.copytree(settings.ledger_dir, tmp_path / "copy" / "ledger")
+    assert run("verify", copy) == 2
+    said = capsys.readouterr()
+    assert "n-w0: 22 records under no checkpoint" in said.err
+    assert "sound" not in said.out
+    rig.write(settings, 5, first=100)
+    assert run("verify") == 0
+    monkeypatch.setattr("sluice.proof.verify.TAIL_RECORDS", 6)
+    capsys.readouterr()
+    assert run("verify", "--json") == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["sound"], told["uncovered"], told["streams"][0]["uncovered"]) == (False, 7, 7)
+
+
 def test_prove_and_verify_a_decision(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A few kB that the public key alone opens; any altered byte is exit 1."""
     public = key(capsys)
@@ -98,6 +118,9 @@ def test_prove_says_what_is_missing(settings: Settings, capsys: pytest.CaptureFi
     """An unknown decision and one that is not sealed yet are told apart, both with exit 1."""
     assert run("prove", "no-such-id") == 1
     assert "no decision record" in capsys.readouterr().err
+    assert run("prove", DECISION, "--record", "outcome") == 1
+    assert "there is one with --record decision" in capsys.readouterr().err
+    assert run("prove", DECISION, "--record", "control") == 2, "those records are of no decision"
     rig.write(settings, 5, first=100)
     assert run("prove", "00000000-0000-7000-8000-000000000100") == 1
     assert "not sealed yet" in capsys.readouterr().err
@@ -171,6 +194,7 @@ def test_an_empty_bundle_is_said(settings: Settings, tmp_path: Path, capsys: pyt
     """A filter that nothing fits is told; a time span that nothing can fit is refused."""
     assert run("evidence", "export", "--out", tmp_path / "b", "--provider", "nobody") == 0
     assert "no record fits" in capsys.readouterr().err
+    assert run("verify", tmp_path / "b") == 0, "a bundle of nothing is whole"
     assert run("evidence", "export", "--out", tmp_path / "c", "--since", "7d", "--until", "8d") == 2
     assert not (tmp_path / "c").exists()
 

@@ -19,6 +19,7 @@ from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
+from sluice.ledger.writer import SMALLEST_SEGMENT, open_stream
 from sluice.proof import trust, verify
 from sluice.proof.trust import Unchecked
 from sluice.seal import PRUNED, SLOT, keyring, keys, store
@@ -567,3 +568,101 @@ def test_pieces_put_where_they_do_not_belong(
     assert (verdict.first.stream, verdict.first.fault) == (stream, fault)
     touched = {"n-w0", "n-w1"} if attack in (swapped, swapped_whole) else {stream}
     assert {f.stream for f in verdict.faults} == touched
+
+
+def unsealed(settings: Settings, stream: str = "n-w0") -> int:
+    verdict = verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir))
+    assert verdict.sound, verdict.faults
+    return {s.stream: s.uncovered for s in verdict.streams}[stream]
+
+
+def test_a_tail_that_a_sealer_had_the_time_for_is_unchecked(lived: Path, tmp_path: Path) -> None:
+    """The newest checkpoints of a stream taken away, and the records behind rewritten: a sealer that was killed leaves
+    the same, but only for seconds. As soon as another stream went on, nobody can say that those records are sound."""
+    shutil.copytree(lived, tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    history = (settings.seal_dir / "n-w0" / store.HISTORY).read_bytes()
+    rig.write(settings, 40, first=100)
+    rig.seal(settings)
+    assert unsealed(settings) == 0
+    (settings.seal_dir / "n-w0" / store.HISTORY).write_bytes(history)
+    (settings.seal_dir / "n-w0" / store.LATEST).unlink()
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 80), 80))
+    assert unsealed(settings) == 0, "what a kill leaves too"
+    later = time.time_ns() + 120 * 10**9
+    options = {"segment_bytes": SMALLEST_SEGMENT, "disk_low_bytes": 1}
+    open_stream(settings.ledger_dir, node="n", slot=1, clock=lambda: later, **options).close()
+    rig.seal(settings, "n-w1")
+    assert unsealed(settings) == 42
+    assert unsealed(settings, "n-w1") == 0
+
+
+def test_a_tail_of_too_many_records_is_unchecked(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More records than a sealer lets wait, within whatever time."""
+    rig.write(case.settings, 98, first=894)
+    assert unsealed(case.settings) == 0
+    monkeypatch.setattr(verify, "TAIL_RECORDS", 99)
+    assert unsealed(case.settings) == 100
+
+
+def test_a_stream_that_has_no_checkpoint_is_unchecked(two: tuple[Path, Settings], tmp_path: Path) -> None:
+    """Seals of one stream gone, those of another there, and no word of the sealer's: not sound once time went by."""
+    shutil.copytree(two[0], tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    without_seals(settings)
+    stream = settings.ledger_dir / "n-w0"
+    old = [body.replace(b'"ts_received":17', b'"ts_received":16') for body in attacks.bodies(stream)]
+    attacks.relay(stream, attacks.rechained(old))
+    assert unsealed(settings) == 62
+
+
+@pytest.mark.parametrize(
+    ("attack", "fault", "seq"),
+    [
+        (without_seals, Fault.SEAL, 0),
+        (rewritten, Fault.SEAL, 0),
+        (cut, Fault.TRUNCATION, 52),
+        (without_stream, Fault.GAP, 0),
+    ],
+)
+def test_a_rotation_says_how_far_streams_were_sealed(
+    two: tuple[Path, Settings], tmp_path: Path, attack: Callable[[Settings], None], fault: Fault, seq: int
+) -> None:
+    """Both keys signed how many records were under the old one: fewer records, or fewer seals, contradict them."""
+    shutil.copytree(two[0], tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    keys.rotate(settings)
+    assert verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir)).sound
+    attack(settings)
+    first = verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir)).first
+    assert first
+    assert (first.stream, first.fault, first.seq) == ("n-w0", fault, seq)
+
+
+def test_seals_that_the_sealer_told_of_are_missed(lived: Path, tmp_path: Path) -> None:
+    """Records untouched, their checkpoints deleted: the sealer's own stream says that there were some."""
+    shutil.copytree(lived, tmp_path / "d")
+    settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
+    without_seals(settings)
+    [fault] = verify.ledger(settings.ledger_dir, trust.load(settings.seal_dir)).faults
+    assert (fault.stream, fault.fault) == ("n-w0", Fault.SEAL)
+
+
+def test_a_ledger_that_a_sealer_wrote_without_its_seals_is_unchecked(lived: Path) -> None:
+    """A copy of the ledger alone: every record of it could be another one."""
+    verdict = verify.ledger(config.load(lived / "sluice.toml", environ={}).ledger_dir, trust.load(None))
+    assert verdict.sound
+    assert verdict.uncovered == verdict.records
+
+
+def test_a_live_writer_is_no_tail(case: Case) -> None:
+    """What a worker wrote and the sealer sealed while the check ran is not held against either."""
+    believed = trust.load(case.settings.seal_dir)
+    writer = rig.opened(case.settings)
+    try:
+        rig.asyncio.run(rig.commit(writer, 3500, 2000))
+        rig.seal(case.settings)
+        assert verify.ledger(case.settings.ledger_dir, believed).uncovered == 0
+    finally:
+        writer.close()
