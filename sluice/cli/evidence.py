@@ -112,6 +112,8 @@ def _export(
         key = str(ring.current.verifier)
         print_json({"out": out, "records": count, "streams": streams, "unsealed": written.unsealed, "key": key})
     note(f"{out}: {said}, signed by {ring.current.verifier}")
+    for stream, below in written.pruned.items():
+        note(f"{stream}: records below {below} were deleted by retention and are in no bundle")
     if written.unsealed:
         note(f"{written.unsealed} records that no checkpoint covers yet were left out; the sealer signs in a moment")
     return 0

@@ -68,7 +68,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Check the evidence in SOURCE: a ledger directory [default: the appliance's] or one stream of it, rows out of
-    ClickHouse (a .jsonl file), or a bundle of `sluice evidence export`.
+    ClickHouse (a .jsonl file, ordered by chain_id and seq), or a bundle of `sluice evidence export`.
 
     The chain shows edits, deletions and changes of order; checkpoints show a cut tail and a chain built anew; a
     witness's copies show a rollback and a second history.
@@ -99,6 +99,10 @@ def command(
         return UNCHECKED
     except OSError as e:
         complain(f"{e.filename or source or settings.ledger_dir}: cannot be read: {e.strerror}")
+        return UNCHECKED
+    if trust is not None and where.is_file() and any(f.fault == "reorder" for f in verdict.faults):
+        hint = 'sluice sql --json "select * from events order by chain_id, seq" > rows.jsonl'
+        complain(f"{where}: its rows are not in the order of chain_id and seq; export them again:", hint)
         return UNCHECKED
     if not verdict.streams and trust is not None:
         complain(f"{where}: there is no ledger here")

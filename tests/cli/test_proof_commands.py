@@ -251,3 +251,18 @@ def test_a_forged_note_of_pruning_by_exit_code(
     assert run("evidence", "export", "--out", tmp_path / "b") == 2
     rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=10, sealed=True)
     assert run("verify") == run("verify", stream) == run("evidence", "export", "--out", tmp_path / "b") == 0
+    assert "n-w0: records below 10 were deleted by retention" in capsys.readouterr().err
+
+
+def test_rows_in_no_order_are_unchecked(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table has no order: an export without ORDER BY is told with the right command, and not called tampering."""
+    bodies = attacks.bodies(settings.ledger_dir / "n-w0")
+    facts = [json.loads(b) for b in bodies]
+    rows = [
+        json.dumps(f | {"ts_received": f"{f['ts_received'] / 1e6:.6f}"})
+        for f in facts
+        if f["record_type"] == "decision"
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join([rows[1], rows[0], *rows[2:]]) + "\n")
+    assert run("verify", tmp_path / "r.jsonl") == 2
+    assert "order by chain_id, seq" in capsys.readouterr().err
