@@ -21,6 +21,8 @@ LARGEST_BYTES = 16 * 1024 * 1024
 """The largest file of ours has a quarter of a megabyte."""
 MOST_PARTS = 32
 """Parts of one dotted key. The parser's time grows with their square: 50,000 cost it half a minute."""
+MOST_DEEP = 50_000
+"""Dots of one file that stand in keys of three parts and more: the parser spends some microseconds on each."""
 _STRING = (
     r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}'
     r"|'''(?:[^']|'(?!''))*+'{3,5}"
@@ -41,7 +43,7 @@ def read(path: Path) -> dict[str, object]:
             raise Misconfigured(Problem(str(path), None, f"is larger than {LARGEST_BYTES >> 20} MiB; split it"))
         text = data.decode("utf-8").replace("\r\n", "\n")
         if (line := overlong_key(text)) is not None:
-            what = f"a key of more than {MOST_PARTS} dotted parts; make the tables flatter"
+            what = f"a key of more than {MOST_PARTS} dotted parts, or too many keys of many; make the tables flatter"
             raise Misconfigured(Problem(str(path), line, what))
         return tomllib.loads(text)
     except OSError as e:
@@ -59,14 +61,16 @@ def read(path: Path) -> dict[str, object]:
 
 
 def overlong_key(text: str) -> int | None:
-    """The line (from 1) of a key of too many dotted parts; what stands inside of strings and comments is no key."""
-    if all(line.count(".") < MOST_PARTS for line in text.split("\n")):
+    """The line (from 1) of a key of too many dotted parts, or where all of them are too many for one file; what stands
+    inside of strings and comments is no key, and a number has one dot."""
+    if text.count(".") <= MOST_DEEP and all(line.count(".") < MOST_PARTS for line in text.split("\n")):
         return None
-    parts = 0
+    parts = deep = 0
     for token in _TOKEN.finditer(text):
         if token["dot"]:
             parts += 1
-            if parts >= MOST_PARTS:
+            deep += parts > 1
+            if parts >= MOST_PARTS or deep > MOST_DEEP:
                 return text.count("\n", 0, token.start()) + 1
         elif token["other"]:
             parts = 0

@@ -161,11 +161,19 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
     for section in msgspec.structs.fields(Settings):
         for field in msgspec.structs.fields(section.type):
             path, value = f"{section.name}.{field.name}", getattr(getattr(s, section.name), field.name)
-            if field.type in (int, float) and path not in RANGES and not 0 < value < math.inf:
-                bad(path, "must be above 0")
+            if field.type in (int, float) and path not in RANGES:
+                if not 0 < value < math.inf:
+                    bad(path, "must be above 0")
+                elif value > LARGEST[field.type]:
+                    bad(path, f"must be at most {LARGEST[field.type]:,}")
     for path, (least, most, why) in RANGES.items():
         if not least <= _value(s, path) <= most:
             bad(path, f"must be {least} to {most}{why}")
+    if s.evidence.node and not NODE.fullmatch(s.evidence.node):
+        bad(
+            "evidence.node",
+            "must be 1 to 200 letters, digits, dots, hyphens and underscores, and begin with a letter or digit",
+        )
     for path in ("proxy.listen", "admin.listen"):
         try:
             endpoint(str(_value(s, path)))
@@ -288,8 +296,8 @@ def _unfit(to: ForwardTo) -> Iterator[tuple[str, str]]:
     ):
         if strange := set(values) - set(known):
             yield key, f"`{sorted(strange)[0]}` is none of {', '.join(known)}"
-    if to.file_bytes <= 0 or not 0 < to.file_keep <= 1000:
-        yield "file_keep", "file_bytes must be above 0, file_keep 1 to 1000"
+    if not 0 < to.file_bytes <= LARGEST[int] or not 0 < to.file_keep <= 1000:
+        yield "file_keep", f"file_bytes must be 1 to {LARGEST[int]:,}, file_keep 1 to 1000"
 
 
 def _loopback(url: str) -> bool:
@@ -299,6 +307,9 @@ def _loopback(url: str) -> bool:
     except ValueError:
         return False
 
+
+NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""What the ledger takes for the name of a node."""
 
 OWN_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 OWN_CLASS = re.compile(r"own(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+")
@@ -328,6 +339,10 @@ RANGES = {
     "ca.years": (1, 30, ""),
 }
 """Numbers with limits of their own; every other number must be above 0."""
+
+LARGEST = {int: 2**53, float: 10**8}
+"""What such a number may be at most: bytes of any disk, seconds of three years. A deadline beyond that is none, and a
+number of thousands of digits is one that no counter, record or system call takes."""
 
 CHOICES = {
     "tunnels.non_tls": ("refuse", "pass"),

@@ -34,10 +34,12 @@ class Given:
         parts: Mapping[str, str] | None = None,
         now: datetime | None = None,
     ) -> Given:
-        """Raises `BadQuestion` for a value that is too long to be meant."""
+        """Raises `BadQuestion` for a value that is too long to be meant, or holds what no statement does."""
         for name, value in pairs.items():
             if len(value) > LONGEST_VALUE or len(name) > 40:
                 raise BadQuestion(f"`{name[:40]}` is longer than {LONGEST_VALUE} characters")
+            if "\0" in value:
+                raise BadQuestion(f"`{name}` holds a NUL character, which nothing on record does")
         fields = {k: v.strip() for k, v in pairs.items() if v.strip()}
         return cls(path, fields, now or datetime.now(UTC), parts or {})
 

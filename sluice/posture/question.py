@@ -24,6 +24,7 @@ FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DATED = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 _WHOLE = re.compile(r"U?Int\d+")
 
 
@@ -121,6 +122,8 @@ def between(since: datetime, until: datetime) -> str:
 
 def _time(said: str) -> datetime:
     try:
+        if not _DATED.match(said):  # weeks and bare digits, which others misread
+            raise ValueError(said)
         at = datetime.fromisoformat(said)
     except ValueError as e:
         raise BadQuestion(f"`{said}` is neither a span (90d, 12h) nor a time (2026-11-01, 2026-11-01T12:00)") from e

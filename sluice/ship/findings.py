@@ -31,6 +31,7 @@ MOST_DAYS = 366
 """Longest acceptance: what is lived with is looked at once a year at least."""
 LONGEST_REASON = 500
 _NEVER = "1970-01-01 00:00:00"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 STANDING = """
 SELECT
@@ -94,6 +95,8 @@ def rows(unit: Finding, standing: Iterable[Mapping[str, Cell]], what: Said, at: 
 
 def _end(until: date | str, now: datetime) -> datetime:
     try:
+        if isinstance(until, str) and not _DAY.fullmatch(until):  # weeks and bare digits, which others misread
+            raise ValueError(until)
         day = date.fromisoformat(until) if isinstance(until, str) else until
     except ValueError as e:
         raise Unsaid("the day is written as in 2026-12-31") from e

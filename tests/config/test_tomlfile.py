@@ -152,6 +152,23 @@ def test_a_key_without_end_never_reaches_the_parser(tmp_path: Path, monkeypatch:
         tomlfile.read(file)
 
 
+def test_many_long_keys_never_reach_the_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty thousand tables of thirty names each would cost the parser seconds; where the sum is passed is said."""
+    file = tmp_path / "many.toml"
+    file.write_text("".join(f"[a{i}{'.b' * 30}]\n" for i in range(20_000)))
+    monkeypatch.setattr(tomllib, "loads", None)
+    with pytest.raises(Misconfigured, match=rf"many\.toml:{tomlfile.MOST_DEEP // 29 + 1}: .*too many keys of many"):
+        tomlfile.read(file)
+
+
+def test_many_numbers_are_no_long_keys(tmp_path: Path) -> None:
+    """A list of as many numbers is read."""
+    file = tmp_path / "numbers.toml"
+    many = tomlfile.MOST_DEEP + 1
+    file.write_text(f"n = [{'1.5,' * many}]\n")
+    assert tomlfile.read(file)["n"] == [1.5] * many
+
+
 def test_dots_in_values_are_no_key(tmp_path: Path) -> None:
     """Texts, comments, lists of numbers and a key of as many parts as may be are read as ever."""
     file = tmp_path / "dots.toml"

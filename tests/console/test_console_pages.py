@@ -416,6 +416,8 @@ def test_the_evidence_names_every_stream(served: Served, http: httpx.Client) -> 
         ("/decisions/0193c000-0000-7000-8000-0000000000ff", 404, "Nothing with this id"),
         ("/decisions/%22%3E%3Cscript%3E", 404, "A decision&#39;s id looks like"),
         ("/decisions?since=soon", 400, "neither a span"),
+        ("/decisions?since=2026-W40-1", 400, "neither a span"),
+        ("/decisions?provider=%27%22%5C%00", 400, "holds a NUL character"),
         ("/decisions?before=1", 400, "a place in this list"),
         ("/decisions?decided=maybe", 400, "is one of"),
         (f"/decisions?model={'x' * 300}", 400, "longer than 256"),

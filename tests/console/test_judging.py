@@ -123,6 +123,7 @@ async def test_a_scope_of_a_clients_choosing_stays_text(house: House) -> None:
         ({"until": "2020-01-01"}, 400, "is over"),
         ({"until": "2999-01-01"}, 400, "days ahead"),
         ({"until": "<script>"}, 400, "written as in"),
+        ({"until": "2026-W53-1"}, 400, "written as in"),
         ({"reason": "x" * 501}, 400, "longer than 500"),
         ({"reason": "\N{FAMILY}" * 4000}, 400, "could not be read"),
         ({"event": "fixed"}, 400, "what can be said is"),
