@@ -32,6 +32,7 @@ from sluice.ship.admission import Admission
 from sluice.ship.admission import code_of as _code
 from sluice.ship.admission import words_of as _message
 from sluice.ship.allowance import Allowance
+from sluice.ship.overtime import Overtime
 from sluice.ship.reading import Question, Reading
 from sluice.ship.schema import Catalogue
 from sluice.ship.sqlgate import SqlError
@@ -201,6 +202,7 @@ class Embedded(_Writing):
         """`memory`: what questions may use together; a share of this machine's without."""
         super().__init__(database)
         self._memory = memory or Allowance()
+        self.overtime = Overtime()
         self._bounds = READ_SETTINGS | {"max_memory_usage": min(READ_SETTINGS["max_memory_usage"], self._memory.total)}
         self._path = str(directory.resolve()) if directory else ":memory:"
         if directory and _is_locked(directory / "status"):  # asked first: the engine complains on stderr
@@ -238,7 +240,10 @@ class Embedded(_Writing):
 
     def select(self, sql: str, form: str) -> bytes:
         sqlgate.checked_format(form)
-        with self._memory.held(self._bounds["max_memory_usage"]):
+        with (
+            self._memory.held(self._bounds["max_memory_usage"]),
+            self.overtime.counted(self._bounds["max_execution_time"]),
+        ):
             return self._select(sql, form)
 
     def _select(self, sql: str, form: str) -> bytes:
@@ -263,13 +268,16 @@ class Embedded(_Writing):
         asked = {**self._bounds, **bounds, **question.settings}["max_memory_usage"]
         size = min(int(asked), self._memory.total)
         question = replace(question, settings={**question.settings, "max_memory_usage": str(size)})
-        claim = self._memory.claim(size)
+        bounds = {**self._bounds, **bounds}
+        release = contextlib.ExitStack()
+        release.callback(self._memory.claim(size).release)
         try:
-            bounds = {**self._bounds, **bounds}
-            return Reading(self._open, self._admission, self._database, question, bounds, release=claim.release)
+            reading = Reading(self._open, self._admission, self._database, question, bounds, release=release.close)
         except BaseException:
-            claim.release()
+            release.close()
             raise
+        release.callback(self.overtime.begin(bounds["max_execution_time"], reading.waits))
+        return reading
 
     def interrupt(self) -> None:
         with contextlib.suppress(RuntimeError):

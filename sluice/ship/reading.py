@@ -13,6 +13,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import struct
+import termios
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -115,6 +117,15 @@ class Reading:
         finally:
             self._done.set()
             os.close(self._sink)
+
+    def waits(self) -> bool:
+        """Whether the reader has yet to take something out of the pipe, which holds the engine up."""
+        if self._done.is_set() or self._stop.is_set():
+            return False
+        try:
+            return bool(struct.unpack("i", fcntl.ioctl(self._sink, termios.FIONREAD, b"\0" * 4))[0])
+        except OSError:  # closed meanwhile
+            return False
 
     def cancel(self) -> None:
         """Make `run` end, soon; the pipe has to be closed or read meanwhile. From any thread, also before `run`."""

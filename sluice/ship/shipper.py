@@ -26,7 +26,7 @@ from sluice.heartbeat import Status
 from sluice.ship.allowance import Allowance
 from sluice.ship.answers import Answers
 from sluice.ship.assessing import Assessing
-from sluice.ship.clickhouse import Store, StoreError, open_store
+from sluice.ship.clickhouse import Embedded, Store, StoreError, open_store
 from sluice.ship.delivery import Delivery
 from sluice.ship.http import interface
 from sluice.ship.http.listener import Listener
@@ -155,6 +155,12 @@ class Shipper:
     def _beat(self) -> None:
         patience = max(STUCK_SECONDS, 2 * self._settings.clickhouse.insert_timeout_seconds)
         while not self.stopping.wait(BEAT_SECONDS):
+            if isinstance(self._store, Embedded) and self._store.overtime.exceeded():
+                why = "a question would not end long after its time; the shipper ends, to be started again"
+                log.error(why)
+                self._status.say("failed", reason=why)
+                self.stopping.set()
+                return
             standing = self.delivery.standing
             metrics.flush()
             alive = time.monotonic() - self._moved < patience

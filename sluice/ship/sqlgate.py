@@ -75,8 +75,13 @@ MORE_FUNCTIONS = frozenset({
 })  # fmt: skip
 """Harmless members of other categories, and names that the parser itself makes."""
 
-NOT_FUNCTIONS = frozenset({"aggThrow", "chdb", "formatRow", "formatRowNoNewline"})
-"""Members of those categories that have no business here; `formatRow` takes the name of any format."""
+NOT_FUNCTIONS = frozenset({
+    "aggThrow", "arrayLevenshteinDistance", "arrayLevenshteinDistanceWeighted", "arraySimilarity", "chdb", "formatRow",
+    "formatRowNoNewline",
+})  # fmt: skip
+"""Members of those categories that have no business here; `formatRow` takes the name of any format, and the distances
+of arrays take hours of one row, in which nothing ends them. `hasAll` and `hasAny` do so too of huge arrays, and are
+needed: there `overtime` is the bound."""
 
 _PARAMETER_TYPE = re.compile(r"(?!.*Identifier)[A-Za-z][\w(), .'=+:/-]{0,200}", re.ASCII | re.IGNORECASE)
 """Types of query parameters. An Identifier is not a value: it could name a table that was never checked."""
