@@ -18,13 +18,21 @@ from sluice.errors import Opacity
 
 _PLAIN_DISPOSITION = re.compile(r'form-data; name="[^"\\%]*"(?:; filename="[^"\\%]*")?')
 _USUAL = ("content-disposition", "content-type", "content-length", "content-transfer-encoding")
+_PLAIN_TYPES = frozenset(
+    {
+        *("application/json", "application/jsonl", "application/octet-stream", "application/pdf"),
+        *("audio/flac", "audio/m4a", "audio/mp3", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/wav", "audio/webm"),
+        *("image/gif", "image/jpeg", "image/png", "image/webp", "text/csv", "text/html", "text/markdown", "text/plain"),
+    }
+)
+"""Media types of parts that need no scan. Any other is text that a client wrote, and the library lowers its case."""
 _PLAIN_TRANSFER = ("binary", "8bit", "7bit")
 
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
-    """**P** One part. `extra` holds header lines that are more than a name, a file name and a media type; they leave
-    with the request and are scanned like any other text."""
+    """**P** One part. `extra` holds header lines that are more than a name, a file name and a usual media type; they
+    leave with the request and are scanned like any other text."""
 
     name: str
     filename: str | None = field(repr=False)
@@ -96,5 +104,5 @@ def _unusual(headers: Iterable[tuple[str, str]]) -> Iterable[str]:
             dispositions += 1
             if dispositions > 1 or not _PLAIN_DISPOSITION.fullmatch(value):
                 yield f"{name}: {value}"
-        elif name != "Content-Length" and not (name == "Content-Type" and ";" not in value):
+        elif name != "Content-Length" and not (name == "Content-Type" and value in _PLAIN_TYPES):
             yield f"{name}: {value}"

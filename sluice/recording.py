@@ -1,21 +1,22 @@
 """From what the gate saw to the record it commits: measured, sealed, clipped. No plaintext passes this page.
 
-Every text that a client can choose (host, model, tool names, user agent, content type) is clipped and cleaned of
-control characters, and every list is capped, so that no request can make a record too large to write.
+Of what a client can choose a record holds known words (method, codings, media types), names of bounded shape (model,
+tools, servers), and host and user agent clipped and cleaned of control characters; every list is capped, so that no
+request can make a record too large to write. All of it is looked at by the detectors first (`labels`).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from sluice import clock, dialects
 from sluice.config import Evidence
 from sluice.detect.evidence import NORMALISATION
-from sluice.dialects import tool_kinds
+from sluice.dialects import names, tool_kinds
 from sluice.model import (
     Action,
     Credential,
@@ -64,7 +65,9 @@ OFFSET_BUCKET = 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,127}")
 """Ids, models, tools and organisations as the providers write them: one word of ASCII."""
-_NOT_HOST = re.compile(r"[^\w.:-]")
+_NOT_HOST = re.compile(r"[^\w.:-]", re.ASCII)
+_ODD_HOST = re.compile(r"[^.]{16}")
+"""A label of a host's name that is long enough for a key; few services have one."""
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298), 8232, 8233))
 
 
@@ -86,6 +89,19 @@ def clip_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
     return tuple(listed)
 
 
+def named(text: str | None) -> str | None:
+    """A model, a tool or a server as a record keeps it: what has not the shape of a name is withheld."""
+    return text if not text or names.is_name(text) else WITHHELD
+
+
+def named_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
+    """At most `limit` names; the last one says how many more there were."""
+    listed = [t if names.is_name(t) else WITHHELD for t in texts if t]
+    if len(listed) > limit:
+        return (*listed[: limit - 1], f"(+{len(listed) - limit + 1} more)")
+    return tuple(listed)
+
+
 def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | None = None) -> Part:
     """**P** Every text of a client's choosing that a record would keep, as one part for the detectors.
 
@@ -100,17 +116,13 @@ def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | 
         exchange.header("user-agent"),
         exchange.path,
     ]
-    if prompt is None:
+    if prompt is None or _ODD_HOST.search(exchange.host):
         texts.append(exchange.host.upper())  # names are compared without case, keys are not: one may hide in a name
-    else:
+    if prompt is not None:
         texts += [prompt.model, prompt.agent, prompt.tool_choice]
         texts += prompt.tools
-        texts += [s.label for s in prompt.mcp_servers]
-        texts += map(mcp_fact, prompt.mcp_servers)
-        texts += [f.mime for f in prompt.files]
-    if payload is not None:
-        texts.append(payload.media_type)
-        texts += payload.encodings
+        for server in prompt.mcp_servers:
+            texts += (server.label, _host_sent(server.url))
     return Part(LABELS, Role.METADATA, PartKind.TEXT, Provenance.REQUEST, "\n".join(t for t in texts if t))
 
 
@@ -165,7 +177,8 @@ def decision_record(
     sealed = rulebook.detectors
     offset, source = clock.status()
     said = _withheld if seen.withhold else clip
-    said_all = _withheld_all if seen.withhold else clip_all
+    called = _withheld if seen.withhold else named
+    called_all = _withheld_all if seen.withhold else named_all
     findings = seen.scan.findings if seen.scan else ()
     severities = [f.severity for f in findings if not f.example and not f.suppressed]
     return Record(
@@ -206,31 +219,31 @@ def decision_record(
         dst_port=exchange.port,
         http_version=said(exchange.http_version, 16),
         tls_version_client=exchange.client.tls_version,
-        method=said(exchange.method, 32),
+        method=names.method(exchange.method),
         path_template=said(dialects.path_template(exchange.path)) if target else None,
         route_id=prompt.route if prompt else None,
         operation=prompt.operation if prompt else None,
         region=region(exchange.host) if target else None,
         injected_tenant_header=_bound(rulebook, target, decision) if rulebook.tenants else None,
-        model_requested=said(prompt.model, 128) if prompt else None,
+        model_requested=called(prompt.model) if prompt else None,
         agent_id=said(prompt.agent, 64) if prompt else None,
         conversation_fp=sealed.fingerprint("conversation", prompt.session) if prompt and prompt.session else None,
         trace_id=sealed.fingerprint("trace", prompt.trace) if prompt and prompt.trace else None,
         previous_response_ref=sealed.fingerprint(RESPONSE, prompt.previous) if prompt and prompt.previous else None,
-        tools_declared=said_all(prompt.tools) if prompt and prompt.tools else None,
-        tool_choice=said(prompt.tool_choice, 64) if prompt else None,
-        mcp_servers=said_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
-        mcp_facts=said_all(map(mcp_fact, prompt.mcp_servers)) if prompt and prompt.mcp_servers else None,
+        tools_declared=called_all(prompt.tools) if prompt and prompt.tools else None,
+        tool_choice=called(prompt.tool_choice) if prompt else None,
+        mcp_servers=called_all(s.label for s in prompt.mcp_servers) if prompt and prompt.mcp_servers else None,
+        mcp_facts=_mcp_facts(prompt, seen.withhold) if prompt and prompt.mcp_servers else None,
         hosted_tools=prompt.hosted or None if prompt else None,
         dangerous_tools=tool_kinds.dangerous(prompt.tools, prompt.hosted) or None if prompt and prompt.tools else None,
         body_bytes=len(exchange.body),
         decoded_bytes=len(payload.data) if payload else None,
-        content_type=said(payload.media_type, 64) if payload else None,
-        encodings=said_all(payload.encodings, 8) if payload and payload.encodings else None,
+        content_type=names.media_type(payload.media_type) if payload else None,
+        encodings=tuple(map(names.coding, payload.encodings[:8])) if payload and payload.encodings else None,
         dialect=prompt.dialect if prompt else None,
         stream=prompt.stream if prompt else None,
         parts=_part_facts(prompt) if prompt and prompt.parts else None,
-        attachments=_file_facts(prompt, said) if prompt and prompt.files else None,
+        attachments=_file_facts(prompt) if prompt and prompt.files else None,
         body_hmac=sealed.fingerprint("body", exchange.body) if exchange.body else None,
         hmac_key_id=sealed.key_id,
         normalisation_version=NORMALISATION,
@@ -276,6 +289,16 @@ def _bound(rulebook: Rulebook, target: Target | None, decision: Decision) -> str
     return bound.names if bound else None
 
 
+def _host_sent(url: str | None) -> str | None:
+    """The host of an address in the case in which it was written: a key has a case, and `mcp_fact` keeps none."""
+    if not url:
+        return None
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return None  # the fact has no host then
+
+
 def mcp_fact(server: McpServer) -> str:
     """What a request says of an MCP server, in five words: scheme, host, approval, credential, and its label.
 
@@ -290,7 +313,7 @@ def mcp_fact(server: McpServer) -> str:
         except ValueError:
             scheme = "other"
     token = "token" if server.token else "no-token"
-    return f"{scheme} {host} {server.approval or 'unsaid'} {token} {server.label[:40]}"
+    return f"{scheme} {host} {server.approval or 'unsaid'} {token} {(named(server.label) or '')[:40]}"
 
 
 class Names:
@@ -497,8 +520,12 @@ def _withheld_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...
     return (WITHHELD,)
 
 
-def _file_facts(prompt: Prompt, said: Callable[[str | None, int], str | None]) -> tuple[FileFact, ...]:
+def _mcp_facts(prompt: Prompt, withhold: bool) -> tuple[str, ...]:
+    return (WITHHELD,) if withhold else clip_all(map(mcp_fact, prompt.mcp_servers))
+
+
+def _file_facts(prompt: Prompt) -> tuple[FileFact, ...]:
     return tuple(
-        FileFact(kind=f.kind, mime=said(f.mime, 64), transport=f.transport, bytes=f.size)
+        FileFact(kind=f.kind, mime=names.media_type(f.mime), transport=f.transport, bytes=f.size)
         for f in prompt.files[:MAX_LIST]
     )

@@ -101,3 +101,12 @@ def test_header_names_of_a_part_keep_their_case(name: str) -> None:
     assert isinstance(found, tuple)
     assert found[0].extra == ""
     assert name in found[1].extra.replace(":", "\n").split("\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "extra"),
+    [("text/plain", ""), ("text/AbC", "Content-Type: text/AbC"), ("image/png; x=Y", "Content-Type: image/png; x=Y")],
+)
+def test_an_unusual_media_type_is_text(value: str, extra: str) -> None:
+    """What a client writes as the type of a part is scanned as it was written, unless it is one of a few."""
+    assert one(NAME.format("a") + f"\r\nContent-Type: {value}").extra == extra

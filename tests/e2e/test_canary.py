@@ -40,6 +40,8 @@ KINDS = 50
 """Detectors whose examples are planted: every n-th, so that each family is there."""
 NOT_TRAFFIC = (".key", ".pem", ".hsdb")
 """Keys, and the compiled detectors: whose own words may be words of an example."""
+UNKNOWN = "zqCanary7x"
+"""A word that no detector knows."""
 LEAST = 8
 """Shorter values (a bare postcode, an address octet) occur by chance in any file."""
 
@@ -78,9 +80,33 @@ def requests(text: str) -> Iterator[bytes]:
     yield post("/v1/x", b"note=" + url.encode(), b"Content-Type: application/x-www-form-urlencoded\r\n")
     yield post("/v1/chat/completions", json.dumps({"model": text, "tools": [{"type": text}], text: 1}).encode())
     yield post("/v1/chat/completions", b"{}", b"User-Agent: " + head + b"\r\n", host=head)
+    yield post("/v1/chat/completions", chat, b"Content-Encoding: " + head + b"\r\n")
+    yield post("/v1/chat/completions", chat, b"Content-Type: text/" + head + b"\r\n")
+    yield post("/v1/files", upload(head), b"Content-Type: multipart/form-data; boundary=bb\r\n")
     yield b"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\nX-Torn: " + head
     yield b"GE T " + head + b" HTTP/9\r\n\r\n"
     yield head + b"\r\n\r\n"
+
+
+def upload(kind: bytes) -> bytes:
+    """A form whose one file says to be of that kind."""
+    place = b'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+    return b"--bb\r\n" + place + b"Content-Type: text/" + kind + b"\r\n\r\nhello\r\n--bb--\r\n"
+
+
+def prose() -> list[bytes]:
+    """Requests with words that no detector knows wherever a known word or a name should stand."""
+    server = {"type": "mcp", "server_label": f"{UNKNOWN} a", "server_url": "https://mcp.example.org/"}
+    tools = [{"type": "function", "function": {"name": f"{UNKNOWN} b"}}, {"type": f"{UNKNOWN} c"}, server]
+    body = {"model": f"{UNKNOWN} is my password", "tools": tools, "tool_choice": f"{UNKNOWN} d", "messages": []}
+    word = UNKNOWN.encode()
+    return [
+        post("/v1/chat/completions", json.dumps(body).encode()),
+        post("/v1/chat/completions", b"{}", b"Content-Encoding: " + word + b"\r\n"),
+        post("/v1/chat/completions", b"{}", b"Content-Type: text/" + word + b"\r\n"),
+        post("/v1/files", upload(word), b"Content-Type: multipart/form-data; boundary=bb\r\n"),
+        post("/v1/chat/completions", b"{}").replace(b"POST", word, 1),
+    ]
 
 
 def post(path: str, body: bytes, headers: bytes = b"", host: bytes = b"api.openai.com") -> bytes:
@@ -165,6 +191,7 @@ def spellings(value: str) -> set[bytes]:
     """The value as a careless writer could have left it."""
     texts = {
         value,
+        value.lower(),
         json.dumps(value)[1:-1],
         repr(value)[1:-1],
         urllib.parse.quote(value),
@@ -201,6 +228,7 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
                 told = list(clients.map(plant, [text for _, text, _ in planted]))
             sent = sum(map(len, told))
             answers += b"".join(b"".join(some) for some in told)
+            answers += b"".join(ours(send(appliance, request, patience=10)) for request in prose())
             asked = [asking(n, form) for n in range(len(planted)) for form in ANSWERS]
             with ThreadPoolExecutor(6) as clients:
                 got = list(clients.map(lambda request: send(appliance, request, patience=10), asked))
@@ -241,6 +269,9 @@ def test_no_planted_value_is_found_anywhere(tmp_path: Path) -> None:
         for place, data in places.items()
         if any(s in data for s in spellings(value))
     ]
+    leaks += [(UNKNOWN, place) for place, data in places.items() if UNKNOWN.lower().encode() in data.lower()]
+    named = b'\\"encodings\\":[\\"other\\"]'
+    assert named in places["rows"], "a coding of no list is recorded as `other`"
     print(f"\nplanted {len(planted)} values in {sent} requests, blocked rows {rows[0]['n']}, leaks {len(leaks)}")
     assert leaks == [], sorted({(d, p.split("/store/")[0]) for d, p in leaks})
 

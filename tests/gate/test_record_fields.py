@@ -112,7 +112,7 @@ RESPONSES = ("/v1/responses", "api.openai.com")
             "https mcp.example.com unsaid token crm",
         ),
         (RESPONSES, {"tools": [{"type": "mcp", "connector_id": "mail", "server_label": "my mail"}]},
-         "none - unsaid no-token my mail"),
+         "none - unsaid no-token (withheld)"),
         (RESPONSES, {"tools": [CRM | {"server_url": "ftp://[bad"}]}, "other - unsaid no-token crm"),
         (MESSAGES, {"mcp_servers": [MCP]}, "http 10.0.0.7 unsaid no-token crm"),
         (MESSAGES, {"mcp_servers": [MCP | {"authorization_token": "t0ken-of-crm"}]}, "http 10.0.0.7 unsaid token crm"),
@@ -125,6 +125,112 @@ def test_what_is_said_of_an_mcp_server(book: Rulebook, where: tuple[str, str], b
     assert made.mcp_facts == (fact,)
     assert "s3cret" not in repr(made)
     assert "t0ken" not in repr(made)
+
+
+PROSE = "zqx7 is my password"
+WORDS = {
+    "model": {"model": PROSE},
+    "tool": {"tools": [{"type": "function", "name": PROSE}]},
+    "kind of tool": {"tools": [{"type": PROSE}]},
+    "tool that is no object": {"tools": [PROSE]},
+    "server": {"tools": [{"type": "mcp", "server_label": PROSE, "server_url": "https://mcp.example.com/"}]},
+    "tool of a server": {"tools": [{"type": "mcp", "server_label": "crm", "allowed_tools": [PROSE]}]},
+    "tool choice": {"tool_choice": PROSE},
+    "tool choice by name": {"tool_choice": {"type": "function", "name": PROSE}},
+}
+
+
+@pytest.mark.parametrize("body", WORDS.values(), ids=WORDS)
+def test_a_sentence_is_no_name(book: Rulebook, body: dict[str, Any]) -> None:
+    """What stands where a name should and has not the shape of one is withheld, though no detector knows it."""
+    made = record(book, exchange({"model": "m", "input": "x"} | body))
+    assert made.decision == "allow"
+    assert "zqx7" not in repr(made)
+    assert WITHHELD in repr(made)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/us.amazon.nova-pro-v1:0",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo:free",
+        "ft:gpt-4o-mini-2024-07-18:acme::AbC123",
+        "@cf/meta/llama-3.1-8b-instruct",
+        "claude-opus-4@20250514",
+        "_internal",
+        "mcp__github__create_issue",
+        f"mcp:{'l' * 64}/{'t' * 64}",
+    ],
+)
+def test_names_as_providers_write_them_are_kept(book: Rulebook, name: str) -> None:
+    """Model, tool and server of real shapes are recorded whole."""
+    server = {"type": "mcp", "server_label": name}
+    made = record(book, exchange({"model": name, "input": "x", "tools": [{"type": "function", "name": name}, server]}))
+    assert made.model_requested == name
+    assert (made.tools_declared or ())[0] == name
+    assert made.mcp_servers == (name,)
+
+
+def test_of_many_tools_the_rest_is_counted(book: Rulebook) -> None:
+    """A record lists 64 tools at most, the last entry says how many more there were, and a word too long is none."""
+    tools = [{"type": "function", "name": "x" * 161}] + [{"type": "function", "name": f"t{n}"} for n in range(99)]
+    listed = record(book, exchange({"model": "m", "input": "x", "tools": tools})).tools_declared
+    assert listed == (WITHHELD, *(f"t{n}" for n in range(62)), "(+37 more)")
+
+
+AGE = "AGE-SECRET-KEY-15FERYXHRDZ9M6Y09MR8WRERWZGJ6F8NTXVHXYRDLM5AAHN0T09NSXSPQYP"
+FORM = (
+    b'--bb\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: %s\r\n\r\nx\r\n--bb--\r\n'
+)
+FORMS = "multipart/form-data; boundary=bb"
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.lower(), AGE, "zqx7y"])
+def test_a_key_where_a_known_word_should_stand(book: Rulebook, key: str) -> None:
+    """A key, or any other word, as coding, media type, method, type of a part or of a file is `other` in the record."""
+    plain = exchange({"model": "m", "input": "x"})
+    upload = {"path": "/v1/files", "content_type": FORMS}
+    url = {"role": "user", "content": [{"type": "input_file", "file_data": f"data:text/{key};base64,eHh4eA=="}]}
+    sent = {
+        "coding": exchange({"model": "m"}, content_encoding=key),
+        "codings": exchange({"model": "m"}, content_encoding=f"gzip, {key}"),
+        "type": exchange({"model": "m"}, content_type=f"text/{key}"),
+        "types": exchange({"model": "m"}, content_type=f"{key}/json; a={key}"),
+        "method": replace(plain, method=key),
+        "part": replace(exchange("", **upload), body=FORM % f"text/{key}".encode()),
+        "file": exchange({"model": "m", "input": [url]}),
+    }
+    made = {place: record(book, request) for place, request in sent.items()}
+    for place, found in made.items():
+        assert key.lower() not in repr(found).lower(), place
+        assert "'other'" in repr(found) or found.content_type == "", place  # longer than any media type: none
+        known = key in (KEY, AGE)
+        assert not known or found.reason_code == "SECRET_FOUND", place
+    assert made["codings"].encodings == ("gzip", "other")
+    assert (made["part"].attachments or ())[0].mime == "other"
+
+
+def test_known_words_are_kept(book: Rulebook) -> None:
+    """Codings, media types and methods of a list stand in the record, whatever their case and parameters were."""
+    made = record(
+        book, exchange({"model": "m"}, content_type="Application/JSON; charset=utf-8", content_encoding="GZIP")
+    )
+    assert (made.method, made.content_type, made.encodings) == ("POST", "application/json", ("gzip",))
+    sheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    form = replace(exchange("", path="/v1/files", content_type=FORMS), body=FORM % sheet.encode())
+    found = record(book, form)
+    assert found.content_type == "multipart/form-data"
+    assert [a.mime for a in found.attachments or ()] == [sheet]
+
+
+def test_a_key_in_the_name_of_a_server(book: Rulebook) -> None:
+    """Host names are kept in lower case, in which no detector knows a key: its own case is looked at as well."""
+    server = {"type": "mcp", "server_label": "crm", "server_url": f"https://{KEY}.example.com/"}
+    asked = record(book, exchange({"model": "m", "input": "x", "tools": [server]}))
+    under = record(book, exchange({"model": "m", "input": "x"}, host=f"{KEY.lower()}.openai.azure.com"))
+    assert asked.mcp_facts == (WITHHELD,)
+    assert under.host == WITHHELD
+    assert KEY.lower() not in repr((asked, under)).lower()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from wire_samples import Sample, exchange_of, load, pointer, understand
 
+from sluice.dialects import names
 from sluice.errors import Opacity
 from sluice.model import Role
 
@@ -53,6 +54,15 @@ def test_facts(sample: Sample) -> None:
     assert [(s.label, s.url) for s in prompt.mcp_servers] == [(s["label"], s["url"]) for s in expected["mcp_servers"]]
     assert (prompt.agent, prompt.session) == (expected["agent"], expected["session"])
     assert prompt.credentials[0].location == expected["api_key_location"]
+
+
+def test_names_and_types_are_recorded() -> None:
+    """No model, tool, server or media type of a sample is withheld from a record for its shape."""
+    for sample in FAMILIES:
+        prompt = understand(exchange_of(sample.request), sample.dialect)
+        found = [prompt.model, prompt.tool_choice, *prompt.tools, *(s.label for s in prompt.mcp_servers)]
+        assert [text for text in found if text and not names.is_name(text)] == [], sample.name
+        assert [f.mime for f in prompt.files if names.media_type(f.mime) != f.mime] == [], sample.name
 
 
 @pytest.mark.parametrize("sample", FAMILIES, ids=by_name)
