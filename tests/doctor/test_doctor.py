@@ -60,7 +60,7 @@ def test_the_clock(
 
 def test_a_full_disk(settings: config.Settings) -> None:
     """Less room than `evidence.disk_low_bytes` is a fault, before the gate stops forwarding for it."""
-    full = msgspec.structs.replace(settings, evidence=config.Evidence(disk_low_bytes=2**62))
+    full = msgspec.structs.replace(settings, evidence=config.Evidence(disk_low_bytes=2**53))
     assert worst(here.disk(full)).state is State.FAIL
     settings.ledger_dir.mkdir(parents=True)
     assert any("a flush takes" in f.what for f in here.disk(settings))
@@ -189,6 +189,6 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is True
     assert {"area", "state", "what", "fix"} == set(told["findings"][0])
-    monkeypatch.setenv("SLUICE_EVIDENCE__DISK_LOW_BYTES", str(2**62))
+    monkeypatch.setenv("SLUICE_EVIDENCE__DISK_LOW_BYTES", str(2**53))
     assert _run("doctor", "--offline") == 1
     assert "make room" in capsys.readouterr().out

@@ -72,7 +72,7 @@ def test_too_little_disk_is_no_readiness(tmp_path: Path) -> None:
     """When the ledger would refuse every record for want of space, `/readyz` says so instead of 200."""
     with Upstream() as upstream:
         appliance = Appliance(
-            tmp_path, upstream, settings=f"[clickhouse]\nbatch_seconds = 0.2\n[evidence]\ndisk_low_bytes = {1 << 60}\n"
+            tmp_path, upstream, settings=f"[clickhouse]\nbatch_seconds = 0.2\n[evidence]\ndisk_low_bytes = {1 << 53}\n"
         )
         process = subprocess.Popen(
             [BIN / "sluice-proxy", "--config", appliance.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

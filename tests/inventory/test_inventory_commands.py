@@ -17,7 +17,7 @@ from sluice.posture.graph import Edge
 from sluice.register import files, proposals
 from sluice.ship.answers import Answers
 from sluice.ship.query import bind
-from tests.inventory.company import CORPORATE, HOSTILE, HOSTILE_KEPT, SAID, Company
+from tests.inventory.company import CORPORATE, HOSTILE, SAID, Company
 
 type Run = Callable[..., tuple[int, str, str]]
 
@@ -93,7 +93,7 @@ def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(sluice: Run) -> 
     assert list(csv.reader(io.StringIO(_csv(found))))[1:] == [["'=cmd|' /C calc'!A0", "-1"], [" [31m+1", "2"]]
     _, out, _ = sluice("inventory", "tool")
     assert "\x1b" not in out
-    assert "<script>" in out, "text is shown as it is: a terminal knows no markup"
+    assert "(withheld)" in out, "what is no name did not pass the gate"
 
 
 def test_graph_formats_hold_hostile_names(sluice: Run) -> None:
@@ -102,7 +102,8 @@ def test_graph_formats_hold_hostile_names(sluice: Run) -> None:
     assert code == 0
     found = json.loads(out)
     assert sum(e["requests"] for e in found["edges"] if e["to_kind"] == "provider") == len(SAID)
-    assert any(n["id"] == HOSTILE_KEPT for n in found["nodes"])
+    assert any(n["id"] == "(withheld)" for n in found["nodes"])
+    assert "<script>" not in out
     for form in ("dot", "mermaid"):
         code, out, _ = sluice("graph", "--format", form)
         assert code == 0
@@ -167,7 +168,7 @@ def test_register_diff(sluice: Run) -> None:
 
 
 def test_observed_rows_become_a_register(sluice: Run, tmp_path: Path) -> None:
-    """What `import --observed` writes is a register that loads; hostile names are as they were, subjects not there."""
+    """What `import --observed` writes is a register that loads, without subjects and without what is no name."""
     out = tmp_path / "proposed.toml"
     kinds = [k for k in proposals.FIELDS if k != "key"]
     code, _, err = sluice("register", "import", *(x for k in kinds for x in ("--observed", k)), "--out", str(out))
@@ -176,7 +177,7 @@ def test_observed_rows_become_a_register(sluice: Run, tmp_path: Path) -> None:
     assert all(line.startswith("# observed 20") for line in text.splitlines() if line.startswith("#"))
     parsed = tomllib.loads(text)
     assert {"claude-code"} <= {agent["id"] for agent in parsed["agent"]}
-    assert HOSTILE_KEPT in {tool["id"] for tool in parsed["tool"]}
+    assert "<script>" not in "".join(tool["id"] for tool in parsed["tool"])
     assert all("subjects" not in agent for agent in parsed["agent"])
     read = {e.kind for e in files.read(out)}
     assert {"agent", "agent_tool", "tool", "model", "application", "route"} <= read
