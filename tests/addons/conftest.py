@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,18 @@ def _proxy(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def upstream(_upstream: Upstream) -> Upstream:
     """The shared upstream, its journal empty."""
-    _upstream.journal.clear()
+    _upstream.forget()
     _upstream.override = None
     return _upstream
 
 
 @pytest.fixture
 def proxy(_proxy: Proxy, upstream: Upstream) -> Proxy:
-    """The shared proxy with a gate that allows everything and remembers nothing yet."""
+    """The shared proxy with a gate that allows everything and remembers nothing yet; no test before left it work."""
+    deadline = time.monotonic() + 10
+    while _proxy.listener.connections and time.monotonic() < deadline:
+        time.sleep(0.005)
+    upstream.forget()
     gate: ObedientGate = _proxy.gate
     gate.reset()
     return _proxy

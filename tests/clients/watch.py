@@ -31,7 +31,7 @@ class Watch:
         self.appliance = appliance
         self.upstream = upstream
         self._since = time.time_ns() // 1000
-        upstream.journal.clear()
+        upstream.forget()
 
     def decisions(self, host: str, enough: Callable[[Sequence[Row]], bool] = bool) -> list[Row]:
         """Decision rows for one host, in order, once there are `enough` of them; any will do unless told otherwise."""

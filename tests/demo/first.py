@@ -76,7 +76,7 @@ def _start(appliance: Appliance, upstream: Upstream) -> None:
 
 def _play(scene: Scene, upstream: Upstream) -> bool:
     """One scene; True when it ended as it should: clean ones answered, the others refused with nothing forwarded."""
-    upstream.journal.clear()
+    upstream.forget()
     console.print(Text.assemble(("-> ", "cyan"), (scene.client, "bold"), "   ", (scene.asks.replace("\n", " "), "")))
     begun = time.monotonic()
     answered = False

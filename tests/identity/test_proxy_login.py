@@ -52,7 +52,7 @@ def _upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(_upstream: Upstream) -> Upstream:
-    _upstream.journal.clear()
+    _upstream.forget()
     return _upstream
 
 

@@ -414,7 +414,7 @@ def test_killed_workers_forward_nothing_without_a_record(running: Running, upstr
 
     Each request has a model name of its own, which joins what the upstream received to what was decided.
     """
-    upstream.journal.clear()
+    upstream.forget()
     stop = threading.Event()
     answered: set[str] = set()
     failed: list[str] = []

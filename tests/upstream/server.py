@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,7 @@ class Upstream:
         self._go: asyncio.Event | None = None
         self._hold_after = 0
         self._failure: BaseException | None = None
+        self._last: dict[int, threading.Event] = {}
 
     @property
     def address(self) -> str:
@@ -119,6 +121,19 @@ class Upstream:
             self._thread.join(10)
         self.journal.close()
 
+    def forget(self) -> None:
+        """Empty the journal, of connections too that an earlier client opened and that were not accepted yet.
+
+        Connections are accepted in the order in which they came: when one of our own was, none before it is left.
+        """
+        with socket.socket() as own:
+            own.bind(("127.0.0.1", 0))
+            here = own.getsockname()[1]
+            accepted = self._last[here] = threading.Event()
+            own.connect(("127.0.0.1", self.port))
+            assert accepted.wait(10), "the upstream does not accept"
+        self.journal.clear()
+
     @contextmanager
     def hold(self, after: int) -> Iterator[Callable[[], None]]:
         """Inside, every streamed answer stops after `after` pieces until the function that this yields is called.
@@ -151,6 +166,10 @@ class Upstream:
         tasks: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if last := self._last.pop(writer.get_extra_info("peername")[1], None):
+                last.set()
+                writer.close()
+                return
             task = asyncio.current_task()
             assert task
             tasks.add(task)
