@@ -51,7 +51,7 @@ skipped: ## say which tests are skipped here, for want of which program
 	  "prometheus:tests/monitoring/test_watched.py (an alert that really fires, every panel)" \
 	  "haproxy:tests/deploy/test_haproxy.py, one of tests/addons/test_proxyline.py" "nft:tests/onboarding/test_firewall.py" \
 	  "systemd-analyze:tests/deploy/test_service.py (two)" "strace:tests/faults, tests/ledger/test_crash.py (some)" \
-	  "setpriv:tests/supervisor/test_accounts.py" "certutil:the onboarding step for Chromium" "javac:that for Java" \
+	  "setpriv:tests/supervisor/test_accounts.py" "certutil:the onboarding step for Chromium" "firefox-esr:that for Firefox" "javac:that for Java" \
 	  "git:that for Git" "go:that for Go" "cargo:that for Rust" "bun:that for Bun"; do \
 	  command -v "$${each%%:*}" >/dev/null || [ -x "/usr/sbin/$${each%%:*}" ] || echo "SKIPPED without $${each%%:*}: $${each#*:}"; \
 	done

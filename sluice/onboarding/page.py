@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from sluice import config
 from sluice.onboarding.steps import PLATFORMS, Platform
@@ -86,6 +87,8 @@ gate's CA. Without the certificate it refuses to connect.</p>
 does not go through it finds no such name.</p>
 <pre>{e(commands("curl --proxy http://{proxy} --cacert sluice-ca.pem https://{probe}/", gate))}</pre>
 <h2>Step by step</h2>
+<p>First fetch the certificate; every step below takes it from this file.</p>
+<pre>{e(commands("curl -o sluice-ca.pem http://{admin}/ca.pem", gate))}</pre>
 {sections}
 </main>
 </body>
@@ -98,8 +101,11 @@ def _section(platform: Platform, gate: Gate) -> str:
     parts = ['<p class="step">Set up</p>', f"<pre>{e(commands(platform.setup, gate))}</pre>"]
     if platform.check:
         parts += ['<p class="step">Check</p>', f"<pre>{e(commands(platform.check, gate))}</pre>"]
-    if platform.notes:
-        parts.append("<ul>" + "".join(f"<li>{e(commands(note, gate))}</li>" for note in platform.notes) + "</ul>")
+    notes = [f"<li>{e(commands(note, gate))}</li>" for note in platform.notes]
+    if platform.sources:
+        pages = ", ".join(f'<a href="{e(url)}">{e(urlsplit(url).hostname or url)}</a>' for url in platform.sources)
+        notes.append(f"<li>By the vendor: {pages}</li>")
+    parts.append(f"<ul>{''.join(notes)}</ul>" if notes else "")
     origin = "" if platform.run else " <small>(from the vendor's documentation)</small>"
     summary = f"<summary>{e(platform.title)}{origin}</summary>"
     return f'<details id="{platform.id}">{summary}{"".join(parts)}</details>'

@@ -2,7 +2,8 @@
 
 `run` is True where the tests carry the step out against a running appliance (`tests/onboarding`): what stands in
 `setup` first, then `check`, which must end with success and print `inspected`. The others are from the vendors'
-documentation; `certs/trust` says for each what was measured, and more about the stores.
+documentation, whose pages are the `sources`; `certs/trust` says for each what was measured, and more about the stores.
+Every step begins where the CA lies in `sluice-ca.pem`: the page says how it comes there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One platform or runtime. `setup` and `check` are typed as they stand; `notes` are sentences."""
+    """One platform or runtime. `setup` and `check` are typed as they stand; `notes` are sentences; `sources` are the
+    vendor's own pages on it."""
 
     id: str
     title: str
@@ -20,6 +22,7 @@ class Platform:
     check: str = ""
     notes: tuple[str, ...] = ()
     run: bool = False
+    sources: tuple[str, ...] = ()
 
 
 PROBE = "https://{probe}/"
@@ -28,8 +31,7 @@ PLATFORMS = (
     Platform(
         "linux",
         "Linux (system store)",
-        """curl -o sluice-ca.pem http://{admin}/ca.pem
-sudo cp sluice-ca.pem /usr/local/share/ca-certificates/sluice-ca.crt   # Debian, Ubuntu, Alpine
+        """sudo cp sluice-ca.pem /usr/local/share/ca-certificates/sluice-ca.crt   # Debian, Ubuntu, Alpine
 sudo update-ca-certificates
 echo 'https_proxy=http://{proxy}' | sudo tee -a /etc/environment""",
         "curl --proxy http://{proxy} --cacert sluice-ca.pem " + PROBE,
@@ -42,7 +44,8 @@ echo 'https_proxy=http://{proxy}' | sudo tee -a /etc/environment""",
     Platform(
         "windows",
         "Windows, one machine and by group policy",
-        """certutil -addstore -f Root sluice-ca.der
+        """curl.exe -o sluice-ca.der http://{admin}/ca.der
+certutil -addstore -f Root sluice-ca.der
 netsh winhttp set advproxy setting-scope=machine settings={{\\"AutoconfigUrl\\":\\"http://{admin}/proxy.pac\\"}}""",
         "curl.exe --proxy http://{proxy} " + PROBE,
         (
@@ -52,6 +55,10 @@ netsh winhttp set advproxy setting-scope=machine settings={{\\"AutoconfigUrl\\":
             "registry value AutoConfigURL below HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\Internet Settings.",
             "Intune: a Trusted certificate profile (Computer certificate store - Root), and the network proxy CSP.",
             "Read by Edge, Chrome, .NET, PowerShell and curl.exe. WSL is a Linux machine.",
+        ),
+        sources=(
+            "https://learn.microsoft.com/windows-server/administration/windows-commands/certutil",
+            "https://learn.microsoft.com/powershell/module/winhttpproxy/set-winhttpproxy",
         ),
     ),
     Platform(
@@ -65,18 +72,27 @@ networksetup -setautoproxyurl Wi-Fi http://{admin}/proxy.pac""",
             "A device management installs the profile without a question, and trusts it for TLS at once.",
             "Read by Safari, Chrome and curl. Not by Firefox (unless told), Python, Node and Java.",
         ),
+        sources=("https://developer.apple.com/documentation/devicemanagement/certificateroot",),
     ),
     Platform(
         "firefox",
         "Firefox",
         """cat > policies.json <<'END'
 {{"policies": {{
-  "Certificates": {{"ImportEnterpriseRoots": true, "Install": ["/etc/sluice/sluice-ca.pem"]}},
+  "Certificates": {{"ImportEnterpriseRoots": true, "Install": ["/usr/local/share/ca-certificates/sluice-ca.crt"]}},
   "Proxy": {{"Mode": "autoConfig", "AutoConfigURL": "http://{admin}/proxy.pac", "Locked": true}}
 }}}}
-END""",
+END
+sudo install -D -m 0644 sluice-ca.pem /usr/local/share/ca-certificates/sluice-ca.crt
+sudo install -D -m 0644 policies.json /etc/firefox/policies/policies.json""",
         "",
-        ("Linux: /etc/firefox/policies; elsewhere `distribution` beside the program. about:policies shows it.",),
+        (
+            "Then start Firefox anew and open https://{probe}/: the page says that the connection is inspected.",
+            "Linux: /etc/firefox/policies; elsewhere `distribution` beside the program, and the path of the CA there. "
+            "about:policies shows what is in force.",
+        ),
+        run=True,
+        sources=("https://github.com/mozilla/policy-templates/blob/master/docs/index.md",),
     ),
     Platform(
         "chromium",
@@ -103,11 +119,13 @@ import {{ ProxyAgent, fetch }} from "undici";
 const dispatcher = new ProxyAgent(process.env.HTTPS_PROXY);
 console.log(await (await fetch("https://{probe}/", {{ dispatcher }})).text());'""",
         (
-            "Node reads HTTPS_PROXY from version 24 on, with NODE_USE_ENV_PROXY=1; before, give the SDK a proxy agent: "
-            "fetchOptions with a dispatcher of undici. Claude Code and Gemini CLI do so by themselves.",
+            "Node reads HTTPS_PROXY from 22.21 and 24.5 on, with NODE_USE_ENV_PROXY=1; before, give the SDK a proxy "
+            "agent: fetchOptions with a dispatcher of undici. Claude Code and Gemini CLI do so by themselves.",
+            "NODE_USE_SYSTEM_CA=1 makes a new Node read the system's store beside its own.",
             "npm has its own: npm config set cafile, npm config set https-proxy.",
         ),
         run=True,
+        sources=("https://nodejs.org/learn/http/enterprise-network-configuration",),
     ),
     Platform(
         "python",
@@ -209,8 +227,12 @@ export GIT_CONFIG_GLOBAL=$PWD/git.config""",
         (
             "A container has stores of its own: mount the file and name it, or copy it in and run "
             "update-ca-certificates. Kubernetes: a ConfigMap with the file, mounted, and the same variables.",
+            "The client can give the variables of the proxy to every container and build of its user. In "
+            '~/.docker/config.json: {{"proxies": {{"default": {{"httpsProxy": "http://{proxy}"}}}}}}. Whoever may look '
+            "at a container's configuration can read them there.",
             "Pulling images is the daemon's affair: it reads the host's store and its own proxy setting.",
         ),
+        sources=("https://docs.docker.com/engine/cli/proxy/", "https://docs.docker.com/engine/daemon/proxy/"),
     ),
     Platform(
         "jetbrains",
@@ -219,6 +241,10 @@ export GIT_CONFIG_GLOBAL=$PWD/git.config""",
         "Settings, Tools, Server Certificates: add sluice-ca.pem",
         "",
         ("Plugins that start Node or Python need the variables of those as well.",),
+        sources=(
+            "https://www.jetbrains.com/help/idea/settings-http-proxy.html",
+            "https://www.jetbrains.com/help/idea/settings-tools-server-certificates.html",
+        ),
     ),
     Platform(
         "electron",
@@ -227,10 +253,17 @@ export GIT_CONFIG_GLOBAL=$PWD/git.config""",
 export HTTPS_PROXY=http://{proxy}""",
         """bun -e 'console.log(await (await fetch("https://{probe}/")).text())'""",
         (
-            "Electron windows read the system's store and proxy setting; their extension host reads the variables.",
-            "VS Code: http.proxy, http.systemCertificates. Bun reads NODE_EXTRA_CA_CERTS and HTTPS_PROXY, Deno too.",
+            "Electron windows read the system's store and proxy setting; their extension host reads the variables, "
+            "unless the program was built with Electron's fuse for nodeOptions off.",
+            "VS Code: http.proxy, http.systemCertificates. Copilot reads HTTPS_PROXY.",
+            "Bun reads NODE_EXTRA_CA_CERTS and HTTPS_PROXY, Deno too.",
             "Programs that pin certificates fail; the gate counts them, and they cannot be inspected.",
         ),
         run=True,
+        sources=(
+            "https://www.electronjs.org/docs/latest/api/environment-variables",
+            "https://code.visualstudio.com/docs/setup/network",
+            "https://docs.github.com/copilot/concepts/network-settings",
+        ),
     ),
 )

@@ -20,6 +20,7 @@ from sluice import probe
 from sluice.onboarding import page
 from sluice.onboarding.steps import PLATFORMS, Platform
 from tests.clients.appliance import Appliance
+from tests.onboarding.firefox import Firefox, Unopened
 from tests.upstream import Upstream
 
 NODE_MODULES = Path(__file__).parents[1] / "clients" / "node"
@@ -107,7 +108,8 @@ def test_a_name_that_is_not_ours_is_refused(appliance: Appliance) -> None:
 
 # ------------------------------------------------------------------------------------------------------------ the steps
 
-RUNNABLE = [platform for platform in PLATFORMS if platform.run]
+RUNNABLE = [platform for platform in PLATFORMS if platform.run and platform.check]
+FIREFOX = next(platform for platform in PLATFORMS if platform.id == "firefox")
 NEEDS = {
     "node": "node",
     "java": "javac",
@@ -155,6 +157,35 @@ def test_a_step_can_be_carried_out_as_it_stands(platform: Platform, appliance: A
     )
     assert done.returncode == 0, done.stderr
     assert "inspected" in done.stdout, done.stderr
+
+
+def test_firefox_goes_through_the_gate_by_its_policies(
+    appliance: Appliance, upstream: Upstream, tmp_path: Path
+) -> None:
+    """The step for Firefox: with the policies that the page writes it finds the proxy by the PAC file, trusts the
+    gate's CA and shows the probe's page; a certificate of a CA that stands in no policy it refuses."""
+    if not shutil.which("firefox-esr"):
+        pytest.skip("firefox-esr is not installed")
+    gate = page.Gate(urlsplit(appliance.proxy).netloc, urlsplit(appliance.admin).netloc, "")
+    setup = page.commands(FIREFOX.setup, gate).replace(
+        "/usr/local/share/ca-certificates/sluice-ca.crt", str(appliance.ca_file)
+    )
+    subprocess.run(["bash", "-ec", _SKIPPED_LINES.sub("", setup)], cwd=tmp_path, check=True, timeout=20)
+    with Firefox(tmp_path, tmp_path / "policies.json") as firefox:
+        assert probe.TITLE in firefox.text(f"https://{probe.HOST}/")
+        with pytest.raises(Unopened) as refused:
+            firefox.text(f"https://{upstream.address}/")
+    assert refused.value.error == "insecure certificate"
+
+
+def test_what_cannot_be_run_here_names_its_source() -> None:
+    """A step that no test carries out stands on a page of the vendor, and the page links it."""
+    shown = page.render(page.Gate("gate:8080", "gate:8081", "00")).decode()
+    for platform in PLATFORMS:
+        assert platform.run or platform.sources, platform.id
+        for url in platform.sources:
+            assert url.startswith("https://")
+            assert f'<a href="{url}">' in shown
 
 
 @pytest.mark.parametrize("size", ["1280,900", "390,844"])
