@@ -1,6 +1,6 @@
-"""A shipper that kills itself with SIGKILL at the nth time it reaches a step of delivery.
+"""A shipper that kills itself with SIGKILL at the nth time it reaches a step of delivery, or some seconds behind it.
 
-    python -m tests.ship.deadly_shipper VAR STEP NTH
+    python -m tests.ship.deadly_shipper VAR STEP NTH [SECONDS]
 
 Prints `drained` when nothing waits any more, and then goes on until it is stopped.
 """
@@ -19,15 +19,18 @@ from sluice.ship.shipper import Shipper
 from tests.ship.ship_rig import settings_in
 
 
-def main(var: Path, step: str, nth: int) -> None:
+def main(var: Path, step: str, nth: int, behind: float = 0.0) -> None:
     left = nth
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def at(name: str) -> None:
         nonlocal left
         if name == step:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                threading.Timer(behind, die).start() if behind else die()
 
     shipper = Shipper(settings_in(var, batch_rows=20, batch_seconds=0.05), Status(None), step=at)
     signal.signal(signal.SIGTERM, lambda *_: shipper.stopping.set())
@@ -44,4 +47,4 @@ def main(var: Path, step: str, nth: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *map(float, sys.argv[4:]))
