@@ -8,21 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
+from tests.rig.command import run
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory without settings, so that `var` is made there."""
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> int:
-    """Run a command in this process; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_init_twice_makes_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,22 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
+from tests.rig.command import run
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 CARD = "5425233430109903"
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory without settings."""
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def request(text: str, host: str = "api.openai.com") -> str:

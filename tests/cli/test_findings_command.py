@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
 from sluice import config
 from sluice.posture import units
 from sluice.posture.units import findings
 from tests.posture.posture_rig import Rig, decision, ended, micros
+from tests.rig.command import run
 
 NAME = "PRV-01"
 
@@ -38,13 +38,6 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _here(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_PATHS__VAR", str(var))
     monkeypatch.setattr("sluice.cli.findings.PLACED_SECONDS", 0.0)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended_:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended_.value.code, int)
-    return ended_.value.code
 
 
 def test_findings_are_listed_shown_and_their_change_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
 from sluice import instance
 from sluice.ledger.writer import open_stream
 from sluice.model import Record, RecordType
+from tests.rig.command import run
 
 NOW = int(time.time() * 1e6)
 SIZES = {"segment_bytes": 1 << 20, "disk_low_bytes": 1 << 10}
@@ -60,13 +60,6 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "var" / "ledger"
     directory.mkdir(parents=True)
     return directory
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def test_tail_needs_an_appliance(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 import pytest
 
-import sluice.cli
 from sluice.cli import group, manual
+from tests.rig.command import run
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 FILE = """
 [[suppression]]
@@ -24,19 +26,6 @@ owner = "ana@example.com"
 reason = "Order numbers that pass Luhn"
 expires = {year}-01-31
 """
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory without settings."""
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def commands(context: click.Context) -> Iterator[click.Context]:

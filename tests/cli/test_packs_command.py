@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
+from tests.rig.command import run
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory without settings."""
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_list_by_class(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import sluice.cli
 from sluice import config
 from sluice.cli import scan
 from sluice.detect.engine import Engine
+from tests.rig.command import run
 
 CARD = "5425233430109903"  # passes Luhn, issued by nobody
 KEY = "AKIA" + "QYLPMN5HHHFPZAM2"
@@ -101,13 +101,6 @@ def test_lines_are_answered_as_they_come() -> None:
             assert answer["findings"]
         running.stdin.close()
         assert running.wait(20) == 0
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def test_files_give_a_table_without_the_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

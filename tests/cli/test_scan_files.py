@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import sluice.cli
 from sluice import config, targets
 from sluice.cli import compiled, scanned
 from sluice.cli.sources.opening import Opener
@@ -19,6 +18,7 @@ from sluice.detect import tracing
 from sluice.detect.engine import Engine
 from sluice.errors import Cause, Unavailable
 from sluice.model import Part, PartKind, Provenance, Role
+from tests.rig.command import run
 
 CARD = "5425233430109903"  # passes Luhn, issued by nobody
 KEY = "AKIA" + "QYLPMN5HHHFPZAM2"
@@ -27,13 +27,6 @@ KEY = "AKIA" + "QYLPMN5HHHFPZAM2"
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return compiled.make_engine(config.load(None, environ={}))
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        sluice.cli.main(list(arguments))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def data(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
