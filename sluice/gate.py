@@ -135,6 +135,9 @@ def inspect(
         scan = replace(scan, findings=marked)
     t3 = tick()
     coverage = measure(payload, prompt, scan)
+    agents: tuple[str, ...] = ()
+    if rulebook.agents is not None:
+        agents = rulebook.agents.names(prompt.agent, subject.id, credential.fingerprint if credential else None)
     facts = Facts(
         target=target,
         subject=subject,
@@ -150,6 +153,7 @@ def inspect(
         credential=credential,
         ownership=ownership,
         at=exchange.at,
+        agents=agents,
     )
     decision = known_sender(decide(rulebook, facts, payload, prompt, scan), subject, resolver)
     t4 = tick()

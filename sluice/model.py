@@ -461,6 +461,8 @@ class Facts(Value, frozen=True):
     credential: Credential | None = None
     at: int = 0
     ownership: Ownership | None = None
+    agents: tuple[str, ...] = ()
+    """What else the agent is called, beside its client's name; filled where the policy asks for an agent."""
 
 
 class Decision(Value, frozen=True):
@@ -866,6 +868,14 @@ class Policy(Protocol):
         ...
 
 
+class AgentNames(Protocol):
+    """What the gate needs of the register of agents: by what names the agent behind a request goes."""
+
+    def names(self, client: str | None, subject: str, key: str | None) -> tuple[str, ...]:
+        """Beside its client's name: by its subject, as the gate names it, and the fingerprint of its API key."""
+        ...
+
+
 class Scanner(Protocol):
     """What the gate needs of detection: parts in, sealed findings out. Safe to call from any thread."""
 
@@ -941,6 +951,8 @@ class Rulebook(Value, frozen=True):
     suppressions: Judgements | None = None
     tenants: Mapping[str, Bound] = MappingProxyType({})
     """By row of the destination table."""
+    agents: AgentNames | None = None
+    """None where the policy asks for no agent."""
 
 
 Attributes = Mapping[str, str | int | float | bool | None]

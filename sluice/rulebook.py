@@ -23,6 +23,7 @@ from sluice.detect.own import site as own
 from sluice.errors import Misconfigured, Problem
 from sluice.metrics import RULEBOOK_LOADS, know_classes, know_providers
 from sluice.model import Bound, Rulebook
+from sluice.register import agents as naming
 from sluice.targets import tenants as tenancy
 
 
@@ -73,6 +74,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
     tenants: dict[str, Bound] = {}
     if table and settings.upstream.tenant:
         tenants = attempt(lambda: tenancy.by_row(settings.upstream.tenant, table.rows, "settings")) or {}
+    agents = attempt(lambda: naming.load(settings)) if rules and rules.asks_agents and key else None
     if problems or table is None or detectors is None or rules is None or key is None:
         RULEBOOK_LOADS.labels("failed").inc()
         raise Misconfigured(problems)
@@ -84,6 +86,7 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
     RULEBOOK_LOADS.labels("loaded").inc()
     parts = [table.digest, engine.digest, rules.digest, *([judged.digest] if judged else [])]
     parts += [f"{row} {bound.fields}" for row, bound in sorted(tenants.items())]
+    parts += [agents.digest] if agents else []
     return Rulebook(
         targets=table,
         detectors=engine,
@@ -92,4 +95,5 @@ def load(settings: config.Settings, clock: Callable[[], int] = time.time_ns, sto
         loaded_at=clock(),
         suppressions=judged,
         tenants=tenants,
+        agents=agents,
     )

@@ -65,6 +65,8 @@ class Known:
     open_subjects: bool = False
     addresses: bool = True
     """Whether records keep the whole address of a client."""
+    agents: Callable[[str | None, str | None, str | None], tuple[str, ...]] | None = None
+    """Names of an agent beside its client's: of client, pseudonym of the subject, and fingerprint of the key."""
 
 
 class _Sender:
@@ -107,6 +109,7 @@ class _Recorded:
         status = Status(record.provider_status) if record.provider_status else target.status
         self.target = replace(target, status=status, host=record.host or target.host)
         self._addresses = known.addresses
+        self._naming = known.agents
         self.subject = _Sender(record, known)
         self.operation = record.operation or "unknown"
         if _cut(record, "matches"):
@@ -137,6 +140,13 @@ class _Recorded:
     @property
     def agent(self) -> str | None:
         return self._said("agent", self._record.agent_id)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        record = self._record
+        if self._naming is None:
+            return ()
+        return self._naming(self._said("agent", record.agent_id), record.subject_id, record.key_fp)
 
     @property
     def path(self) -> str:

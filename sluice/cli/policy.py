@@ -83,6 +83,7 @@ def _candidate(settings: Settings, file: Path) -> tuple[Any, Known]:
     from sluice import config, policy, targets
     from sluice.cli.compiled import load_detectors, load_own
     from sluice.detect import judgement, packs
+    from sluice.register import agents as naming
     from sluice.simulate import Known
 
     signatures = config.signatures_dir()
@@ -99,12 +100,14 @@ def _candidate(settings: Settings, file: Path) -> tuple[Any, Known]:
 
     detectors = (*load_detectors(settings), *judgement.DETECTORS, *(own.detectors if own else ()))
     names, patterns = _subjects(settings, file)
+    agents = naming.load(settings).recorded if loaded.asks_agents and settings.keys_dir.is_dir() else None
     known = Known(
         target,
         {d.id: (d.status, d.regulations) for d in detectors},
         names,
         patterns,
         settings.evidence.address == "full",
+        agents,
     )
     return loaded, known
 

@@ -21,6 +21,11 @@ def findings() -> dict[str, Finding]:
 
 
 @cache
+def expressions() -> dict[str, str]:
+    return units.expressions()
+
+
+@cache
 def controls() -> tuple[Control, ...]:
     return compliance.controls()
 

@@ -80,3 +80,11 @@ def dangerous(declared: Iterable[str], kinds: Iterable[str]) -> tuple[str, ...]:
             elif plain.startswith("mcp:"):
                 found["mcp"] = None
     return tuple(found)
+
+
+def patterns(acting: str) -> tuple[str, ...]:
+    """What of `dangerous` came out under a name, as patterns of the policy that fit the names that requests declare."""
+    if acting in _ACTING:
+        kinds = [kind for kind, name in _KINDS.items() if name == acting]
+        return (*(f"{kind.replace('_', '*')}*" for kind in kinds), *(("mcp:*",) if acting == "mcp" else ()))
+    return (acting.replace("_", "?") if acting in _AGENT_TOOLS else acting,)

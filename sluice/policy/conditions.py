@@ -9,13 +9,15 @@ model, no agent) equals no value.
 |---|---|
 | provider, product, host, target | of the destination; `target` is the row's id in the table |
 | kind, dialect, status | of the destination: closed lists |
-| method, operation, path, model, agent | of the request; path without query, operation as `chat`, `embeddings` ... |
+| method, operation, path, model | of the request; path without query, operation as `chat`, `embeddings` ... |
+| agent | of the request: its client's name, or the agent's as inventory and findings name it |
 | tool | any of the tools that the request declares |
 | subject | of the sender: `user:alice`, `service:ci`, an address; `alice` alone fits alice of any kind |
 | group, role, department | of the sender, as header, map or register say |
 | assurance, identity | how far the sender can be believed, and by what he is known: closed lists |
 | network | addresses or networks of the sender |
 | credential | kind of the API key, `none` without one |
+| key | fingerprint of the API key, as records and `sluice keys fingerprint` name it |
 | ownership | whose API key it is: corporate, personal or unknown |
 | inspection | `full`, `partial` or `none`: how much of the request the detectors saw |
 
@@ -51,7 +53,7 @@ REQUEST = (
     *DESTINATION,
     *("method", "operation", "path", "model", "agent", "tool"),
     *("subject", "group", "role", "department", "assurance", "identity", "network"),
-    *("credential", "ownership", "inspection"),
+    *("credential", "key", "ownership", "inspection"),
 )
 FINDING = ("class", "detector", "regulation", "severity", "confidence", "validated", "provenance", "novelty")
 OF_FINDINGS = (*FINDING, "count", "examples", "test_detectors")
@@ -70,7 +72,6 @@ CLOSED: dict[str, tuple[str, ...]] = {
 
 _ATTRIBUTE = {
     "target": "target.row",
-    "agent": "agent",
     "assurance": "subject.assurance",
     "identity": "subject.method",
     "ownership": "ownership",
@@ -121,6 +122,12 @@ def request(name: str, values: Sequence[str]) -> Ask[Facts]:
     if name == "credential":
         fits = matcher(values)
         return lambda facts: fits(facts.credential.kind if facts.credential else "none")
+    if name == "key":
+        of = matcher(values)
+        return lambda facts: facts.credential is not None and of(facts.credential.fingerprint)
+    if name == "agent":
+        called = matcher(values)
+        return lambda facts: (facts.agent is not None and called(facts.agent)) or any(map(called, facts.agents))
     if name in ("assurance", "identity", "ownership", "inspection"):
         return _member(attrgetter(_ATTRIBUTE[name]), values)
     if name in DESTINATION:

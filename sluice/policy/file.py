@@ -126,6 +126,9 @@ def load(
         expired_refuses=expired == "refuse",
         contact=contact,
         warnings=tuple(r.warnings),
+        asks_agents=any(
+            "agent" in r.table(rule, part).values for rule in r.tables("rule") for part in ("when", "unless")
+        ),
     )
 
 

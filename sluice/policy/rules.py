@@ -107,6 +107,7 @@ class PolicySet:
 
     `expires`: ns since the epoch after which the file is out of date (0 = never); `expired_refuses` says what then.
     `observe_until` makes every rule observe until that time (0 = not). `warnings` are worth a word at start.
+    `asks_agents`: a rule asks for an agent, so that facts need every name that it goes by.
     """
 
     def __init__(
@@ -123,11 +124,13 @@ class PolicySet:
         expired_refuses: bool = True,
         contact: str = "",
         warnings: tuple[Problem, ...] = (),
+        asks_agents: bool = False,
     ) -> None:
         self.id, self.version, self.digest = id, version, digest
         self.rules, self.failure, self.default = rules, failure, default
         self.observe_until, self.expires, self.expired_refuses = observe_until, expires, expired_refuses
         self.contact, self.warnings = contact, warnings
+        self.asks_agents = asks_agents
         self._all: tuple[Step, ...] = tuple((n, r, r.when[0] if r.when else _always) for n, r in enumerate(rules, 1))
         self._plain = tuple(step for step in self._all if step[1].find is None)
 

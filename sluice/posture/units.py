@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from copy import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,7 @@ FILTERS = ("keys", "subjects", "providers", "classes", "fingerprints", "sessions
 """Parameters besides `since` and `until`; each is a list, empty for no restriction."""
 
 Severity = Literal["critical", "high", "medium", "low"]
+_EXPRESSION = re.compile(r"<<([a-z_]+)>>")
 RANKS: dict[str, int] = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 
 
@@ -49,12 +52,15 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change that would close a finding, as text to paste: `file` says where. `{scope}` and `{name}` of a scope key
-    are put in."""
+    """A change that would close a finding, as text to paste: `file` says where. What is put in: `proposal`.
 
-    kind: Literal["policy", "register", "target", "setting", "contract", "key", "coverage"]
+    `where`: an expression that the facts have to fit; without that no change is proposed, since none would do anything.
+    """
+
+    kind: Literal["policy", "register", "target", "setting", "application", "command", "key", "coverage"]
     file: str
     text: str
+    where: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,9 +120,36 @@ def findings(directory: Path | None = None) -> dict[str, Finding]:
     return {f.id: f for _, f in sorted(found, key=lambda one: one[1].id)}
 
 
+def expressions(directory: Path | None = None) -> dict[str, str]:
+    """SQL that the units name as `<<name>>`: a thing that several of them ask has one definition. Raises
+    `Misconfigured`."""
+    path = (directory or posture_dir()) / "expressions.toml"
+    try:
+        found = msgspec.toml.decode(path.read_bytes(), type=dict[str, _Expression])
+    except (OSError, msgspec.DecodeError) as e:
+        raise Misconfigured(Problem(str(path), None, str(e))) from e
+    return {name: one.sql.strip() for name, one in found.items()}
+
+
+class _Expression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sql: str
+
+
+def _whole(sql: str, known: Mapping[str, str], path: Path, problems: list[Problem]) -> str:
+    """A unit's SQL with the expressions that it names."""
+
+    def put(named: re.Match[str]) -> str:
+        if named[1] not in known:
+            problems.append(Problem(str(path), None, f"`<<{named[1]}>>` is no expression of expressions.toml"))
+        return known.get(named[1], named[0])
+
+    return _EXPRESSION.sub(put, sql)
+
+
 def _read[T: (Report, Finding)](directory: Path, kind: type[T]) -> tuple[list[tuple[Path, T]], list[Problem]]:
     found: list[tuple[Path, T]] = []
     problems: list[Problem] = []
+    known = expressions(directory.parent)
     for path in sorted(directory.glob("*.toml")):
         try:
             unit = msgspec.toml.decode(path.read_bytes(), type=kind)
@@ -125,7 +158,7 @@ def _read[T: (Report, Finding)](directory: Path, kind: type[T]) -> tuple[list[tu
             continue
         if unit.id != path.stem:
             problems.append(Problem(str(path), None, f"its id is `{unit.id}`, and the file is named otherwise"))
-        found.append((path, unit))
+        found.append((path, replace(unit, sql=_whole(unit.sql, known, path, problems))))
     if not found and not problems:
         problems.append(Problem(str(directory), None, "holds no *.toml"))
     return found, problems

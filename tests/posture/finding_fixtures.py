@@ -163,6 +163,7 @@ one(
     ],
     [("provider", "prv-06", {"transfer_basis": "SCC", "reviewed": "2026-11-01"})],
     region="us-east-1",
+    host="llm.us-east-1.example",
 )
 one(
     "PRV-07",
@@ -403,16 +404,17 @@ FIXTURES["POL-06"] = Fixture(
 )
 
 _acts = {"tools_declared": ("bash",), "dangerous_tools": ("bash",)}
-one("AGT-01", "agent=agt-01", "critical", _acts, {"tools_declared": ("read_file",)}, agent_id="agt-01")
+one("AGT-01", "agent=cline", "critical", _acts, {"tools_declared": ("read_file",)}, agent_id="cline")
 one(
     "AGT-02",
-    "agent=agt-02",
+    "agent=openai-python of agt-02-f",
     "medium",
     {},
     {},
     [],
-    [("agent", "agt-02", {"owner": "ann"})],
-    agent_id="agt-02",
+    [("agent", "openai-python of agt-02-f", {"owner": "ann"})],
+    agent_id="openai-python",
+    subject_id="agt-02-flow",
     tools_declared=("x",),
     parts=(PartFact(role="tool_result", kind="tool_result", bytes=9),),
 )
@@ -428,11 +430,11 @@ one(
 )
 one(
     "AGT-04",
-    "agent=agt-04",
+    "agent=opencode",
     "critical",
     {"hosted_tools": ("web_search",), "data_classes": ("pii.name",)} | _acts,
     {"tools_declared": ("read_file",)},
-    agent_id="agt-04",
+    agent_id="opencode",
 )
 FIXTURES["AGT-05"] = Fixture(
     "tool=pay",
@@ -447,18 +449,19 @@ one(
     {"mcp_facts": ("https crm.example never no-token crm",)},
     {"mcp_facts": ("https crm.example always no-token crm",)},
     mcp_servers=("crm",),
+    tools_declared=("mcp:crm",),
 )
 FIXTURES["AGT-07"] = Fixture(
-    "agent=agt-07",
+    "agent=unknown of agt-07-x",
     "medium",
     Side(
         [
             r
             for days, tool in ((10, "old"), (1, "new"))
-            for r in ended(decision(agent_id="agt-07", tools_declared=(tool,), ts_received=ago(days=days)))
+            for r in ended(decision(subject_id="agt-07-x", tools_declared=(tool,), ts_received=ago(days=days)))
         ]
     ),
-    Side(ended(decision(agent_id="agt-07", tools_declared=("old",), ts_received=THEN))),
+    Side(ended(decision(subject_id="agt-07-x", tools_declared=("old",), ts_received=THEN))),
 )
 
 one(

@@ -40,7 +40,7 @@ def asked(rig: Rig) -> Rig:
     rig.put([*records, bypass, control("start", at, clean=True)])
     rig.add("cov_observation", *seen("elsewhere.example", at)["cov_observation"])
     now = datetime.now(UTC)
-    one = [u for u in units.findings().values() if u.id == "KEY-07"]
+    one = [u for u in units.findings().values() if u.id == "AGT-02"]
     for _ in evaluation.steps(rig.ask, rig.store.add, one, now, evaluation.Evaluated(now)):
         pass
     score.keep(rig.ask, rig.store.add, now)

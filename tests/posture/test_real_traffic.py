@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import ssl
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import ascii_letters, digits
@@ -16,6 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sluice import config
+from sluice.cli.policy import _candidate, _ledger
+from sluice.posture import proposal, units
+from sluice.simulate import simulate
 from tests.clients import planted
 from tests.clients.appliance import SHIP_SOON, Appliance
 from tests.upstream import AI_HOSTS, Received, Reply, Upstream, json_reply
@@ -151,8 +156,12 @@ WANTED = {
 }
 
 
+REFUSED_TOO = {"COV-04"}
+"""They count what was refused as well, which no rule decides."""
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """What one appliance finds of its own traffic, by finding; and what it was asked for `summary`."""
     directory: Path = tmp_path_factory.mktemp("appliance")
     for name, text in {"policy.toml": POLICY, "targets.toml": TARGETS, "people.csv": PEOPLE}.items():
@@ -172,12 +181,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
             rows = appliance.sql("SELECT finding, scope, severity, hits, facts FROM findings")
             kinds = appliance.sql("SELECT DISTINCT kind FROM posture_facts")
             assert {row["kind"] for row in kinds} == {"retention", "seal", "shipping", "targets"}
+            settings = config.load(appliance.config)
+            records = list(_ledger(settings, 0))
             span = ("--since", "2020-01-01", "--until", "2100-01-01")
             report = json.loads(appliance.sluice("report", "R3", *span, "--format", "json"))
         finally:
             appliance.stop()
     assert result["failed"] == {}
-    by_finding: dict[str, list[dict[str, Any]]] = {"report": [report]}
+    by_finding: dict[str, list[Any]] = {"report": [report], "records": records, "settings": [settings]}
     for row in rows:
         by_finding.setdefault(row["finding"], []).append(row)
     return by_finding
@@ -205,17 +216,42 @@ def send(appliance: Appliance) -> None:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", list(WANTED))
-def test_real_requests_raise_it(found: dict[str, list[dict[str, Any]]], name: str) -> None:
+def test_real_requests_raise_it(found: dict[str, list[Any]], name: str) -> None:
     """The gate's own records raise the finding, in the scope that the traffic had."""
     assert name in found, sorted(found)
     scopes = {row["scope"] for row in found[name]}
     assert not WANTED[name] or WANTED[name] in scopes, scopes
 
 
-def test_a_report_counts_what_was_sent(found: dict[str, list[dict[str, Any]]]) -> None:
+def test_a_report_counts_what_was_sent(found: dict[str, list[Any]]) -> None:
     """The generator's own count and the report's are the same."""
     (report,) = found["report"]
     claude = [r for r in report["rows"] if r["provider"] == "anthropic"]
     assert {(r["model"], r["requests"]) for r in claude} == {("claude-5", 1)}
     sent = len(list(requests())) + 2  # the broken body, the upgrade
     assert report["coverage"]["requests"] == sent + report["coverage"]["tunnelled"]
+
+
+RULED = [name for name, unit in units.findings().items() if name in WANTED and unit.fix and "[[rule]]" in unit.fix.text]
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_its_rule_matches_the_traffic_that_raised_it(found: dict[str, list[Any]], name: str, tmp_path: Path) -> None:
+    """The rule that is proposed for each scope, alone in an open policy, decides as many of the ledger's own records as
+    the finding has counted that were let pass, and those that no record tells enough of are none."""
+    unit = units.findings()[name]
+    rows = [row for row in found[name] if not WANTED[name] or row["scope"] == WANTED[name]]
+    made = [(row, proposal.text(unit, row["scope"], row["facts"])) for row in rows]
+    assert any(text for _, text in made), rows
+    for row, text in made:
+        if text is None:
+            continue
+        file = tmp_path / "policy.toml"
+        opened = '[failure]\npartial_inspection = "allow"\nunparsed = "allow"\n'
+        file.write_text(f'id = "open"\nversion = "1"\n{opened}{text}')
+        rule = tomllib.loads(text)["rule"][0]["id"]
+        candidate, known = _candidate(found["settings"][0], file)
+        told = simulate((r for r in found["records"] if r.decision == "allow"), candidate, known)
+        decided = sum(d.decisions for change, d in told.changes.items() if change.rule_after == rule)
+        assert decided > 0, (row, told)
+        assert decided >= row["hits"] or name in REFUSED_TOO, (row, told)

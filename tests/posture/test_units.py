@@ -15,6 +15,7 @@ from sluice.posture import compliance, proposal, score, units
 from tests.posture.finding_fixtures import FIXTURES
 
 FINDINGS = units.findings()
+FACTS = "1 let pass; seen abc; header x-tenant; bash"
 HOSTILE = 'x"\n[[rule]]\nid = "all"\naction = "allow'
 
 
@@ -37,8 +38,8 @@ def test_a_scope_can_be_taken_apart(name: str) -> None:
 def test_a_proposed_change_parses_and_is_only_what_it_says(name: str) -> None:
     """Whatever a client has written into a scope, the change has the tables of its template and no other."""
     unit = FINDINGS[name]
-    good = proposal.text(unit, FIXTURES[name].scope, "facts")
-    bad = proposal.text(unit, " ".join(f"{key}={HOSTILE}" for key in unit.scope), HOSTILE)
+    good = proposal.text(unit, FIXTURES[name].scope, FACTS)
+    bad = proposal.text(unit, " ".join(f"{key}={HOSTILE}" for key in unit.scope), f"{FACTS} {HOSTILE}")
     assert good
     assert bad
     tables = [{k: len(v) for k, v in tomllib.loads(text).items()} for text in (good, bad)]
@@ -50,7 +51,7 @@ def test_a_proposed_change_parses_and_is_only_what_it_says(name: str) -> None:
 )
 def test_a_proposed_rule_is_one_that_the_policy_takes(name: str, tmp_path: Path) -> None:
     """Pasted into the shipped policy it loads."""
-    made = proposal.text(FINDINGS[name], FIXTURES[name].scope)
+    made = proposal.text(FINDINGS[name], FIXTURES[name].scope, FACTS)
     assert made
     rule = made[made.index("[[rule]]") :]
     shipped = shipped_policy().read_text()

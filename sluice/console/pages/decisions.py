@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sluice.config import Settings
+from sluice.console import catalogue
 from sluice.console.given import Given, stamp
 from sluice.console.page import Answers, Context, Page, Question
 from sluice.errors import Reason
@@ -34,13 +35,13 @@ EXACT = {
     "rule": ("Rule", "rule_id = {}"),
     "subject": ("Subject (pseudonym)", "subject_id = {}"),
     "department": ("Department", "department = {}"),
-    "agent": ("Agent", "agent_id = {}"),
+    "agent": ("Agent, or client", "(agent_id = {0} OR <<agent>> = {0})"),
     "tool": ("Tool", "has(tools_declared, {})"),
     "key": ("API key (fingerprint)", "key_fp = {}"),
     "host": ("Host", "host = {}"),
     "fingerprint": ("Value (fingerprint)", "has(matches.fingerprint, {})"),
 }
-"""Filters that take a text: field, what it is called, its condition."""
+"""Filters that take a text: field, what it is called, its condition; an agent goes by its name in the inventory."""
 REASONS = tuple(sorted(Reason))
 _PLACE = re.compile(r"(\d{1,17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
@@ -88,7 +89,9 @@ def view(given: Given, _: Settings) -> Page:
 
 
 def _conditions(given: Given) -> list[str]:
-    out = [sql.format(question.text(value)) for name, (_, sql) in EXACT.items() if (value := given.text(name))]
+    agent = catalogue.expressions()["agent"]
+    asked = [(sql, value) for name, (_, sql) in EXACT.items() if (value := given.text(name))]
+    out = [sql.replace("<<agent>>", agent).format(question.text(value)) for sql, value in asked]
     decided = given.text("decided")
     if decided == "tunnel":
         out.append("record_type = 'bypass'")
