@@ -1,12 +1,21 @@
 #!/bin/sh
 # From a fresh clone to the first alert, timed: installs, starts the appliance, watches it with Prometheus and the shipped
 # rules, sends one prompt that is blocked, and waits for the alert that a new provider was seen. Needs git, make, Python
-# 3.13, curl and prometheus. Everything happens in a directory that is removed; ports are free ones.
+# 3.13, curl and prometheus. Everything happens in a directory that is removed at the end; ports are free ones.
 #
-#   deploy/first-alert.sh [REPOSITORY]     default: this checkout; SLUICE_VENV=/path/.venv takes an installed environment
+#   deploy/first-alert.sh [--stay] [REPOSITORY]     a directory or an address; default: this checkout
+#
+# --stay    everything goes on until Ctrl-C, to look at
+# SLUICE_VENV=/path/.venv    takes an environment that is installed
 set -eu
 
+stay=""
+[ "${1:-}" != --stay ] || { stay=yes; shift; }
 repository=${1:-$(cd "$(dirname "$0")/.." && pwd)}
+[ ! -d "$repository" ] || repository=file://$(cd "$repository" && pwd)
+for needed in git make curl prometheus; do
+	command -v "$needed" >/dev/null || { echo "first-alert.sh: $needed was not found" >&2; exit 2; }
+done
 work=$(mktemp -d)
 began=$(date +%s)
 pids=""
@@ -25,12 +34,16 @@ wait_for() { # seconds, what, command...
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		left=$((left - 1))
-		[ "$left" -gt 0 ] || { echo "first-alert.sh: $what never came" >&2; exit 1; }
+		if [ "$left" -le 0 ]; then
+			echo "first-alert.sh: $what never came; the last lines of the logs:" >&2
+			tail -n 5 "$work"/*.log >&2
+			exit 1
+		fi
 		sleep 0.2
 	done
 }
 
-git clone --quiet --depth 1 "file://$repository" "$work/sluice"
+git clone --quiet --depth 1 "$repository" "$work/sluice"
 cd "$work/sluice"
 took "cloned"
 if [ -n "${SLUICE_VENV:-}" ]; then
@@ -56,7 +69,7 @@ listen = ""
 END
 "$bin/sluice-proxy" --config "$work/sluice.toml" >"$work/sluice.log" 2>&1 &
 pids="$pids $!"
-wait_for 120 "a ready appliance" curl -fsS "http://127.0.0.1:$admin/readyz"
+wait_for 300 "a ready appliance" curl -fsS "http://127.0.0.1:$admin/readyz"
 took "the appliance is ready"
 
 mkdir "$work/prometheus"
@@ -79,3 +92,12 @@ took "a prompt was blocked"
 fired() { curl -fsS "http://127.0.0.1:$web/api/v1/alerts" | grep -q '"alertname":"SluiceUnsanctionedProviderFirstSeen"'; }
 wait_for 90 "the alert" fired
 took "the first alert: SluiceUnsanctionedProviderFirstSeen"
+[ -n "$stay" ] || exit 0
+cat <<END
+  proxy       http://127.0.0.1:$proxy     CA: $work/var/ca/ca.pem
+  admin       http://127.0.0.1:$admin/readyz, /metrics, /onboarding, /proxy.pac
+  Prometheus  http://127.0.0.1:$web/alerts
+  commands    SLUICE_CONFIG=$work/sluice.toml $bin/sluice tail
+Ctrl-C ends it and removes it.
+END
+wait

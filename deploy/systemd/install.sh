@@ -10,6 +10,7 @@ python=${PYTHON:-python3.13}
 
 [ "$(id -u)" = 0 ] || { echo "install.sh: run it as root" >&2; exit 2; }
 command -v "$python" >/dev/null || { echo "install.sh: $python was not found; PYTHON=/path/to/python3.13" >&2; exit 2; }
+command -v make >/dev/null || { echo "install.sh: make was not found" >&2; exit 2; }
 
 case $(readlink -f "$(command -v "$python")") in
 /root/* | /home/*)
@@ -40,9 +41,21 @@ done
 
 "$to/.venv/bin/sluice" manual --out /usr/local/share/man
 "$to/.venv/bin/sluice" completion bash >/usr/share/bash-completion/completions/sluice 2>/dev/null || true
-ln -sf "$to/.venv/bin/sluice" /usr/local/bin/sluice
-echo 'export SLUICE_CONFIG=/etc/sluice/sluice.toml' >/etc/profile.d/sluice.sh
+# `sudo` hands on no variable, so the command itself knows whose settings it is to read.
+rm -f /usr/local/bin/sluice /etc/profile.d/sluice.sh
+cat >/usr/local/bin/sluice <<END
+#!/bin/sh
+export SLUICE_CONFIG="\${SLUICE_CONFIG:-/etc/sluice/sluice.toml}"
+exec $to/.venv/bin/sluice "\$@"
+END
+chmod 0755 /usr/local/bin/sluice
 
 install -m 0644 "$here/deploy/systemd/sluice.service" /etc/systemd/system/sluice.service
-[ ! -d /run/systemd/system ] || systemctl daemon-reload
-echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice; sudo sluice doctor --config /etc/sluice/sluice.toml"
+if [ -d /run/systemd/system ]; then
+	systemctl daemon-reload
+	if systemctl is-active --quiet sluice; then
+		echo "installed. The appliance runs with the program of before: systemctl restart sluice"
+		exit 0
+	fi
+fi
+echo "installed. Look at /etc/sluice/sluice.toml, then: systemctl enable --now sluice; sudo sluice doctor"
