@@ -256,6 +256,8 @@ def welcome(settings: config.Settings, proxy: str, admin: str, console: str = ""
     """Where everything is, and one command to see it work: a prompt with a card number, which is blocked."""
     ca = settings.ca_dir / "ca.pem"
     events = settings.clickhouse_dir
+    host, _, port = proxy.rpartition(":")
+    here = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + f":{port}"  # noqa: S104 - compared, not bound
     where = "the ClickHouse server of `clickhouse.dsn`" if settings.clickhouse.dsn else f"embedded ClickHouse, {events}"
     return f"""Sluice is ready.
   proxy    http://{proxy}
@@ -264,7 +266,7 @@ def welcome(settings: config.Settings, proxy: str, admin: str, console: str = ""
   CA       {ca}
 {_console(settings, console)}{_sql_over_http(settings)}
 Try a prompt that is blocked:
-  curl -x http://{proxy} --cacert {ca} https://api.openai.com/v1/chat/completions \\
+  curl -x http://{here} --cacert {ca} https://api.openai.com/v1/chat/completions \\
     -H 'content-type: application/json' \\
     -d '{{"model":"gpt-5","messages":[{{"role":"user","content":"card 4111 1111 1111 1111"}}]}}'
 """
