@@ -44,11 +44,17 @@ def listed(settings: Settings, everything: bool, severity: str | None, catalogue
         known = units.findings()
         if as_json:
             print_json(
-                [{"id": u.id, "title": u.title, "severity": u.severity, "needs": u.needs} for u in known.values()]
+                [
+                    {"id": u.id, "title": u.title, "severity": u.severity, "needs": u.needs, "feeds": u.feeds}
+                    for u in known.values()
+                ]
             )
         else:
-            shown = [(u.id, _graded(u.severity), u.title, u.needs) for u in known.values()]
-            table(("id", "severity", "title", "needs beside the records"), shown)
+            shown = [
+                (u.id, _graded(u.severity), u.title, u.needs, "\n".join(f.partition("   #")[0] for f in u.feeds))
+                for u in known.values()
+            ]
+            table(("id", "severity", "title", "needs beside the records", "fed by"), shown)
         return 0
     least = units.RANKS[severity] if severity else 0
     rows = _standing(settings, "" if everything else "WHERE status != 'fixed'")
@@ -101,6 +107,7 @@ def show(settings: Settings, name: str, only_sql: bool) -> int:
         ("basis", "; ".join(unit.basis)),
         ("window", f"{unit.days} days; closes after {unit.clean_days} days of clean traffic"),
         ("needs", unit.needs or "the records alone"),
+        *(("fed by", feed) for feed in unit.feeds),
         ("note", unit.note),
         ("query sha256", evaluation.sha256(unit)),
     ]

@@ -180,7 +180,8 @@ def imported(settings: Settings, what: str, file: Path) -> int:
 
     observations: at,layer,domain,subject_id,seen,seen_bytes,decrypted,reason_not_inspected (DNS, flows, bills; reasons:
     quic, ech, pinned, not_proxied, unmanaged_device, local_model, ai_shaped). facts: at,kind,name,number,text (kinds:
-    leaver, tool_definition, detectors). Exit code: 2 with every line that is wrong.
+    leaver, tool_definition, detectors). Names of people may stand as they log in: what enters the store is their
+    pseudonym. Exit code: 2 with every line that is wrong.
     """
     from sluice.cli import USAGE
 
@@ -212,6 +213,7 @@ def imported(settings: Settings, what: str, file: Path) -> int:
         return USAGE
     if not rows:
         raise click.UsageError(f"{file} holds no rows")
+    rows = _pseudonymous(settings, rows)
     return _left(settings, "cov_observation" if what == "observations" else "posture_facts", rows, what)
 
 
@@ -236,6 +238,29 @@ def _row(line: dict[str, str]) -> Row:
             raise ValueError(f"`{value[:40]}` is no kind: {', '.join(_KINDS)}")
         else:
             made[name] = value[:500]
+    return made
+
+
+def _pseudonymous(settings: Settings, rows: list[Row]) -> list[Row]:
+    """Rows with the pseudonyms of the records for names of subjects, a leaver once for each version of the key."""
+    from sluice import keys
+    from sluice.detect.evidence import Fingerprinter
+    from sluice.register.elsewhere import real_subject
+
+    def pseudonyms(name: str) -> list[str]:
+        if not name or re.fullmatch(r"[0-9a-f]{32}", name):
+            return [name]
+        versions = keys.secrets_by_name(settings).items()
+        return [Fingerprinter(secret, key).fingerprint("subject", real_subject(name)) for key, secret in versions]
+
+    made: list[Row] = []
+    for row in rows:
+        if row.get("kind") == "leaver":
+            made += [{**row, "name": one} for one in pseudonyms(str(row["name"]))]
+        elif row.get("subject_id"):
+            made.append({**row, "subject_id": pseudonyms(str(row["subject_id"]))[-1]})
+        else:
+            made.append(row)
     return made
 
 

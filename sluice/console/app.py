@@ -190,11 +190,12 @@ class Console:
     async def _said(self, request: Request, session: Session) -> Response:
         """What somebody says of a finding: kept, and then the page of the finding again."""
         name = request.path_params["id"]
-        given = Given.of(f"/findings/{quote(name, safe='')}", {}, parts=request.path_params)
         try:
             fields = await form(request, LONGEST_SAID)
         except BadForm:
             return self._problem("That could not be read", "A reason has at most 500 characters.", session, 400)
+        place = {"page": fields["page"]} if fields.get("page", "1") != "1" else {}
+        given = Given.of(f"/findings/{quote(name, safe='')}", place, parts=request.path_params)
         if not same(fields.get("token", ""), session.token):
             return self._problem("This form is out of date", OUT_OF_DATE, session, 403)
         if not self._entry.judges(session.by):

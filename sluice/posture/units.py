@@ -71,7 +71,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `first_seen`, `last_seen` (of the hits) and `facts`. A scope without hits is clean only when something was seen.
 
     `daily`: the SQL adds up over days, so a day that is over is evaluated once. `days`: the window. `clean_days`: how
-    long it must be clean to be closed. `needs`: what has to be fed for it to see anything, beside the records.
+    long it must be clean to be closed. `needs`: what has to be fed for it to see anything, beside the records; `feeds`:
+    commands that do, each with a word on what goes in.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int = 30
     clean_days: int = 7
     needs: str = ""
+    feeds: tuple[str, ...] = ()
     note: str = ""
     fix: Fix | None = None
 

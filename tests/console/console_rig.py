@@ -149,6 +149,8 @@ class Served:
         self.rig.add("finding_events", a_finding(self.now))
         said = dict.fromkeys(("title", "scope", "facts", "by", "reason"), HOSTILE)
         self.rig.add("finding_events", a_finding(self.now, finding="KEY-02", severity="high", **said))
+        many = [a_finding(self.now, finding="KEY-06", severity="medium", scope=f"key={n:032x}") for n in range(60)]
+        self.rig.add("finding_events", *many)
         self.rig.add(
             "decision_reviews",
             {"at": f"{self.now:%Y-%m-%d %H:%M:%S}", "decision_id": HOSTILE_ID, "verdict": HOSTILE, "reason": HOSTILE,

@@ -15,6 +15,7 @@ import pytest
 from sluice.console import catalogue, judging, pages
 from sluice.console.access import Access
 from sluice.console.backtest import Backtest, Busy, Tried
+from sluice.console.pages import findings
 from sluice.errors import Cause, Unavailable
 from sluice.ledger import reader
 from sluice.posture import inventory, question, rendering, report, units
@@ -273,6 +274,25 @@ def test_a_finding_has_its_change(http: httpx.Client) -> None:
     assert "Nowhere: nothing on record raises it." in http.get("/findings/MOD-01").text
 
 
+def test_findings_are_listed_by_what_they_say(http: httpx.Client) -> None:
+    """One closed group a finding, with its scopes counted and its worst severity, in a page without a script; filters
+    stand in the address; what has many scopes shows the gravest, and its own page the rest, a page at a time."""
+    page = http.get("/findings").text
+    groups = re.findall(r"<summary>.*?<b>([A-Z]{3}-[0-9]{2})</b>.*?([0-9]+) scope", page, re.DOTALL)
+    assert len(groups) == len({name for name, _ in groups}) > 1
+    assert '<details class="group" open' not in page
+    only = http.get("/findings?severity=critical&area=KEY").text
+    shown = re.findall(r"<b>([A-Z]{3}-[0-9]{2})</b>", only)
+    assert shown == sorted(name for name in shown if name.startswith("KEY-"))
+    assert 'value="KEY" selected' in only
+    many, number = max(groups, key=lambda one: int(one[1]))
+    whole = http.get(f"/findings/{many}").text
+    assert whole.count('<article class="verdict">') == min(int(number), findings.SCOPES)
+    assert http.get(f"/findings/{many}?page=2").text.count('<article class="verdict">') == max(
+        0, min(int(number) - findings.SCOPES, findings.SCOPES)
+    )
+
+
 def test_what_is_said_of_a_finding_is_on_its_page(
     served: Served, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,6 +427,9 @@ def test_the_evidence_names_every_stream(served: Served, http: httpx.Client) -> 
     [
         ("/findings/NONE-1", 404, "no finding of this name"),
         ("/findings?state=odd", 400, "is one of"),
+        ("/findings?severity=odd", 400, "is one of"),
+        ("/findings?area=odd", 400, "is one of"),
+        ("/findings/KEY-02?page=0", 400, "is a number from 1"),
         ("/reports/R99", 404, "no report of this name"),
         ("/reports/R1/file?form=exe", 404, "can be had as"),
         ("/reports/R1?since=1d&until=never", 400, "neither a span"),

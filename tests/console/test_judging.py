@@ -32,7 +32,7 @@ def standing(status: str = "open") -> dict[str, Any]:
     both = {"finding": "PRV-01", "title": "t", "scope": HOSTILE, "hits": 1, "grave": 0, "first_seen": at}
     both |= {"last_seen": at, "opened": at, "changed": at, "facts": HOSTILE, "owner": "", "reason": HOSTILE}
     both |= {"query_sha256": "ab" * 32, "accepted_until": None}
-    return both | {"severity": "high", "status": status, "grade": "high", "state": status}
+    return both | {"severity": "high", "status": status, "grade": "high", "state": status, "total": 1}
 
 
 class House:

@@ -187,13 +187,25 @@ def test_a_proposed_command_is_one(facts: dict[tuple[str, str], str], name: str)
     text = proposed(facts, name)
     assert text
     for line in text.strip().splitlines():
-        for one in re.split(r"&&", line.partition("   #")[0]):
-            words = shlex.split(one)
-            assert words[0] == "sluice"
-            group: click.Command = cli.group
-            while isinstance(group, click.Group) and len(words) > 1:
-                _, found, rest = group.resolve_command(click.Context(group), words[1:])
-                assert found, one
-                group, words = found, ["", *rest]
-            options = {o for param in group.params for o in param.opts}
-            assert {w for w in words[1:] if w.startswith("--")} <= options, one
+        is_a_command(line)
+
+
+@pytest.mark.parametrize("name", [name for name, unit in FINDINGS.items() if unit.feeds])
+def test_what_feeds_a_finding_is_a_command(name: str) -> None:
+    """What a finding needs beside the records is entered by commands that exist, and it says that it needs it."""
+    assert FINDINGS[name].needs or name == "KEY-02"
+    for feed in FINDINGS[name].feeds:
+        is_a_command(feed)
+
+
+def is_a_command(line: str) -> None:
+    for one in re.split(r"&&", line.partition("   #")[0]):
+        words = shlex.split(one)
+        assert words[0] == "sluice"
+        group: click.Command = cli.group
+        while isinstance(group, click.Group) and len(words) > 1:
+            _, found, rest = group.resolve_command(click.Context(group), words[1:])
+            assert found, one
+            group, words = found, ["", *rest]
+        options = {o for param in group.params for o in param.opts}
+        assert {w for w in words[1:] if w.startswith("--")} <= options, one
