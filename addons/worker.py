@@ -1,8 +1,9 @@
 """One worker process: `python -m addons.worker --slot N --listen-fd FD --status-fd FD [--config PATH]`.
 
 Started by the supervisor, which bound the socket, and which hands over what its self-test is known by
-(`--selftest-fd FD`). Says what it is doing on the status pipe, one JSON object a line:
-`starting`, `ready`, then `alive` with facts every second, `failed` with a reason before it ends on purpose.
+(`--selftest-fd FD`) and the slots of the ledger streams that the appliance keeps (`--beside SLOT...`), for the start
+record. Says what it is doing on the status pipe, one JSON object a line: `starting`, `ready`, then `alive` with facts
+every second, `failed` with a reason before it ends on purpose.
 
 SIGTERM drains: nothing new is accepted, what is under way finishes, every outcome is written, exit code 0.
 Exit code 75: the ledger failed and this process must not decide another request. 78: settings or files are wrong.
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     parser.add_argument("--selftest-fd", type=int, default=None)
+    parser.add_argument("--beside", type=int, nargs="*", default=[], metavar="SLOT")
     parser.add_argument("--config", type=Path, default=None)
     given = parser.parse_args(argv)
     logs.setup(f"worker-{given.slot}")
@@ -86,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     status.say("starting")
     try:
         mark = selftest.Mark(selftest.taken(given.selftest_fd))
-        return run(config.load(given.config), given.slot, given.listen_fd, status, mark)
+        return run(config.load(given.config), given.slot, given.listen_fd, status, mark, given.beside)
     except Misconfigured as e:
         log.error("misconfigured", extra={"facts": {"problems": str(e)}})
         status.say("failed", reason=str(e))
@@ -117,7 +119,14 @@ def settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLD)
 
 
-def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, mark: selftest.Mark) -> int:
+def run(
+    settings: config.Settings,
+    slot: int,
+    listen_fd: int,
+    status: Status,
+    mark: selftest.Mark,
+    beside: Sequence[int] = (),
+) -> int:
     """Load everything, then serve until told to stop. Raises `Misconfigured` or `Unavailable` before it serves."""
     refuse_key_logs()
     os.umask(settings.umask)
@@ -148,6 +157,7 @@ def run(settings: config.Settings, slot: int, listen_fd: int, status: Status, ma
             "version": metadata.version("sluice"),
             "mitmproxy": metadata.version("mitmproxy"),
             "rules": rules.digest,
+            **({"slots": beside} if beside else {}),
         },
         events=chain(
             inforce.events(current, inforce.remembered(memory), rules),

@@ -14,7 +14,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,9 +91,9 @@ def rotate(settings: Settings) -> Key:
         return _all(settings)[-1]
 
 
-def destroy(settings: Settings, key_id: str) -> None:
+def destroy(settings: Settings, key_id: str, before: Callable[[], object] = lambda: None) -> None:
     """Overwrite an earlier key and remove it. Raises `Misconfigured` for the newest, one that a worker uses, and one
-    that is not there.
+    that is not there. `before` is called when nothing speaks against it: what that raises keeps the key.
 
     On a journalling or copy-on-write file system, and in backups, older copies of the bytes may remain.
     """
@@ -108,6 +108,7 @@ def destroy(settings: Settings, key_id: str) -> None:
         if _used(key.path):
             what = f"`{key_id}` is in force: running workers put it into records; restart sluice-proxy, then destroy it"
             raise Misconfigured(Problem(str(key.path), None, what))
+        before()
         fd = os.open(key.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             durable.put(fd, secrets.token_bytes(KEY_BYTES))

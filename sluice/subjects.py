@@ -28,13 +28,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sluice import durable, keys
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Problem
+from sluice.ledger.segment import SEALER
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType, Subject
 
 log = logging.getLogger("sluice.subjects")
 
 SLOT = 1001
-"""Slot of the ledger stream of lookups; workers have 0 to 255, the sealer 1000."""
+"""Slot of the ledger stream of lookups, and of other acts at the command line that are put on record; workers have 0
+to 255, the sealer 1000."""
 MOST_WAITING = 10_000
 _NONCE = 12
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
@@ -97,23 +99,30 @@ def reveal(settings: Settings, pseudonym: str, *, by: str, reason: str, approved
 
 def _record(settings: Settings, pseudonym: str, detail: Mapping[str, object]) -> None:
     """An access record, durable when this returns. Raises `Unavailable`."""
-    writer = open_stream(
-        settings.ledger_dir,
-        node=settings.node,
-        slot=SLOT,
-        segment_bytes=settings.evidence.segment_bytes,
-        disk_low_bytes=settings.evidence.disk_low_bytes,
-        facts={"version": metadata.version("sluice"), "role": "access"},
-    )
-    try:
-        record = Record(
+    put_on_record(
+        settings,
+        Record(
             record_type=RecordType.ACCESS,
             decision_id="",
             ts_received=time.time_ns() // 1000,
             subject_id=pseudonym,
             control_kind="reveal",
             control_detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
-        )
+        ),
+    )
+
+
+def put_on_record(settings: Settings, record: Record) -> None:
+    """What an operator is about to do, in the stream for that; durable when this returns. Raises `Unavailable`."""
+    writer = open_stream(
+        settings.ledger_dir,
+        node=settings.node,
+        slot=SLOT,
+        segment_bytes=settings.evidence.segment_bytes,
+        disk_low_bytes=settings.evidence.disk_low_bytes,
+        facts={"version": metadata.version("sluice"), "role": "access", "slots": [SEALER]},
+    )
+    try:
         asyncio.run(_committed(writer, record))
     finally:
         writer.close()

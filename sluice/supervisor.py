@@ -33,6 +33,7 @@ import click
 from sluice import accounts, config, instance, logs, selftest, startup
 from sluice.child import Account, Child, Ending, Patience, State
 from sluice.errors import Misconfigured
+from sluice.ledger import segment
 from sluice.notify import Notifier
 
 if TYPE_CHECKING:
@@ -200,11 +201,14 @@ class Appliance:
                 on_end=self._on_child_end,
             )
 
+        count = settings.proxy.workers or len(os.sched_getaffinity(0))
+        # Each says in its start record which streams there are: one that is left names those that were taken away.
+        beside = ("--beside", *(str(slot) for slot in (*range(count), segment.SEALER)))
+
         def worker_command(slot: int) -> Callable[[int], Sequence[str]]:
-            own = (*worker, "--slot", str(slot), "--listen-fd", str(listen), "--selftest-fd", str(told))
+            own = (*worker, "--slot", str(slot), "--listen-fd", str(listen), "--selftest-fd", str(told), *beside)
             return lambda status: (*own, "--status-fd", str(status), *rest)
 
-        count = settings.proxy.workers or len(os.sched_getaffinity(0))
         self._workers = [keep(f"worker-{slot}", worker_command(slot), (listen, told)) for slot in range(count)]
         self._sealer = keep("sealer", lambda status: (*sealer, "--status-fd", str(status), *rest), ())
         self._selftest = self._self_test(secret)

@@ -14,6 +14,7 @@ from sluice.cli.terminal import complain, config_option, counted, note, print_js
 
 if TYPE_CHECKING:
     from sluice.config import Settings
+    from sluice.proof.bundle import Filter, Written
 
 UNCHECKED = 2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -69,7 +70,8 @@ def _export(
     """Write a signed bundle: records as JSONL, a proof for each, checkpoints, public keys, a manifest, and a page that
     says how to check it all. Needs read access to the sealing key, which signs the manifest.
 
-    Exit code: 2 when the ledger is not what was sealed; nothing is signed then.
+    Exit code: 0 when it is written, also when no record fits (which condition fits none is told); 2 when the ledger is
+    not what was sealed, or not all of it: nothing is signed then.
     """
     from sluice.proof import bundle
     from sluice.proof.trust import Unchecked
@@ -89,7 +91,7 @@ def _export(
     total = sum(f.stat().st_size for f in settings.ledger_dir.glob("*/*.seg"))
     try:
         with progress() as shown:
-            bar = shown.add_task("exporting", total=total)
+            bar = shown.add_task("exporting", total=2 * total)
             written = bundle.write(
                 out,
                 ledger=settings.ledger_dir,
@@ -107,13 +109,25 @@ def _export(
         complain(f"{e.filename or out}: {e.strerror}")
         return UNCHECKED
     count, streams = written.records, len(written.streams)
-    said = f"{counted(count, 'record')} of {counted(streams, 'stream')}" if count else "no record fits: an empty bundle"
+    said = f"{counted(count, 'record')} of {counted(streams, 'stream')}" if count else "an empty bundle"
     if as_json:
         key = str(ring.current.verifier)
         print_json({"out": out, "records": count, "streams": streams, "unsealed": written.unsealed, "key": key})
     note(f"{out}: {said}, signed by {ring.current.verifier}")
+    if not count and not written.unsealed:
+        _say_none(wanted, written)
     for stream, below in written.pruned.items():
         note(f"{stream}: records below {below} were deleted by retention and are in no bundle")
     if written.unsealed:
         note(f"{written.unsealed} records that no checkpoint covers yet were left out; the sealer signs in a moment")
     return 0
+
+
+def _say_none(wanted: Filter, written: Written) -> None:
+    """Why nothing is in it: a condition that no record meets, or all of them together."""
+    options = {name: f"--{name.replace('_', '-')}" for name in wanted.asked}
+    shown = {n: o if n in ("since", "until") else f"{o} {wanted.asked[n]}" for n, o in options.items()}
+    if none := [shown[name] for name in wanted.asked if not written.met[name]]:
+        complain(f"no record fits: `{'`, `'.join(none)}` fits none of {counted(written.seen, 'record')}")
+    else:
+        complain(f"no record fits `{' '.join(shown.values())}` together; each of them alone fits some")

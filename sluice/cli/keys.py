@@ -73,16 +73,29 @@ def _rotate(settings: Settings, *, as_json: bool) -> None:
 def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
     """Destroy an earlier key: no value can be linked to the fingerprints of its time any more.
 
-    Refused for the newest key, and for one that running workers still use. This cannot be undone. Copies in backups
-    have to be destroyed too.
+    Refused for the newest key, and for one that running workers still use. Put on record first (a control record
+    `key_destruction`). This cannot be undone. Copies in backups have to be destroyed too.
     """
-    from sluice import keys
+    import getpass
+    import json
+    import time
+
+    from sluice import keys, subjects
+    from sluice.model import Record, RecordType
 
     if not yes:
         click.confirm(
             f"Destroy {key_id}? Rows with this hmac_key_id can never be searched for a value again", abort=True
         )
-    keys.destroy(settings, key_id)
+    detail = json.dumps({"by": getpass.getuser(), "hmac_key_id": key_id}, ensure_ascii=False, sort_keys=True)
+    act = Record(
+        record_type=RecordType.CONTROL,
+        decision_id="",
+        ts_received=time.time_ns() // 1000,
+        control_kind="key_destruction",
+        control_detail=detail,
+    )
+    keys.destroy(settings, key_id, lambda: subjects.put_on_record(settings, act))
     note(f"{key_id} is destroyed")
 
 

@@ -51,7 +51,7 @@ def command(
         records = [r for r in of_it if r.record_type == kind]
         if not records:
             others = [f"there is one with --record {r.record_type}" for r in of_it[:1]]
-            complain(f"{place}: no {kind} record of `{decision_id}`", *others)
+            complain(f"{place}: no {kind} record of `{decision_id}`", *(others or _deleted(place, decision_id)))
             return FOUND
         found = records[0]
         prover = prove.Prover((checkpoints or settings.seal_dir) / found.stream)
@@ -71,3 +71,14 @@ def command(
     else:
         click.echo(text, nl=False)
     return 0
+
+
+def _deleted(ledger: Path, decision_id: str) -> list[str]:
+    """Where it may have been, if retention took the records of its time."""
+    from sluice.proof import prove
+
+    heads = [f"{stream} below {below}" for stream, below in prove.deleted(ledger, decision_id)]
+    if not heads:
+        return []
+    where = f"sluice sql \"select * from events where decision_id = '{decision_id}'\""  # noqa: S608 - shown, not run
+    return [f"retention deleted the records of its time ({', '.join(heads)}); the row outlives them: {where}"]

@@ -73,7 +73,8 @@ def command(
     The chain shows edits, deletions and changes of order; checkpoints show a cut tail and a chain built anew; a
     witness's copies show a rollback and a second history.
 
-    Exit code: 0 sound, 1 broken (the first bad record of each stream is named), 2 could not be checked.
+    Exit code: 0 sound, 1 broken (the first bad record of each stream is named), 2 could not be checked: no checkpoint
+    is at hand, records are under none though a sealer had the time, or a stream that others name is not there.
     """
     from sluice.errors import Misconfigured
     from sluice.ledger.note import BadNote
@@ -117,13 +118,13 @@ def command(
         note("checked with the keys that the bundle brings, as anybody could make them; --key names one that you trust")
     if not verdict.sound:
         return BROKEN
-    return UNCHECKED if verdict.uncovered else SOUND
+    return UNCHECKED if verdict.uncovered or verdict.doubts else SOUND
 
 
 def _say_uncovered(verdict: Verdict, trust: Trust) -> None:
-    if not verdict.uncovered:
-        return
-    if not trust.streams:
+    for stream, why in verdict.doubts:
+        complain(f"{stream}: {why}: could not be checked")
+    if verdict.uncovered and not trust.streams:
         complain("a sealer wrote this, and none of its checkpoints is at hand", "give var/seal with --checkpoints")
     for s in verdict.streams:
         if s.uncovered:
@@ -205,7 +206,7 @@ def _proof(settings: Settings, file: Path, seal: Path | None, pinned: list[Verif
 def _verdict(stream: StreamVerdict) -> Text:
     if not stream.sound:
         return text(counted(len(stream.faults), "fault"), "bold red")
-    return text("unchecked", "yellow") if stream.uncovered else text("sound", "green")
+    return text("unchecked", "yellow") if stream.uncovered or stream.doubts else text("sound", "green")
 
 
 def _print(verdict: Verdict, trust: Trust | None) -> None:
@@ -215,7 +216,7 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
             (
                 s.stream,
                 s.records,
-                f"{s.first_seq} to {s.last_seq}" if s.records else "-",
+                _numbers(s, chosen=trust is None),
                 f"0 to {s.pruned - 1} by policy" if s.pruned else "-",
                 "-" if s.sealed is None else text(s.sealed, "" if s.sealed else "yellow"),
                 s.epochs or "-",
@@ -229,23 +230,42 @@ def _print(verdict: Verdict, trust: Trust | None) -> None:
         complain(str(fault))
     if len(verdict.faults) > FAULTS_SHOWN:
         complain(f"and {len(verdict.faults) - FAULTS_SHOWN} more; --json lists them")
+    if trust is not None and trust.streams:
+        note(_compared(trust))
     if trust is not None and not trust.streams:
         note("no checkpoints: a cut tail or a chain built anew would not be seen; give them with --checkpoints")
     elif trust is not None and not trust.pinned:
         note("the keys are taken as they lie there; --key names one that you trust, --witness copies from elsewhere")
 
 
+def _numbers(stream: StreamVerdict, *, chosen: bool) -> str:
+    """The numbers of the records; of those that a filter chose it is said that there are others between."""
+    if stream.first_seq is None or stream.last_seq is None:
+        return "-"
+    few = chosen and stream.records < stream.last_seq - stream.first_seq + 1
+    return f"{f'{stream.records} of ' if few else ''}{stream.first_seq} to {stream.last_seq}"
+
+
+def _compared(trust: Trust) -> str:
+    points = [point for some in trust.points.values() for point in some]
+    here, seen = sum(p.local for p in points), sum(not p.local for p in points)
+    parts = [counted(here, "checkpoint")] if here or not seen else []
+    parts += [f"{counted(seen, 'checkpoint')} that witnesses kept"] if seen else []
+    return f"compared with {' and '.join(parts)}{', under the key that was given' if trust.pinned else ''}"
+
+
 def _plain(verdict: Verdict, *, pinned: bool) -> dict[str, object]:
     return {
-        "sound": verdict.sound and not verdict.uncovered,
+        "sound": verdict.sound and not verdict.uncovered and not verdict.doubts,
         "uncovered": verdict.uncovered,
         "records": verdict.records,
         "key_pinned": pinned,
         "streams": [
             {
                 "stream": s.stream,
-                "sound": s.sound and not s.uncovered,
+                "sound": s.sound and not s.uncovered and not s.doubts,
                 "uncovered": s.uncovered,
+                "unchecked": s.doubts,
                 "records": s.records,
                 "first_seq": s.first_seq,
                 "last_seq": s.last_seq,

@@ -13,6 +13,7 @@ from importlib import metadata
 
 from sluice.config import Settings
 from sluice.console.sessions import Session
+from sluice.ledger.segment import SEALER
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType
 
@@ -31,7 +32,7 @@ class Access:
             slot=SLOT,
             segment_bytes=settings.evidence.segment_bytes,
             disk_low_bytes=settings.evidence.disk_low_bytes,
-            facts={"version": metadata.version("sluice"), "role": "console"},
+            facts={"version": metadata.version("sluice"), "role": "console", "slots": [SEALER]},
         )
 
     async def record(

@@ -40,6 +40,11 @@ class Verdict:
         return sum(s.uncovered for s in self.streams)
 
     @property
+    def doubts(self) -> tuple[tuple[str, str], ...]:
+        """Each stream that could not be checked, with why: it has to be there and is not, or is not whole."""
+        return tuple((s.stream, doubt) for s in self.streams for doubt in s.doubts)
+
+    @property
     def records(self) -> int:
         return sum(s.records for s in self.streams)
 

@@ -33,6 +33,8 @@ HEADER_BYTES = 512
 FRAME_HEAD = struct.Struct("<II")
 SUFFIX = ".seg"
 STREAM = re.compile(r"^(?P<node>.+)-w(?P<slot>\d+)$")
+SEALER = 1000
+"""The slot of the sealer's own stream; workers have 0 to 255."""
 
 LARGEST_BYTES = 256 * 1024 * 1024
 """No writer makes a larger segment. A larger file is not read whole: a sparse one costs nobody anything."""

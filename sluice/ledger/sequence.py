@@ -34,6 +34,8 @@ class StreamVerdict:
     pruned: int = 0
     sealed: int | None = None
     uncovered: int = 0
+    doubts: list[str] = field(default_factory=list)
+    """Why it could not be checked, as far as that is not how many records are uncovered."""
     faults: list[Damage] = field(default_factory=list)
 
     @property

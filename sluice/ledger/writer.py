@@ -90,14 +90,14 @@ def open_stream(
     segment_bytes: int,
     disk_low_bytes: int,
     on_failure: Callable[[Exception], None] | None = None,
-    facts: Mapping[str, str | int | float | bool | None] | None = None,
+    facts: Mapping[str, object] | None = None,
     events: Iterable[tuple[str, Mapping[str, object]]] = (),
     clock: Callable[[], int] = time.time_ns,
 ) -> Writer:
     """Open the stream `<node>-w<slot>` below a ledger directory for writing: recover it, begin a new epoch.
 
-    `facts` (versions, rulebook digest) go into the `start` record, `events` are control records (kind, facts) that
-    follow it in the same flush. `on_failure` is called once, on the committer's
+    `facts` (versions, rulebook digest, `slots`: which streams there are beside) go into the `start` record, `events`
+    are control records (kind, facts) that follow it in the same flush. `on_failure` is called once, on the committer's
     thread, when the writer has failed. Raises `Unavailable` when another process holds the stream or the disk fails,
     `Misconfigured` for settings that cannot work.
     """
@@ -362,9 +362,7 @@ class Writer:
 
     # ------------------------------------------------------------------------------------------ opening, closing
 
-    def _open(
-        self, facts: Mapping[str, str | int | float | bool | None], events: Iterable[tuple[str, Mapping[str, object]]]
-    ) -> None:
+    def _open(self, facts: Mapping[str, object], events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
         self._files.lock()
         found = recover(self.stream)
         self.epoch = found.epoch + 1
@@ -394,9 +392,7 @@ class Writer:
         self._flush(batch)
 
 
-def _opening(
-    found: Found, facts: Mapping[str, str | int | float | bool | None]
-) -> list[tuple[str, Mapping[str, object]]]:
+def _opening(found: Found, facts: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
     """The records with which an epoch begins."""
     events: list[tuple[str, Mapping[str, object]]] = []
     for damage in found.damage[:FLUSH_RECORDS]:

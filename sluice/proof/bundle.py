@@ -9,9 +9,8 @@
                          head of a stream, SHA-256 of every other file
 
 A filter leaves records out, and each of those that are there can still be proved; that none of the filter was left out
-is the word of whoever signed the manifest. So nothing is signed over a ledger from which records are missing: neither
-sealed ones at the end, nor a head that the sealer did not see go. Whole streams are checked with `sluice verify` on the
-ledger itself.
+is the word of whoever signed the manifest. So nothing is signed over a ledger that `verify` does not find whole. Whole
+streams are checked with `sluice verify` on the ledger itself.
 """
 
 from __future__ import annotations
@@ -21,23 +20,27 @@ import json
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from sluice.ledger import checkpoint, merkle, reader, segment
+from sluice.ledger import merkle, reader, segment
 from sluice.ledger.audit import Verdict
 from sluice.ledger.note import BadNote, Signer, Verifier, b64, opened, sign, unb64
 from sluice.ledger.record import BadRecord, leaf_hash, link
 from sluice.ledger.segment import Damaged, Fault
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
+from sluice.proof import trust
+from sluice.proof import verify as check
 from sluice.proof.howto import HOW_TO
 from sluice.proof.prove import NotSealed, Prover
-from sluice.proof.trust import Unchecked, prunings, sealers
-from sluice.seal import keyring, store
+from sluice.proof.trust import Unchecked
+from sluice.seal import keyring
 from sluice.seal.keyring import Keyring
 
 MANIFEST, RECORDS, PROOFS, CHECKPOINTS, HOW = (
@@ -66,17 +69,24 @@ class Filter:
 
     def text(self) -> str:
         """For the manifest, on one line."""
-        return json.dumps({k: v for k in self.__slots__ if (v := getattr(self, k)) is not None}, sort_keys=True)
+        return json.dumps(self.asked, sort_keys=True)
 
-    def fits(self, record: Record) -> bool:
-        return (
-            (self.since is None or record.ts_received >= self.since)
-            and (self.until is None or record.ts_received < self.until)
-            and self.subject in (None, record.subject_id)
-            and self.policy_version in (None, record.policy_version)
-            and self.provider in (None, record.provider_id)
-            and self.decision in (None, record.decision)
-        )
+    @property
+    def asked(self) -> dict[str, int | str]:
+        """The conditions that are made."""
+        return {k: v for k in self.__slots__ if (v := getattr(self, k)) is not None}
+
+    def met(self, record: Record) -> dict[str, bool]:
+        """Of each condition that is made, whether this record meets it; it fits when it meets all."""
+        met = {
+            "since": self.since is None or record.ts_received >= self.since,
+            "until": self.until is None or record.ts_received < self.until,
+            "subject": self.subject == record.subject_id,
+            "policy_version": self.policy_version == record.policy_version,
+            "provider": self.provider == record.provider_id,
+            "decision": self.decision == record.decision,
+        }
+        return {name: met[name] for name in self.asked}
 
 
 @dataclass(slots=True)
@@ -85,6 +95,9 @@ class Written:
 
     records: int = 0
     unsealed: int = 0
+    seen: int = 0
+    """Records of the ledger, and how many of them meet each condition of the filter."""
+    met: Counter[str] = field(default_factory=Counter)
     streams: list[str] = field(default_factory=list)
     pruned: dict[str, int] = field(default_factory=dict)
     """Below which record retention took the head of a stream."""
@@ -102,7 +115,8 @@ def write(
     progress: Callable[[int], None] | None = None,
 ) -> Written:
     """Write a bundle into a new directory, or into a `.tar.gz`. Raises OSError, `Unchecked` for a ledger that is not
-    what was sealed: nothing is signed over it."""
+    what was sealed, or not all of it: nothing is signed over it. `progress` is told each byte twice: what is checked
+    first is then chosen from."""
     if out.name.endswith((".tar.gz", ".tgz")):
         with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".bundle-") as draft:
             inside = Path(draft) / out.name.partition(".")[0]
@@ -134,16 +148,10 @@ def _write(
 ) -> Written:
     (out / CHECKPOINTS).mkdir(mode=0o700)
     written = Written()
-    streams = segment.streams(ledger)
-    if gone := {s.name for s in store.streams(seal)} - {s.name for s in streams}:
-        raise Unchecked(f"{', '.join(sorted(gone))}: was sealed and is not below {ledger}: run `sluice verify`")
-    taken = prunings(sealers(ledger))
+    _whole(ledger, seal, progress)
     with (out / RECORDS).open("xb") as records, (out / PROOFS).open("xb") as proofs:
-        for stream in streams:
-            below, upto = _stream(
-                stream, seal / stream.name, wanted, records.write, proofs.write, written, out, progress
-            )
-            _whole(stream.name, below, upto, taken.get(stream.name, 0), seal / stream.name)
+        for stream in segment.streams(ledger):
+            below = _stream(stream, seal / stream.name, wanted, records.write, proofs.write, written, out, progress)
             if below:
                 written.pruned[stream.name] = below
     (out / keyring.FILE).write_bytes(keyring.dump(ring.entries))
@@ -161,19 +169,21 @@ def _stream(
     written: Written,
     out: Path,
     progress: Callable[[int], None] | None,
-) -> tuple[int, int]:
-    """The first record that is there, and the one behind the last."""
+) -> int:
+    """The number of the first record that is there."""
     prover: Prover | None = None
     chosen: set[str] = set()
     below: int | None = None
-    upto = 0
     try:
         for entry in reader.read(stream):
             if progress:
                 progress(len(entry.body))
-            below, upto = entry.seq if below is None else below, entry.seq + 1
+            below = entry.seq if below is None else below
             said = entry.record
-            if not (wanted.fits(said) or (said.decision_id and said.decision_id in chosen)):
+            met = wanted.met(said)
+            written.seen += 1
+            written.met.update(name for name, meets in met.items() if meets)
+            if not (all(met.values()) or (said.decision_id and said.decision_id in chosen)):
                 continue
             chosen.add(said.decision_id)
             try:
@@ -191,25 +201,24 @@ def _stream(
     if prover:
         (out / CHECKPOINTS / stream.name).write_text(prover.note, "utf-8")
         written.streams.append(stream.name)
-    return below or 0, upto
+    return below or 0
 
 
-def _whole(name: str, below: int, upto: int, taken: int, directory: Path) -> None:
-    """Raise `Unchecked` for a stream whose head went without the sealer's word, or whose sealed end is missing."""
-    if below > taken:
-        what = f"records {taken} to {below - 1} are missing, and no record of the sealer's says why"
-        raise Unchecked(f"{name}: {what}: run `sluice verify`")
-    try:
-        newest = store.newest(directory)
-        size = checkpoint.unverified(newest.note).size if newest else 0
-    except (ValueError, BadNote) as e:
-        raise Unchecked(f"{directory}: its checkpoints cannot be read: {e}") from e
-    if upto < size:
-        raise Unchecked(f"{name}: records {upto} to {size - 1} were sealed and are missing: run `sluice verify`")
+def _whole(ledger: Path, seal: Path, progress: Callable[[int], None] | None) -> None:
+    """Raise `Unchecked` for a ledger that is not what was sealed, or not all of it."""
+    believed = trust.load(seal)
+    if not believed.streams:
+        raise Unchecked(f"{seal}: there are no checkpoints here: nothing is sealed, or they were taken away")
+    verdict = check.ledger(ledger, believed, progress=progress)
+    if verdict.first:
+        raise Unchecked(f"{verdict.first}: run `sluice verify`")
+    for stream, why in verdict.doubts:
+        raise Unchecked(f"{stream}: {why}: run `sluice verify`")
 
 
 def _manifest(out: Path, name: str, at: int, wanted: Filter, written: Written) -> str:
-    lines = [f"{name} evidence bundle", f"at {at}", f"filter {wanted.text()}", f"records {written.records}"]
+    moment = datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    lines = [f"{name} evidence bundle", f"at {at} {moment}", f"filter {wanted.text()}", f"records {written.records}"]
     lines += [f"pruned {below} {stream}" for stream, below in written.pruned.items()]
     return "\n".join(lines + [f"sha256 {_digest(out / file)} {file}" for file in _files(out)]) + "\n"
 
@@ -254,6 +263,7 @@ def verify(path: Path, pinned: list[Verifier], *, progress: Callable[[int], None
             verdict.first_seq = index if verdict.first_seq is None else verdict.first_seq
             verdict.last_seq = index
             verdict.last_hash = leaf_hash(body).hex()
+        verdict.sealed = (verdict.sealed or 0) + (not fault)
         if fault:
             verdict.fault(RECORDS, number, index, *fault)
     return Verdict(tuple(v for v in found.values() if v is not whole or v.faults))

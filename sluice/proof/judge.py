@@ -8,8 +8,8 @@
     two checkpoints of one size differ           fork, whatever the ledger says
     the sealer itself says that it sealed more   truncation; seal, when the records are there and the checkpoints not
 
-Records behind the newest checkpoint are the part that nothing protects (`behind`). A sealer leaves those of some
-seconds; of more than that nobody can say whether they are sound.
+Records behind the newest checkpoint are the part that nothing protects (`behind`). A sealer leaves so many, or those of
+so many seconds; of more than that nobody can say whether they are sound.
 
 Where the leaf hashes lie beside the checkpoints, a rewrite is named by its first record; else by the range between the
 last checkpoint that fits and the first that does not.
@@ -24,6 +24,7 @@ from pathlib import Path
 from sluice.ledger.merkle import Range
 from sluice.ledger.segment import Fault
 from sluice.ledger.sequence import StreamVerdict
+from sluice.proof.absent import Named
 from sluice.proof.trust import Point
 from sluice.seal import store
 
@@ -33,8 +34,11 @@ _PLACE = "checkpoints"
 class Judge:
     """Given every leaf in order (`leaf`), then asked once (`finish`)."""
 
-    def __init__(self, points: list[Point], leaves: Path | None, *, sealing: bool) -> None:
-        """`sealing`: there are checkpoints of some stream, so that having none of this one says something too."""
+    def __init__(
+        self, points: list[Point], leaves: Path | None, *, sealing: bool, told: int = 0, records: int = 0
+    ) -> None:
+        """`sealing`: there are checkpoints of some stream, so that having none of this one says something too. `told`:
+        so many are sealed by the sealer's own stream. `records`: so many may wait for a checkpoint."""
         self._points = points
         self._sealing = sealing
         self._directory = leaves
@@ -51,13 +55,23 @@ class Judge:
         self._fitting_local = 0
         self._next = points[0].size if points else -1
         self._first_seq, self._last_seq = 0, -1
-        self.first_behind = self.last = b""
-        """The first record behind those that are under a checkpoint that fits, and the last of all."""
+        self._records, self._late_at, self.told = records, -1, told
+        self.first_behind = self.late = self.last = self.first_untold = b""
+        """The first record behind those that are under a checkpoint that fits, the one that is too many of them, the
+        last of all, and the first one behind those that the sealer says it sealed."""
+        self.named = Named()
+        """Which streams its start records name."""
 
     def leaf(self, seq: int, leaf: bytes, body: bytes = b"") -> None:
         if not self._started or seq == self._fits:
             self.first_behind, self._first_seq = body, seq
+            self.late, self._late_at = b"", seq + self._records - 1
+        if seq == self._late_at:
+            self.late = body
+        if not self._started or seq == self.told:
+            self.first_untold = body
         self.last, self._last_seq = body, seq
+        self.named.look(body)
         if not self._started:
             self._started = True
             if seq:
@@ -108,6 +122,11 @@ class Judge:
     def behind(self) -> int:
         """How many records are under no checkpoint that fits."""
         return max(0, self._last_seq + 1 - max(self._fits, self._first_seq))
+
+    @property
+    def fits(self) -> int:
+        """So many records are under a checkpoint that fits."""
+        return self._fits
 
     @property
     def end(self) -> int:

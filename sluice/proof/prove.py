@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
-from sluice.ledger import checkpoint, segment
+from sluice.ledger import checkpoint, reader, segment
 from sluice.ledger.checkpoint import Proof
 from sluice.ledger.merkle import Tree
 from sluice.ledger.note import BadNote
 from sluice.ledger.record import leaf_hash, link
 from sluice.proof.trust import Unchecked
 from sluice.seal import store
+
+MOST_SECONDS = 3600
+"""So long after its id was made a decision is written at the latest."""
 
 
 class NotSealed(Unchecked):
@@ -43,6 +47,21 @@ def records(ledger: Path, decision_id: str) -> Iterator[Found]:
                 if wanted in frame.body:
                     said = link(frame.body)
                     yield Found(stream.name, said.seq, said.record_type, frame.body)
+
+
+def deleted(ledger: Path, decision_id: str) -> list[tuple[str, int]]:
+    """The streams whose head retention took and in which a decision may have stood, by the time in its id (UUIDv7),
+    each with the number of the first record that is left. Raises OSError."""
+    try:
+        moment = UUID(decision_id).int >> 80  # milliseconds: RFC 9562, section 5.7
+    except ValueError:
+        return []
+    found = []
+    for stream in segment.streams(ledger):
+        first = next(reader.read(stream, on_damage=lambda _: None), None)
+        if first and first.seq and moment * 1000 < first.at + MOST_SECONDS * 1_000_000:
+            found.append((stream.name, first.seq))
+    return found
 
 
 class Prover:

@@ -12,15 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from sluice.errors import SluiceError
-from sluice.ledger import reader, segment
 from sluice.ledger.checkpoint import Checkpoint
-from sluice.ledger.note import BadNote, Verifier, unb64
-from sluice.ledger.record import BadRecord, decode
+from sluice.ledger.note import BadNote, Verifier
 from sluice.ledger.segment import Damage, Fault
-from sluice.seal import PRUNED, SLOT, STANDING, keyring, store
+from sluice.seal import keyring, store
 from sluice.seal.keyring import Keyring
 
 
@@ -51,7 +47,7 @@ class Trust:
     """When the checkpoints were read, Unix us: what a live writer added since is not theirs to cover."""
     seal: Path | None = None
     told: dict[str, list[Point]] = field(default_factory=dict)
-    """What the sealer's own stream, in the ledger that is checked, says of the others (`standings`)."""
+    """What the sealer's own stream, in the ledger that is checked, says of the others (`said`)."""
 
     @property
     def streams(self) -> list[str]:
@@ -105,82 +101,6 @@ def load(seal: Path | None, witnesses: Sequence[Path] = (), pinned: Sequence[Ver
     for points in trust.points.values():
         points.sort(key=lambda p: (p.size, not p.local))
     return trust
-
-
-def sealers(ledger: Path, node: str = "") -> list[Path]:
-    """The sealer's own streams below a ledger directory, or the one of a node."""
-    own = [s for s in segment.streams(ledger) if s.name.endswith(f"-w{SLOT}")]
-    return [s for s in own if not node or s.name == f"{node}-w{SLOT}"]
-
-
-def standings(sealers: Sequence[Path]) -> dict[str, list[Point]]:
-    """How far streams were sealed by the records of the sealer's own stream, which is chained and sealed like theirs.
-
-    This is what is left of their seals where somebody took those away, with the ledger's stream or without. Raises
-    OSError.
-    """
-    found: dict[str, list[Point]] = {}
-    for stream in sealers:
-        for entry in reader.read(stream, on_damage=lambda _: None):
-            if _STANDING not in entry.body:
-                continue
-            with contextlib.suppress(BadRecord):  # the check of that stream says what it is
-                standing(decode(entry.body).control_detail or "", found)
-    return found
-
-
-def standing(detail: str, found: dict[str, list[Point]]) -> None:
-    """Add what one such record says; nothing where it is not one of ours."""
-    with contextlib.suppress(msgspec.MsgspecError, ValueError):
-        for name, (size, root) in _told.decode(detail).streams.items():
-            found.setdefault(name, []).append(Point(size, unb64(root), local=True))
-
-
-def prunings(sealers: Sequence[Path]) -> dict[str, int]:
-    """Below which number retention took records of each stream, by the records of the sealer's own stream. Raises
-    OSError.
-    """
-    found: dict[str, int] = {}
-    for stream in sealers:
-        for entry in reader.read(stream, on_damage=lambda _: None):
-            if _PRUNED not in entry.body:
-                continue
-            try:
-                said = _taken.decode(decode(entry.body).control_detail or "")
-            except (BadRecord, msgspec.MsgspecError):
-                continue
-            if said.sealed:
-                found[said.stream] = max(said.below_seq, found.get(said.stream, 0))
-    return found
-
-
-def last(sealers: Sequence[Path]) -> list[bytes]:
-    """The last record of each of these streams. Raises OSError."""
-    found = []
-    for stream in sealers:
-        body = b""
-        for entry in reader.read(stream, on_damage=lambda _: None):
-            body = entry.body
-        found.append(body)
-    return found
-
-
-class _Taken(msgspec.Struct):
-    stream: str
-    below_seq: int
-    sealed: bool
-
-
-class _Told(msgspec.Struct):
-    streams: dict[str, tuple[int, str]]
-
-
-_taken = msgspec.json.Decoder(_Taken)
-_PRUNED = f'"control_kind":"{PRUNED}"'.encode()
-
-
-_told = msgspec.json.Decoder(_Told)
-_STANDING = f'"control_kind":"{STANDING}"'.encode()
 
 
 def ring(places: Sequence[Path], pinned: Sequence[Verifier]) -> Keyring | None:

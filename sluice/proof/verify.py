@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,32 +16,36 @@ from sluice.ledger.segment import Fault
 from sluice.ledger.sequence import Sequence as Records
 from sluice.ledger.sequence import StreamVerdict
 from sluice.model import Record
-from sluice.proof import trust as trusted
+from sluice.proof import absent, said
+from sluice.proof.absent import Untold
 from sluice.proof.judge import Judge
-from sluice.proof.trust import Point, Trust, Unchecked, prunings, sealers, standing, standings
-from sluice.seal import SLOT, STANDING, keyring, store
+from sluice.proof.said import Said
+from sluice.proof.trust import Trust, Unchecked
+from sluice.seal import SLOT, keyring, store
 from sluice.seal.keyring import Keyring
 from sluice.ship import rows
 from sluice.ship.columns import COLUMNS, micros
 
 type Progress = Callable[[int], None] | None
+type Checked = tuple[StreamVerdict, Judge]
 
 
 def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdict:
     """Check a ledger directory, or one stream of it, against what is believed. A stream that is gone is found by its
-    checkpoints, one whose head is gone by the sealer's own stream, which is looked for beside a stream that is checked
-    alone. Raises OSError, `Unchecked` when a stream cannot be compared with its checkpoints, or when it is not at hand
-    whether retention took its head.
+    checkpoints and by what others say of it, one whose head is gone by the sealer's own stream, which is looked for
+    beside a stream that is checked alone. Raises OSError, `Unchecked` when a stream cannot be compared with its
+    checkpoints, or when it is not at hand whether retention took its head.
     """
     streams = {stream.name: stream for stream in audit.streams(directory)}
     alone = list(streams.values()) == [directory]
-    node = directory.name.rpartition("-w")[0]
-    own = sealers(directory.parent, node) if alone else sealers(directory)
-    trust.told = standings(own)
-    taken = prunings(own)
-    found, judges = [], []
+    node = said.node(directory.name)
+    own = said.streams(directory.parent, node) if alone else said.streams(directory)
+    sealers = said.read(own)
+    trust.told = said.told(sealers.values())
+    taken = {name: below for one in sealers.values() for name, below in one.pruned.items()}
+    found: list[Checked] = []
     for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told, *trust.rotated})):
-        judge = _judge(trust, name)
+        judge = _judge(trust, name, sealers)
         if stream := streams.get(name):
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
         else:
@@ -51,60 +54,53 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
             what = f"a note says that retention took the records below {verdict.pruned}; the sealer's stream does not"
             verdict.fault(pruned.FILE, 0, taken.get(name, 0), Fault.GAP, what)
         _finish(trust, judge, verdict)
-        if verdict.sound and verdict.pruned and not own:
+        if verdict.sound and verdict.pruned and alone and not own:
             what = f"its records below {verdict.pruned} are gone; whether retention took them says the sealer's stream"
-            raise Unchecked(f"{name}: {what} {node}-w{SLOT}, which is not beside it: check the whole ledger")
-        found.append(verdict)
-        judges.append(judge)
+            raise Unchecked(f"{name}: {what} {said.own_stream(node)}, which is not beside it: check the whole ledger")
+        found.append((verdict, judge))
     held = {name for name, stream in streams.items() if reader.is_held(stream)}
-    _uncovered(trust, list(zip(found, judges, strict=True)), held, sealed=bool(own), others=trusted.last(own))
-    return Verdict(tuple(found))
+    _uncovered(trust, found, held, sealers, sealed=bool(own))
+    if alone:
+        return Verdict(tuple(verdict for verdict, _ in found))
+    now = dict.fromkeys(held, trust.at)
+    return Verdict(_missing(trust, found, held, sealers, now))
 
 
 def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress = None) -> Verdict:
     """Check rows as ClickHouse writes them: JSONEachRow, ordered by chain_id and seq, one stream behind the other.
 
     Rows are turned back into canonical records. What the sealer's own rows say of the other streams counts like
-    checkpoints of a ledger, and a stream that they name and that has no row is gone. `expired`: the table's retention
+    checkpoints of a ledger, and a stream that is named and has no row is gone. `expired`: the table's retention
     took the oldest rows, so that a stream may begin anywhere; its roots can then be compared where its leaf hashes are
     at hand. Raises OSError, `Unchecked` for what is no row.
     """
     found: dict[str, tuple[StreamVerdict, Records, Judge]] = {}
-    trust.told = _standings(file)
+    sealers: dict[str, Said] = {}
+    if file.is_file():  # nothing of what can be read once only
+        with file.open("rb") as lines:
+            sealers = said.rows(lines)
+    trust.told = said.told(sealers.values())
     for number, body, stream in _rows(file, progress):
         if stream not in found:
             verdict = StreamVerdict(stream)
-            judge = _judge(trust, stream)
+            judge = _judge(trust, stream, sealers)
             found[stream] = (verdict, Records(verdict, judge.leaf), judge)
             if not expired:
                 found[stream][1].next = 0
         found[stream][1].record(file.name, number, body, None)
     for verdict, _, judge in found.values():
         _finish(trust, judge, verdict, partial=expired)
-    verdicts = [verdict for verdict, _, _ in found.values()]
-    _uncovered(trust, [(v, j) for v, _, j in found.values()], set(), sealed=any(s.endswith(f"-w{SLOT}") for s in found))
+    checked = [(verdict, judge) for verdict, _, judge in found.values()]
+    _uncovered(trust, checked, set(), sealers, sealed=any(s.endswith(f"-w{SLOT}") for s in found))
     for name in sorted({*trust.streams, *(() if expired else (*trust.told, *trust.rotated))}):
         if name not in found:
-            verdicts.append(StreamVerdict(name))
-            _finish(trust, _judge(trust, name), verdicts[-1])
-    return Verdict(tuple(sorted(verdicts, key=lambda v: v.stream)))
-
-
-def _standings(file: Path) -> dict[str, list[Point]]:
-    """What the rows of the sealer's stream say of the others; nothing of what can be read once only."""
-    told: dict[str, list[Point]] = {}
-    if file.is_file():
-        with file.open("rb") as lines:
-            for line in lines:
-                if _STANDING in line:
-                    with contextlib.suppress(ValueError, AttributeError):  # the check of the rows says what it is
-                        row = json.loads(line)
-                        if row.get("control_kind") == STANDING and str(row.get("chain_id")).endswith(f"-w{SLOT}"):
-                            standing(str(row.get("control_detail")), told)
-    return told
-
-
-_STANDING = f'"{STANDING}"'.encode()
+            verdict, judge = StreamVerdict(name), _judge(trust, name, sealers)
+            _finish(trust, judge, verdict)
+            checked.append((verdict, judge))
+    if expired:
+        return Verdict(tuple(sorted((verdict for verdict, _ in checked), key=lambda v: v.stream)))
+    newest = max((_moment(judge.last) for _, judge in checked), default=0)
+    return Verdict(_missing(trust, checked, set(), sealers, dict.fromkeys(found, newest)))
 
 
 def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:
@@ -141,10 +137,22 @@ def _timed(row: dict[str, Any]) -> dict[str, Any]:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _judge(trust: Trust, stream: str) -> Judge:
-    points = [*trust.points.get(stream, []), *trust.told.get(stream, [])]
-    points.sort(key=lambda p: (p.size, not p.local))
-    return Judge(points, trust.leaves.get(stream), sealing=bool(trust.streams))
+def _judge(trust: Trust, stream: str, sealers: Mapping[str, Said]) -> Judge:
+    told = trust.told.get(stream, [])
+    points = sorted([*trust.points.get(stream, []), *told], key=lambda p: (p.size, not p.local))
+    return Judge(
+        points,
+        trust.leaves.get(stream),
+        sealing=bool(trust.streams),
+        told=max((p.size for p in told), default=0),
+        records=_cadence(trust, said.node(stream), sealers)[1],
+    )
+
+
+def _cadence(trust: Trust, node: str, sealers: Mapping[str, Said]) -> tuple[float, int]:
+    """After how many seconds, and how many records, a node's sealer signs."""
+    sealed = max((p.size for p in trust.points.get(said.own_stream(node), [])), default=0)
+    return sealers.get(node, Said()).cadence(sealed)
 
 
 def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool = False) -> None:
@@ -163,38 +171,69 @@ def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool
         verdict.fault(store.HISTORY, 0, here, Fault.SEAL, what)
 
 
-TAIL_SECONDS = 30.0
-TAIL_RECORDS = 3000
-"""What an honest sealer may not have reached: three times what it waits for by default (10 s, 1,000 records)."""
+LATE_SECONDS = 5.0
+"""How late an honest sealer may be, on a busy machine; or half of its period, where that is what it waits for."""
 
 
 def _uncovered(
-    trust: Trust,
-    found: list[tuple[StreamVerdict, Judge]],
-    held: set[str],
-    *,
-    sealed: bool,
-    others: Sequence[bytes] = (),
+    trust: Trust, found: Sequence[Checked], held: Collection[str], sealers: Mapping[str, Said], *, sealed: bool
 ) -> None:
     """Name the records that are under no checkpoint though a sealer had the time, or though none is at hand at all.
 
-    Whether it had the time is said by the newest records of all streams: those were written while the first one that is
-    not covered waited. `held`: streams with a live writer, whose newer records the checkpoints that were read before
-    cannot know. `sealed`: a sealer wrote here. `others`: the last records of streams that are not checked themselves.
+    It signs after the seconds, or the records, that its own stream says. Whether they were over is said by the newest
+    records of the node: those were written while the first one that is not covered waited. One that ended in order left
+    nothing. `held`: streams with a live writer, whose newer records the checkpoints that were read before cannot know.
+    `sealed`: a sealer wrote here.
     """
     if not sealed and not trust.streams:
         return  # no sealer: the caller is told that nothing but the chain was checked
-    end = max((_moment(body) for body in (*(judge.last for _, judge in found), *others)), default=0)
-    end = min(end, trust.at) if held else end
     for verdict, judge in found:
-        behind = judge.behind
+        node = said.node(verdict.stream)
         if not trust.streams:
             verdict.uncovered = verdict.records
             continue
-        if verdict.stream in held and behind > TAIL_RECORDS:
-            behind = min(behind, max(0, judge.end - trust.covered(verdict.stream)))
-        if behind > TAIL_RECORDS or (behind and end - _moment(judge.first_behind) > TAIL_SECONDS * 1e6):
-            verdict.uncovered = behind
+        seconds, _ = _cadence(trust, node, sealers)
+        newest, first = _newest(trust, node, found, held, sealers), _moment(judge.first_behind)
+        late = newest - first > (seconds + max(LATE_SECONDS, seconds / 2)) * 1e6
+        if judge.late:  # it came behind the first one, whatever time it bears
+            late |= newest - max(first, _moment(judge.late)) > LATE_SECONDS * 1e6
+        stopped = node in sealers and sealers[node].stopped and verdict.stream not in held
+        if late or (stopped and verdict.stream != said.own_stream(node)):
+            verdict.uncovered = judge.behind
+
+
+def _newest(
+    trust: Trust, node: str, found: Sequence[Checked], held: Collection[str], sealers: Mapping[str, Said]
+) -> int:
+    """When the node was last heard of (Unix us): when the checkpoints were read, at the latest, where it still runs."""
+    bodies = [judge.last for verdict, judge in found if said.node(verdict.stream) == node]
+    newest = max(map(_moment, [*bodies, sealers.get(node, Said()).last]))
+    return min(newest, trust.at) if any(said.node(name) == node for name in held) else newest
+
+
+def _missing(
+    trust: Trust,
+    found: Sequence[Checked],
+    held: Collection[str],
+    sealers: Mapping[str, Said],
+    now: Mapping[str, int],
+) -> tuple[StreamVerdict, ...]:
+    """All verdicts, with one for each stream that has to be there and is not; a sealer's own that is not whole."""
+    verdicts = {verdict.stream: verdict for verdict, _ in found}
+    there = {name for name, v in verdicts.items() if v.records or not v.sound}
+    named = {verdict.stream: judge.named for verdict, judge in found}
+    sealed = {name for name, points in trust.points.items() if points}
+    for name, why in absent.absent(there, named, sealed, now=now).items():
+        verdicts.setdefault(name, StreamVerdict(name)).doubts.append(why)
+    for node in sealers:
+        others = [
+            Untold(v.stream, _moment(judge.first_untold), judge.told, judge.fits)
+            for v, judge in found
+            if said.node(v.stream) == node and v.stream != said.own_stream(node)
+        ]
+        if why := absent.untold(others, _newest(trust, node, found, held, sealers)):
+            verdicts[said.own_stream(node)].doubts.append(why)
+    return tuple(verdicts[name] for name in sorted(verdicts))
 
 
 def _moment(body: bytes) -> int:

@@ -12,10 +12,13 @@ A checkpoint is never inconsistent with an earlier one. What cannot be sealed on
 gap, a shorter ledger, a second history) ends the sealing of that stream; the last good checkpoint stays.
 """
 
-SLOT = 1000
-"""The slot of the sealer's own stream; workers have 0 to 255."""
+from sluice.ledger.segment import SEALER as SLOT
+
+__all__ = ["PRUNED", "SLOT", "STANDING"]
+
 STANDING = "seal_standing"
-"""The kind of the sealer's records that say how far each stream was sealed, and with which root."""
+"""The kind of the sealer's records that say how far each stream was sealed, and with which root; `final` in the last
+one before an orderly end: everything that was there is sealed."""
 PRUNED = "pruned"
 """The kind of its records that say what retention was about to take from a stream. A note without one is believed by
 nobody."""

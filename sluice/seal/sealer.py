@@ -4,8 +4,8 @@ It alone opens the sealing key, and it writes a ledger stream of its own (slot 1
 replaced, what retention took, how far streams are sealed, and those that it gave up, with the reason. Those records are
 sealed and shipped like all others. Traffic never waits for it: without it records wait unsealed, which is shown and
 alerted on.
-SIGTERM: one last round, witnesses get a moment, exit 0. 75: its own stream cannot be written. When the supervisor goes
-away, so does this process.
+SIGTERM: what is left is sealed, and said to be all, witnesses get a moment, exit 0. 75: its own stream cannot be
+written. When the supervisor goes away, so does this process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sluice import config, logs, metrics
 from sluice.config import Settings
 from sluice.errors import Misconfigured, Unavailable
 from sluice.heartbeat import Status
-from sluice.ledger import pruned, segment
+from sluice.ledger import pruned, reader, segment
 from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import Signer, b64
 from sluice.ledger.segment import Fault
@@ -42,6 +42,12 @@ log = logging.getLogger("sluice.seal")
 
 POLL_SECONDS = 0.5
 """Between two looks at all streams; a checkpoint is due every few seconds, or when very many records wait."""
+QUICK_SECONDS = 0.05
+"""The same while records come so quickly that many could wait by the next look."""
+CLOCK_SECONDS = 2.0
+"""A jump of the clock, or a sleep of the machine, after which everything is due: records are older by it at once."""
+FINISH_SECONDS = 5.0
+"""How long it goes on sealing when it is told to stop."""
 BEAT_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 """A round that takes longer is a hang: the heartbeat stops."""
@@ -76,6 +82,14 @@ class Sealer:
         self._stopped: dict[str, Stopped] = {}
         self._due: dict[str, float] = {}
         self._stand_at = 0.0
+        self._stand_whole = True
+        """The next record of how far streams are sealed tells all of them: what told them may be gone."""
+        self._counted: dict[str, int] = {}
+        self._came = 0
+        """The most records that came to one stream between the last two looks."""
+        self._pause = POLL_SECONDS
+        self._clock = _offset()
+        self._ending = False
         self._moved = time.monotonic()
         self._trouble = ""
         self._copies = Copies([make(w) for w in settings.seal.witnesses])
@@ -93,7 +107,12 @@ class Sealer:
             segment_bytes=self._settings.evidence.segment_bytes,
             disk_low_bytes=self._settings.evidence.disk_low_bytes,
             on_failure=self._ledger_failed,
-            facts={"role": "sealer", "key": str(self._ring.current.verifier) if self._ring else None},
+            facts={
+                "role": "sealer",
+                "key": str(self._ring.current.verifier) if self._ring else None,
+                "seconds": self._settings.seal.seconds,
+                "records": self._settings.seal.records,
+            },
         )
         self._status.say("ready")
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
@@ -105,19 +124,48 @@ class Sealer:
                     self._list_stamp = None
                     retry_at = self._moved + KEY_SECONDS
                 self._round()
-                self.stopping.wait(POLL_SECONDS)
+                self.stopping.wait(self._until_next())
+            if not self.failed:
+                self._finish()
         finally:
             self.stopping.set()
+            self._ending = True
             self._ledger.close()
         if not self.failed:
             self._due.clear()
-            self._round()  # once more: what the last moment brought, and our own stop
+            self._round()  # once more, for our own stop
         self._copies.close(WITNESS_SECONDS)
+
+    def _until_next(self) -> float:
+        """How long to wait for the next look, by how quickly records came since the last one."""
+        quick = self._came / self._pause * POLL_SECONDS > self._settings.seal.records / 4
+        self._pause = QUICK_SECONDS if quick else POLL_SECONDS
+        self._came = 0
+        return self._pause
+
+    def _finish(self) -> None:
+        """Seal what the others left, and put on record that this was all of it: whatever comes behind is not theirs."""
+        until = time.monotonic() + FINISH_SECONDS
+        while True:
+            self._moved = time.monotonic()
+            self._due.clear()
+            self._round()
+            others = [chain for name, chain in self._chains.items() if not name.endswith(f"-w{SLOT}")]
+            if not any(chain.waiting() for chain in others) or self._moved > until:
+                break
+        streams = segment.streams(self._settings.ledger_dir)
+        live = any(reader.is_held(s) for s in streams if not s.name.endswith(f"-w{SLOT}"))
+        waiting = any(chain.waiting() for chain in others)
+        self._stand(final=not (live or waiting or self._stopped or self._signer is None), now=True)
+        self._tell()
 
     # ------------------------------------------------------------------------------------------------------ one round
 
     def _round(self) -> None:
         """Look at every stream; seal those that are due. Whatever fails for one stream leaves the others alone."""
+        if abs(_offset() - self._clock) > CLOCK_SECONDS:
+            self._clock, self._stand_at = _offset(), 0.0
+            self._due.clear()
         with keys.locked(self._settings):
             self._keys()
             if self._ring is not None and self._signer is not None:
@@ -135,10 +183,15 @@ class Sealer:
             chain = self._chains.get(name)
             if chain is None:
                 chain = self._chains[name] = self._open(name, stream, ring)
-            now = time.monotonic()
-            if now < self._due.get(name, 0.0) and chain.waiting() < self._settings.seal.records:
+            now, waiting = time.monotonic(), chain.waiting()
+            counted = chain.size + waiting
+            self._came = max(self._came, counted - self._counted.get(name, counted))
+            self._counted[name] = counted
+            if now < self._due.get(name, 0.0) and waiting < self._settings.seal.records:
                 return
-            self._due[name] = now + self._settings.seal.seconds
+            # What comes right behind this look has to be sealed in time, so the next one that counts is earlier.
+            seconds = self._settings.seal.seconds
+            self._due[name] = now + max(seconds - 2 * POLL_SECONDS, seconds / 2)
             self._look_for_pruning(name, stream)
             sealed = chain.seal(signer)
         except Stopped as e:
@@ -199,6 +252,7 @@ class Sealer:
                 extra={"facts": {"stream": name, "below_seq": note.below_seq}},
             )
         if name.endswith(f"-w{SLOT}"):
+            self._stand_whole = True
             for other, below in sorted(self._announced.pruned.items()):
                 if other != name:
                     self._events.append((PRUNED, {"stream": other, "below_seq": below, "sealed": True}))
@@ -207,20 +261,26 @@ class Sealer:
         else:
             self._refused[name] = note.below_seq
 
-    def _stand(self) -> None:
+    def _stand(self, *, final: bool = False, now: bool = False) -> None:
         """Record in our own stream how far the others are sealed, and with which roots: at once for a stream that is
-        new, then from time to time. Where the seals of a stream are taken away, or begun anew over another history,
-        this says so without a witness.
+        new, then from time to time, and at the end. Where the seals of a stream are taken away, or begun anew over
+        another history, this says so without a witness; where our own newest records are taken away, that the others
+        were sealed further says so. `final`: nothing is left unsealed.
         """
         chains = {n: c for n, c in sorted(self._chains.items()) if c.size and not n.endswith(f"-w{SLOT}")}
         fresh = chains.keys() - self._announced.sizes.keys()
-        moved = {n: c for n, c in chains.items() if c.size != self._announced.sizes.get(n)}
-        if not moved or not (fresh or time.monotonic() >= self._stand_at):
+        moved = {n: c for n, c in chains.items() if self._stand_whole or c.size != self._announced.sizes.get(n)}
+        if not final and (not moved or not (fresh or now or self._stand_whole or time.monotonic() >= self._stand_at)):
             return
-        for some in batched(moved.items(), STANDING_STREAMS, strict=False):
-            self._events.append((STANDING, {"streams": {n: [c.size, b64(c.root)] for n, c in some}}))
+        told: list[dict[str, object]] = [
+            {"streams": {n: [c.size, b64(c.root)] for n, c in some}}
+            for some in batched(moved.items(), STANDING_STREAMS, strict=False)
+        ]
+        if final:
+            told = [*told[:-1], {"final": True, **(told[-1] if told else {"streams": {}})}]
+        self._events += [(STANDING, one) for one in told]
         self._announced.sizes |= {n: c.size for n, c in moved.items()}
-        self._stand_at = time.monotonic() + STANDING_SECONDS
+        self._stand_at, self._stand_whole = time.monotonic() + STANDING_SECONDS, False
 
     # ----------------------------------------------------------------------------------------------------------- keys
 
@@ -269,7 +329,7 @@ class Sealer:
 
     def _tell(self) -> None:
         """Write what happened into our own stream; what cannot be written now waits."""
-        if not self._events or self._ledger is None or self.stopping.is_set():
+        if not self._events or self._ledger is None or self._ending:
             return
         at = time.time_ns() // 1000
         try:
@@ -309,6 +369,11 @@ class Sealer:
     def _ledger_failed(self, _: Exception) -> None:
         self.failed = True
         self.stopping.set()
+
+
+def _offset() -> float:
+    """The clock less the time that this machine was awake: it jumps when the clock is set, and with a sleep."""
+    return time.time() - time.monotonic()
 
 
 def _asked(witness: Directory, stream: str, ring: Keyring) -> Checkpoint | None:

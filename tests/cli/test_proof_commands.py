@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sluice.config import Settings
 from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import leaf_hash
+from sluice.model import Record, RecordType
 from sluice.seal import PRUNED
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
@@ -77,12 +80,12 @@ def test_a_copy_elsewhere_is_checked_with_its_seals(
     shutil.copytree(settings.seal_dir, copy / "seal")
     shutil.rmtree(copy / "seal" / "keys")
     assert run("verify", copy / "ledger", "--checkpoints", copy / "seal", "--key", public) == 0
-    assert run("verify", copy / "ledger") == 0
-    assert "no checkpoints" in capsys.readouterr().err
+    assert run("verify", copy / "ledger") == 2
+    assert "none of its checkpoints is at hand" in capsys.readouterr().err
 
 
 def test_exit_code_two_for_what_no_checkpoint_covers(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A copy of a ledger that a sealer wrote, without its seals; a tail that a sealer had the time for: 2, and how
     many records that are, also for programs."""
@@ -94,7 +97,8 @@ def test_exit_code_two_for_what_no_checkpoint_covers(
     assert "sound" not in said.out
     rig.write(settings, 5, first=100)
     assert run("verify") == 0
-    monkeypatch.setattr("sluice.proof.verify.TAIL_RECORDS", 6)
+    rig.opened(settings, slot=1, later=20).close()
+    rig.seal(settings, "n-w1")
     capsys.readouterr()
     assert run("verify", "--json") == 2
     told = json.loads(capsys.readouterr().out)
@@ -144,7 +148,7 @@ def test_seal_status(settings: Settings, capsys: pytest.CaptureFixture[str]) -> 
     """How far each stream is sealed and what waits, from the files alone."""
     rig.write(settings, 5, first=100)
     assert run("seal", "status", "--json") == 0
-    (told,) = json.loads(capsys.readouterr().out)
+    told, _ = json.loads(capsys.readouterr().out)
     assert (told["stream"], told["sealed"], told["unsealed"]) == ("n-w0", 22, 7)
     assert told["checkpoint_age_seconds"] >= 0
 
@@ -193,8 +197,14 @@ def test_a_fault_of_a_bundle_is_named_by_its_line(
 def test_an_empty_bundle_is_said(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A filter that nothing fits is told; a time span that nothing can fit is refused."""
     assert run("evidence", "export", "--out", tmp_path / "b", "--provider", "nobody") == 0
-    assert "no record fits" in capsys.readouterr().err
+    assert "no record fits: `--provider nobody` fits none of 24 records" in capsys.readouterr().err
     assert run("verify", tmp_path / "b") == 0, "a bundle of nothing is whole"
+    both = ("--provider", "openai", "--decision", "block", "--until", "1d")
+    assert run("evidence", "export", "--out", tmp_path / "d", *both) == 0
+    assert "no record fits: `--decision block` fits none" in capsys.readouterr().err
+    both = ("--provider", "openai", "--since", "2026-06-01", "--until", "2100-01-01")
+    assert run("evidence", "export", "--out", tmp_path / "e", *both) == 0
+    assert "no record fits `--since --until --provider openai` together" in capsys.readouterr().err
     assert run("evidence", "export", "--out", tmp_path / "c", "--since", "7d", "--until", "8d") == 2
     assert not (tmp_path / "c").exists()
 
@@ -202,7 +212,8 @@ def test_an_empty_bundle_is_said(settings: Settings, tmp_path: Path, capsys: pyt
 def test_an_export_that_was_killed_is_no_bundle(settings: Settings, tmp_path: Path) -> None:
     """Whatever was written last when it ended, what lies there is never sound: the manifest comes when all is there."""
     assert run("evidence", "export", "--out", tmp_path / "b") == 0
-    written = ["MANIFEST", "HOW-TO-VERIFY.txt", "keys.json", "checkpoints/n-w0", "proofs.jsonl", "records.jsonl"]
+    seals = ["checkpoints/n-w0", "checkpoints/n-w1000"]
+    written = ["MANIFEST", "HOW-TO-VERIFY.txt", "keys.json", *seals, "proofs.jsonl", "records.jsonl"]
     assert {p.relative_to(tmp_path / "b").as_posix() for p in (tmp_path / "b").rglob("*") if p.is_file()} == {*written}
     for name in written:
         (tmp_path / "b" / name).unlink()
@@ -249,6 +260,7 @@ def test_a_forged_note_of_pruning_by_exit_code(
     assert run("verify", shutil.copytree(stream, tmp_path / "n-w0"), "--checkpoints", settings.seal_dir) == 2
     assert "check the whole ledger" in capsys.readouterr().err
     assert run("evidence", "export", "--out", tmp_path / "b") == 2
+    rig.stand(settings, "n-w0")
     rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=10, sealed=True)
     assert run("verify") == run("verify", stream) == run("evidence", "export", "--out", tmp_path / "b") == 0
     assert "n-w0: records below 10 were deleted by retention" in capsys.readouterr().err
@@ -266,3 +278,62 @@ def test_rows_in_no_order_are_unchecked(settings: Settings, tmp_path: Path, caps
     (tmp_path / "r.jsonl").write_text("\n".join([rows[1], rows[0], *rows[2:]]) + "\n")
     assert run("verify", tmp_path / "r.jsonl") == 2
     assert "order by chain_id, seq" in capsys.readouterr().err
+
+
+def test_what_a_filter_chose_does_not_look_gap_free(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a bundle: how many records there are between the first and the last number, and that each is sealed."""
+    moments = [f"2026-05-28T20:26:40.{micros:06}Z" for micros in (5, 7)]
+    assert run("evidence", "export", "--out", tmp_path / "b", "--since", moments[0], "--until", moments[1]) == 0
+    said = json.loads((tmp_path / "b" / "records.jsonl").read_text().splitlines()[0])
+    lines = (tmp_path / "b" / "MANIFEST").read_text().splitlines()
+    assert re.fullmatch(r"at \d{16} \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[1])
+    capsys.readouterr()
+    assert run("verify", tmp_path / "b") == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "n-w0" in line)
+    assert row.split()[:8] == ["n-w0", "2", str(said["seq"]), "to", str(said["seq"] + 1), "-", "2", "-"]
+    assert run("evidence", "export", "--out", tmp_path / "c", "--subject", "nobody", "--json") == 0
+    assert run("evidence", "export", "--out", tmp_path / "w", "--provider", "openai") == 0
+    records = tmp_path / "w" / "records.jsonl"
+    assert records.read_text().count("\n") == 20
+
+
+def test_prove_says_what_retention_deleted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """A decision of a time whose records were deleted: below which number of which stream, and where its row is."""
+    stream = settings.ledger_dir / "n-w0"
+    records = attacks.bodies(stream)
+    header = segment.Header("n", 0, 1, 10, leaf_hash(records[9]), 0)
+    for name in segment.segments(stream):
+        (stream / name).unlink()
+    data = header.pack() + b"".join(segment.frame(body, first=True) for body in records[10:])
+    (stream / segment.file_name(1, 10)).write_bytes(data)
+    assert run("prove", DECISION) == 1
+    said = capsys.readouterr().err
+    assert "retention deleted the records of its time (n-w0 below 10)" in said
+    assert f"decision_id = '{DECISION}'" in said
+    assert run("prove", "019fffff-0000-7000-8000-000000000007") == 1, "of a time of which all records are there"
+    assert "retention deleted" not in capsys.readouterr().err
+
+
+def test_verify_says_what_it_compared_with(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checkpoints here, those of witnesses, and the key: each is told, so that an option is seen to have worked."""
+    public = key(capsys)
+    shutil.copytree(settings.seal_dir, tmp_path / "witness", ignore=shutil.ignore_patterns("keys", "lock"))
+    assert run("verify", "--key", public, "--witness", tmp_path / "witness") == 0
+    said = capsys.readouterr().err
+    assert "compared with 2 checkpoints and 2 checkpoints that witnesses kept, under the key that was given" in said
+
+
+def test_prove_a_tunnel_hints_at_its_kind(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bypass has no decision record: the option that proves it is named."""
+    bypass = Record(record_type=RecordType.BYPASS, decision_id=DECISION.replace("0007", "0777"), ts_received=1)
+    writer = rig.opened(settings)
+    asyncio.run(writer.commit(bypass))
+    writer.close()
+    rig.seal(settings)
+    assert run("prove", bypass.decision_id) == 1
+    assert "there is one with --record bypass" in capsys.readouterr().err
+    assert run("prove", bypass.decision_id, "--record", "bypass") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import hmac
 import json
@@ -21,8 +22,9 @@ from sluice import gate, keys, recording, rulebook
 from sluice.config import Evidence, Paths, Settings
 from sluice.detect.engine import Engine
 from sluice.detect.evidence import Fingerprinter
-from sluice.errors import Misconfigured
+from sluice.errors import Cause, Misconfigured, Unavailable
 from sluice.identity import Resolver
+from sluice.ledger.reader import read, streams
 from sluice.model import Answered, Client, Exchange, Outcome, Record, Rulebook
 
 SSN = "536-90-4399"
@@ -56,6 +58,7 @@ EXCHANGE = Exchange(
     ),
     body=BODY,
 )
+LIFE = ("start", "stop")
 PUBLIC = {"policy_sha256", "rulebook_digest", "detector_pack_version", "decision_id", "parent_decision_id", "prev_hash"}
 """Hexadecimal fields that name public files or records, not anything of a request."""
 HEX = re.compile(r"[0-9a-f]{16,}")
@@ -272,9 +275,29 @@ def test_the_command_says_what_it_needs(
     secrets = [k.secret for k in keys.versions(Settings())]
     assert run(monkeypatch, "keys", "destroy", "k1", stdin=b"n\n") == 130
     assert len(keys.versions(Settings())) == 2
+    assert run(monkeypatch, "keys", "destroy", "k2", "--yes") == 2
+    assert not list(Settings().ledger_dir.glob("*")), "what is refused is not on record as done"
     assert run(monkeypatch, "keys", "destroy", "k1", "--yes") == 0
+    [act] = [r for s in streams(Settings().ledger_dir) for e in read(s) if (r := e.record).control_kind not in LIFE]
+    assert (act.record_type, act.control_kind) == ("control", "key_destruction")
+    assert json.loads(act.control_detail or "") == {"by": getpass.getuser(), "hmac_key_id": "k1"}
     assert run(monkeypatch, "keys", "show") == 0
     out = capsys.readouterr()
     assert "fingerprint-k2.key" in out.out
     assert "fingerprint-k1.key" not in out.out
     assert not any(s.hex() in out.out + out.err for s in secrets)
+
+
+def test_a_destruction_that_cannot_be_put_on_record_does_not_happen(
+    settings: Settings,
+) -> None:
+    """The record comes first: without it the key stays."""
+    keys.fingerprint_key(settings)
+    keys.rotate(settings)
+
+    def full() -> None:
+        raise Unavailable(Cause.AUDIT_UNAVAILABLE, "no space")
+
+    with pytest.raises(Unavailable):
+        keys.destroy(settings, "k1", full)
+    assert [k.id for k in keys.versions(settings)] == ["k1", "k2"]

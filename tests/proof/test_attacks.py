@@ -19,8 +19,7 @@ from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import leaf_hash
 from sluice.ledger.segment import Damage, Fault
-from sluice.ledger.writer import SMALLEST_SEGMENT, open_stream
-from sluice.proof import trust, verify
+from sluice.proof import said, trust, verify
 from sluice.proof.trust import Unchecked
 from sluice.seal import PRUNED, SLOT, keyring, keys, store
 from sluice.seal.chain import Stopped
@@ -82,7 +81,7 @@ def test_what_is_sound_is_sealed_to_its_end(case: Case) -> None:
     believed = trust.load(case.settings.seal_dir, [case.witness])
     verdict = verify.ledger(case.settings.ledger_dir, believed)
     assert verdict.sound
-    assert [(s.stream, s.records, s.sealed) for s in verdict.streams] == [("n-w0", 900, 900)]
+    assert [(s.stream, s.records, s.sealed) for s in verdict.streams] == [("n-w0", 900, 900), (rig.OWN, 2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +333,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rig.write(settings, 60, slot=1)
     own = f"n-w{SLOT}"
     with rig.sealing(directory):
-        rig.until(lambda: len(trust.standings(trust.sealers(settings.ledger_dir))) == 2)
+        rig.until(lambda: len(said.told(said.read(said.streams(settings.ledger_dir)).values())) == 2)
         size = rig.sealed_size(settings, own)
         rig.until(lambda: rig.sealed_size(settings, own) > size)
     return directory
@@ -582,6 +581,7 @@ def test_a_tail_that_a_sealer_had_the_time_for_is_unchecked(lived: Path, tmp_pat
     shutil.copytree(lived, tmp_path / "d")
     settings = config.load(tmp_path / "d" / "sluice.toml", environ={})
     history = (settings.seal_dir / "n-w0" / store.HISTORY).read_bytes()
+    rig.opened(settings, SLOT).close()  # a sealer that was started again
     rig.write(settings, 40, first=100)
     rig.seal(settings)
     assert unsealed(settings) == 0
@@ -590,20 +590,29 @@ def test_a_tail_that_a_sealer_had_the_time_for_is_unchecked(lived: Path, tmp_pat
     stream = settings.ledger_dir / "n-w0"
     attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 80), 80))
     assert unsealed(settings) == 0, "what a kill leaves too"
-    later = time.time_ns() + 120 * 10**9
-    options = {"segment_bytes": SMALLEST_SEGMENT, "disk_low_bytes": 1}
-    open_stream(settings.ledger_dir, node="n", slot=1, clock=lambda: later, **options).close()
+    rig.opened(settings, slot=1, later=8.0).close()
     rig.seal(settings, "n-w1")
     assert unsealed(settings) == 42
     assert unsealed(settings, "n-w1") == 0
 
 
-def test_a_tail_of_too_many_records_is_unchecked(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More records than a sealer lets wait, within whatever time."""
-    rig.write(case.settings, 98, first=894)
-    assert unsealed(case.settings) == 0
-    monkeypatch.setattr(verify, "TAIL_RECORDS", 99)
-    assert unsealed(case.settings) == 100
+@pytest.mark.parametrize(
+    ("seconds", "records", "later", "expected"),
+    [(60.0, 101, 70, 0), (60.0, 100, 3, 0), (60.0, 100, 8, 101), (60.0, 1000, 80, 0), (60.0, 1000, 110, 101)],
+)
+def test_the_time_that_a_sealer_has_is_the_one_that_it_says(
+    tmp_path: Path, seconds: float, records: int, later: float, expected: int
+) -> None:
+    """More records than it lets wait, or older ones, and a few seconds for a busy machine: by its own settings, which
+    are on record in its own stream."""
+    settings = rig.deployment(tmp_path, seconds=seconds, records=records)
+    rig.write(settings, 20)
+    rig.seal(settings)
+    rig.write(settings, 98, first=20)
+    rig.opened(settings, later=later).close()
+    stream = settings.ledger_dir / "n-w0"
+    attacks.relay(stream, attacks.bodies(stream)[:-1])
+    assert unsealed(settings) == expected
 
 
 def test_a_stream_that_has_no_checkpoint_is_unchecked(two: tuple[Path, Settings], tmp_path: Path) -> None:

@@ -58,10 +58,11 @@ def checked(settings: Settings, path: Path) -> bool:
 def test_a_bundle_is_sound_and_whole(settings: Settings, tmp_path: Path, name: str) -> None:
     """As a directory or packed: every record of every stream, each with a proof that leads to a signed root."""
     written = export(settings, tmp_path / name)
-    assert (written.records, written.unsealed, written.streams) == (124, 0, ["n-w0", "n-w1"])
+    assert (written.records, written.unsealed, written.streams) == (126, 0, ["n-w0", "n-w1", rig.OWN])
     verdict = bundle.verify(tmp_path / name, [rig.ring(settings).current.verifier])
     assert verdict.sound
-    assert [(s.stream, s.records) for s in verdict.streams] == [("n-w0", 62), ("n-w1", 62)]
+    found = [(s.stream, s.records, s.sealed) for s in verdict.streams]
+    assert found == [("n-w0", 62, 62), ("n-w1", 62, 62), (rig.OWN, 2, 2)]
 
 
 def test_a_filtered_bundle_is_proved_record_by_record(settings: Settings, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_ledger_that_is_not_what_was_sealed_is_not_exported(settings: Settings
     """Nothing is signed over forged records, and no half bundle stays."""
     stream = settings.ledger_dir / "n-w0"
     attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 5), 5))
-    with pytest.raises(Unchecked, match="not the one that was sealed"):
+    with pytest.raises(Unchecked, match="record 5: rewrite: it is not the record that was sealed"):
         export(settings, tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
@@ -173,7 +174,9 @@ def test_a_ledger_from_which_records_are_missing_is_not_exported(settings: Setti
     with pytest.raises(Unchecked, match="records 59 to 61 were sealed and are missing"):
         export(settings, tmp_path / "b", until=AT + 5)
     shutil.rmtree(stream)
-    with pytest.raises(Unchecked, match="n-w0: was sealed and is not below"):
+    with pytest.raises(
+        Unchecked, match="n-w0/checkpoints record 0: deletion: records 0 to 61 were sealed and are missing"
+    ):
         export(settings, tmp_path / "b")
     shutil.copytree(kept, stream)
     records = attacks.bodies(stream)
@@ -183,9 +186,10 @@ def test_a_ledger_from_which_records_are_missing_is_not_exported(settings: Setti
     data = header.pack() + b"".join(segment.frame(b, first=True) for b in records[20:])
     (stream / segment.file_name(1, 20)).write_bytes(data)
     pruned.write(stream, Pruned(below_seq=20, leaf_hash=leaf_hash(records[19]).hex(), at=1))
-    with pytest.raises(Unchecked, match="records 0 to 19 are missing, and no record of the sealer's"):
+    with pytest.raises(Unchecked, match="the records below 20; the sealer's stream does not"):
         export(settings, tmp_path / "b")
     assert not (tmp_path / "b").exists()
+    rig.stand(settings, "n-w0", "n-w1")
     rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=20, sealed=True)
     assert export(settings, tmp_path / "b").pruned == {"n-w0": 20}
     assert "\npruned 20 n-w0\n" in (tmp_path / "b" / "MANIFEST").read_text()
@@ -225,11 +229,11 @@ def test_the_page_for_readers_without_us_is_true(settings: Settings, tmp_path: P
         (out / file).write_text(f"{first}\n{second}0\n{rest}")
         assert f"BAD {file}" in run(scripts[2])
         (out / file).write_text(before)
-    assert run(scripts[1]) == "124 good 0 bad\n"
+    assert run(scripts[1]) == "126 good 0 bad\n"
     records = (out / "records.jsonl").read_text()
     (out / "records.jsonl").write_text(records.replace('"decision":"allow"', '"decision":"block"', 1))
     assert "BAD records.jsonl" in run(scripts[0])
-    assert run(scripts[1]).endswith("123 good 1 bad\n")
+    assert run(scripts[1]).endswith("125 good 1 bad\n")
 
 
 @pytest.mark.parametrize("name", ["proofs.jsonl", "records.jsonl"])

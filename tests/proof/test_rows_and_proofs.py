@@ -17,7 +17,7 @@ from sluice.ledger.segment import Fault
 from sluice.model import Record, RecordType
 from sluice.proof import prove, trust, verify
 from sluice.proof.trust import Unchecked
-from sluice.seal import SLOT, STANDING, keyring, keys, store
+from sluice.seal import STANDING, keyring, keys, store
 from sluice.ship.clickhouse import Embedded
 from sluice.ship.columns import NO_ID
 from tests.proof import attacks
@@ -58,7 +58,8 @@ def test_rows_out_of_clickhouse_have_the_sealed_roots(shipped: Path, settings: S
     """Records that went through the table and back hash to what was signed, without the ledger."""
     verdict = verify.table(shipped / "rows.jsonl", believed(settings))
     assert verdict.sound, verdict.faults
-    assert [(s.stream, s.records, s.sealed) for s in verdict.streams] == [("n-w0", 42, 42), ("n-w1", 42, 42)]
+    found = [(s.stream, s.records, s.sealed) for s in verdict.streams]
+    assert found == [("n-w0", 42, 42), ("n-w1", 42, 42), (rig.OWN, 2, 2)]
 
 
 def changed(line: str, **facts: object) -> str:
@@ -106,12 +107,13 @@ def test_rows_are_held_against_what_the_sealer_says_in_its_own(
         roots[stream] = [said.size, b64(said.root)]
     told = Record(record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=STANDING,
                   control_detail=json.dumps({"streams": roots}))  # fmt: skip
-    body = seal(told, node="n", epoch=1, seq=0, prev_hash=GENESIS, chain=f"n-w{SLOT}")
+    last = leaf_hash(attacks.bodies(settings.ledger_dir / rig.OWN)[-1]).hex()
+    body = seal(told, node="n", epoch=1, seq=2, prev_hash=last, chain=rig.OWN)
     row = {"ts_received": "0.000001"} | {k: v for k, v in json.loads(body).items() if k != "ts_received"}
-    own = json.dumps(row | {"decision_id": NO_ID})
+    lines, own = lines[:84], [*lines[84:], json.dumps(row | {"decision_id": NO_ID})]
 
     def faults(rows: list[str], **options: bool) -> list[tuple[str, Fault, int]]:
-        (tmp_path / "rows.jsonl").write_text("\n".join([*rows, own]) + "\n")
+        (tmp_path / "rows.jsonl").write_text("\n".join([*rows, *own]) + "\n")
         verdict = verify.table(tmp_path / "rows.jsonl", trust.load(None), **options)
         return [(f.stream, f.fault, f.seq) for f in verdict.faults]
 

@@ -16,13 +16,16 @@ import msgspec
 from sluice import config
 from sluice.config import Settings
 from sluice.ledger import checkpoint
+from sluice.ledger.note import b64
 from sluice.ledger.writer import SMALLEST_SEGMENT, Writer, open_stream
 from sluice.model import Record, RecordType
-from sluice.seal import SLOT, keyring, keys, store
+from sluice.seal import SLOT, STANDING, keyring, keys, store
 from sluice.seal.chain import Chain
 from sluice.seal.keyring import Keyring
 from sluice.seal.store import Sealed
 from tests.ledger.ledger_rig import make_record
+
+OWN = f"n-w{SLOT}"
 
 
 def deployment(directory: Path, **seal: object) -> Settings:
@@ -45,8 +48,17 @@ def deployment(directory: Path, **seal: object) -> Settings:
     return config.load(file, environ={})
 
 
-def opened(settings: Settings, slot: int = 0) -> Writer:
-    return open_stream(settings.ledger_dir, node="n", slot=slot, segment_bytes=SMALLEST_SEGMENT, disk_low_bytes=1)
+def opened(settings: Settings, slot: int = 0, *, later: float = 0.0, **facts: object) -> Writer:
+    """A writer, with what its start record says; `later`: by a clock that is so many seconds ahead."""
+    return open_stream(
+        settings.ledger_dir,
+        node="n",
+        slot=slot,
+        segment_bytes=SMALLEST_SEGMENT,
+        disk_low_bytes=1,
+        facts=facts,
+        clock=lambda: time.time_ns() + int(later * 1e9),
+    )
 
 
 def write(settings: Settings, count: int, slot: int = 0, first: int = 0, *, size: int = 0) -> None:
@@ -72,7 +84,10 @@ def chain(settings: Settings, stream: str = "n-w0") -> Chain:
 
 
 def seal(settings: Settings, stream: str = "n-w0") -> Sealed | None:
-    """Seal what there is of a stream, as the sealer does."""
+    """Seal what there is of a stream, as the sealer does, which has a stream of its own from its start."""
+    if stream != OWN and not (settings.ledger_dir / OWN).exists():
+        opened(settings, SLOT, seconds=settings.seal.seconds, records=settings.seal.records).close()
+        seal(settings, OWN)
     made = chain(settings, stream)
     signer = keys.load(settings, ring(settings))
     newest = store.newest(settings.seal_dir / stream)
@@ -87,7 +102,14 @@ def sealer_says(settings: Settings, kind: str, **detail: object) -> None:
     said = Record(record_type=RecordType.CONTROL, decision_id="", ts_received=1, control_kind=kind, control_detail=text)
     with contextlib.closing(opened(settings, SLOT)) as writer:
         asyncio.run(writer.commit(said))
-    seal(settings, f"n-w{SLOT}")
+    seal(settings, OWN)
+
+
+def stand(settings: Settings, *streams: str) -> None:
+    """What the sealer says in its own stream, from time to time, of how far these are sealed, and with which roots."""
+    sealed = {stream: store.newest(settings.seal_dir / stream) for stream in streams}
+    said = {name: checkpoint.unverified(one.note) for name, one in sealed.items() if one}
+    sealer_says(settings, STANDING, streams={name: [one.size, b64(one.root)] for name, one in said.items()})
 
 
 def ring(settings: Settings) -> Keyring:

@@ -10,15 +10,18 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from sluice.heartbeat import Status
 from sluice.ledger import checkpoint, reader
 from sluice.ledger.merkle import Tree
 from sluice.ledger.note import b64
 from sluice.ledger.record import leaf_hash
 from sluice.seal import SLOT, STANDING, announced, keys, store
+from sluice.seal.sealer import POLL_SECONDS, QUICK_SECONDS, Sealer
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -71,14 +74,14 @@ def test_a_thousand_records_do_not_wait_for_the_clock(tmp_path: Path) -> None:
 def test_it_records_and_seals_its_own_life(tmp_path: Path) -> None:
     """Key creation, start and stop are records of its own stream, and its last checkpoint covers its stop."""
     settings = rig.deployment(tmp_path)
-    for sizes in (2, 4):
+    for sizes in (2, 5):
         with rig.sealing(tmp_path) as process:
             rig.until(lambda sizes=sizes: rig.sealed_size(settings, OWN) >= sizes)  # type: ignore[misc]
             process.terminate()
             assert process.wait(20) == 0
-    assert kinds(tmp_path) == ["start", "seal_key_made", "stop", "start", "stop"]
+    assert kinds(tmp_path) == ["start", "seal_key_made", STANDING, "stop", "start", STANDING, "stop"]
     assert control(tmp_path)[1][1]["key"] == str(rig.ring(settings).current.verifier)
-    assert rig.sealed_size(settings, OWN) == 5
+    assert rig.sealed_size(settings, OWN) == 7
 
 
 def test_the_key_is_private_and_no_worker_knows_it(tmp_path: Path) -> None:
@@ -255,6 +258,91 @@ def test_it_records_how_far_each_stream_is_sealed(tmp_path: Path) -> None:
         rig.until(lambda: "n-w0" in told(tmp_path))
     root = checkpoint.unverified((settings.seal_dir / "n-w0" / "checkpoint").read_text()).root
     assert told(tmp_path) == {"n-w0": [52, b64(root)]}
+
+
+def test_its_end_leaves_nothing_unsealed(tmp_path: Path) -> None:
+    """What the others left is sealed whatever the interval is, and told as all of it, before the last checkpoint."""
+    settings = rig.deployment(tmp_path, seconds=3600, records=100_000)
+    rig.write(settings, 50)
+    with rig.sealing(tmp_path) as process:
+        rig.until(lambda: "n-w0" in told(tmp_path))
+        rig.write(settings, 50, first=50)
+        rig.write(settings, 50, slot=1)
+        process.terminate()
+        assert process.wait(20) == 0
+    assert [rig.sealed_size(settings, stream) for stream in ("n-w0", "n-w1", OWN)] == [104, 52, len(control(tmp_path))]
+    (before, last), (stop, _) = control(tmp_path)[-2:]
+    assert (before, stop, last["final"]) == (STANDING, "stop", True)
+    assert {name: root[0] for name, root in told(tmp_path).items()} == {"n-w0": 104, "n-w1": 52}
+
+
+def test_an_end_beside_a_live_writer_is_not_final(tmp_path: Path) -> None:
+    """A sealer that is stopped alone does not say that nothing comes any more."""
+    settings = rig.deployment(tmp_path)
+    writer = rig.opened(settings)
+    with rig.sealing(tmp_path) as process:
+        rig.until(lambda: "n-w0" in told(tmp_path))
+        process.terminate()
+        assert process.wait(20) == 0
+    writer.close()
+    assert kinds(tmp_path)[-1] == "stop"
+    assert not any("final" in detail for kind, detail in control(tmp_path) if kind == STANDING)
+
+
+def sealer(tmp_path: Path, **seal: object) -> Sealer:
+    """A sealer in this process, whose rounds the test makes."""
+    made = Sealer(rig.deployment(tmp_path, **seal), Status(None))
+    made._keys()
+    return made
+
+
+def test_a_clock_that_jumps_makes_everything_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set, or after a sleep of the machine: what waited is older at once, and is sealed at once."""
+    one = sealer(tmp_path, seconds=3600)
+    settings = one._settings
+    rig.write(settings, 5)
+    one._round()
+    rig.write(settings, 5, first=5)
+    one._round()
+    assert rig.sealed_size(settings) == 7, "not due"
+    shift = time.time() + 28_800
+    monkeypatch.setattr(time, "time", lambda: shift)
+    one._round()
+    assert rig.sealed_size(settings) == 14
+
+
+def test_it_looks_more_often_while_records_come_quickly(tmp_path: Path) -> None:
+    """By the next look of a leisurely sealer there would be too many."""
+    one = sealer(tmp_path, seconds=3600, records=100)
+    settings = one._settings
+    writer = rig.opened(settings)
+    try:
+        one._round()
+        assert one._until_next() == POLL_SECONDS
+        asyncio.run(rig.commit(writer, 40))
+        one._round()
+        assert one._until_next() == QUICK_SECONDS
+        one._round()
+        assert one._until_next() == POLL_SECONDS
+    finally:
+        writer.close()
+
+
+def test_what_told_of_the_others_is_told_again(tmp_path: Path) -> None:
+    """A start, and a pruning of its own stream, tell how far every stream is sealed, also one that stands still."""
+    from sluice.ledger import pruned
+
+    settings = rig.deployment(tmp_path)
+    rig.write(settings, 50)
+    times = lambda: sum("n-w0" in d["streams"] for k, d in control(tmp_path) if k == STANDING)  # type: ignore[operator]  # noqa: E731
+    with rig.sealing(tmp_path):
+        rig.until(lambda: times() == 1)
+    with rig.sealing(tmp_path):
+        rig.until(lambda: times() == 2)
+        own = store.leaf(settings.seal_dir / OWN, 0)
+        assert own
+        pruned.write(settings.ledger_dir / OWN, pruned.Pruned(below_seq=1, leaf_hash=own.hex(), at=1))
+        rig.until(lambda: times() == 3)
 
 
 def test_seals_that_were_taken_away_are_not_begun_anew(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_age_of_the_oldest_unsealed_record(tmp_path: Path) -> None:
     assert found.lag is not None
     assert 99 < found.lag < 160
     rig.seal(settings)
-    (found,) = standing.standing(settings.ledger_dir, settings.seal_dir)
+    found, _ = standing.standing(settings.ledger_dir, settings.seal_dir)
     assert (found.size, found.unsealed, found.lag) == (3, 0, None)
 
 
@@ -65,5 +65,5 @@ def test_broken_seals_hide_nothing(tmp_path: Path) -> None:
     rig.write(settings, 10)
     rig.seal(settings)
     (settings.seal_dir / "n-w0" / store.HISTORY).write_bytes(b"garbage\n")
-    (found,) = standing.standing(settings.ledger_dir, settings.seal_dir)
+    found, _ = standing.standing(settings.ledger_dir, settings.seal_dir)
     assert (found.size, found.unsealed) == (0, 12)

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -506,7 +507,18 @@ def test_sigterm_drains_and_ends_with_0(tmp_path: Path, upstream: Upstream) -> N
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
-        assert made.sluice("verify").returncode == 0
+        verified = made.sluice("verify", "--json")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        streams = {s["stream"]: s["records"] - s["sealed"] for s in json.loads(verified.stdout)["streams"]}
+        assert set(streams.values()) == {0}, f"an orderly end leaves nothing unsealed: {streams}"
+        (node,) = {name.rpartition("-w")[0] for name in streams}
+        for name in (f"{node}-w1", f"{node}-w1000"):
+            for place in ("ledger", "seal"):
+                shutil.rmtree(made.var / place / name)
+        attacked = made.sluice("verify", "--json")
+        assert attacked.returncode == 2
+        unchecked = {s["stream"] for s in json.loads(attacked.stdout)["streams"] if s["unchecked"]}
+        assert unchecked == {f"{node}-w1", f"{node}-w1000"}, "what is left names the streams that are gone"
         assert made.sluice("sql", "select 1").stdout == "1\n1\n"  # the engine is opened for the question
         assert made.sluice("tail").returncode == 3
     finally:
