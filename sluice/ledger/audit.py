@@ -13,14 +13,11 @@ from pathlib import Path
 from sluice.ledger import pruned, segment
 from sluice.ledger.pruned import BadNote, Pruned
 from sluice.ledger.segment import Damage, Fault, NoRegularFile
-from sluice.ledger.sequence import MAX_FAULTS, Sequence, StreamVerdict
+from sluice.ledger.sequence import MAX_FAULTS, Leaf, Sequence, StreamVerdict
 
 __all__ = ["MAX_FAULTS", "Leaf", "StreamVerdict", "Verdict", "verify", "verify_stream"]
 
 _COUNT = "durable"
-
-type Leaf = Callable[[int, bytes, bytes], None]
-"""Told number, leaf hash and canonical bytes of each record."""
 
 
 @dataclass(frozen=True, slots=True)

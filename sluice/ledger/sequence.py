@@ -13,6 +13,9 @@ from sluice.ledger.pruned import Pruned
 from sluice.ledger.record import BadRecord, leaf_hash, link
 from sluice.ledger.segment import Damage, Fault
 
+type Leaf = Callable[[int, bytes, bytes, str], None]
+"""Told number, leaf hash, canonical bytes and kind (of a control record) of each record."""
+
 MAX_FAULTS = 1000
 """Faults listed of one stream; the first is what matters, and a wrecked file must not fill the memory."""
 
@@ -51,9 +54,9 @@ class StreamVerdict:
 
 
 class Sequence:
-    """Takes records one by one. `on_leaf` is told number, leaf hash and bytes of each, as they come."""
+    """Takes records one by one. `on_leaf` is told of each, as they come."""
 
-    def __init__(self, found: StreamVerdict, on_leaf: Callable[[int, bytes, bytes], None] | None = None) -> None:
+    def __init__(self, found: StreamVerdict, on_leaf: Leaf | None = None) -> None:
         self.found = found
         self.next: int | None = None
         """The record that has to come; None when that cannot be known."""
@@ -108,7 +111,7 @@ class Sequence:
         found.last_seq = seq
         found.last_hash = hexed
         if self._on_leaf:
-            self._on_leaf(seq, leaf, body)
+            self._on_leaf(seq, leaf, body, said.control_kind)
 
     def _out_of_place(self, name: str, offset: int, seq: int, expected: int, hexed: str) -> None:
         """A jump forward is a gap, until the missing records turn up behind: then it was a change of order."""

@@ -25,7 +25,6 @@ START_SECONDS = 60.0
 """What the processes of an appliance need for their first start: so long a stream may be named and not there."""
 STANDING_SECONDS = 660.0
 """The sealer says every 600 s how far it sealed what went on, and at once for a stream that is new."""
-_MARK = b'"control_kind":"start"'
 
 
 class _Slots(msgspec.Struct):
@@ -41,15 +40,12 @@ class Named:
 
     slots: dict[int, int] = field(default_factory=dict)
 
-    def look(self, body: bytes) -> None:
-        """One record, which need not be one of a start."""
-        if _MARK not in body:
-            return
+    def start(self, body: bytes) -> None:
+        """One start record."""
         with contextlib.suppress(BadRecord, msgspec.MsgspecError):
             record = decode(body)
-            if record.control_kind == "start":
-                for slot in _slots.decode(record.control_detail or "").slots:
-                    self.slots.setdefault(slot, record.ts_received or 0)
+            for slot in _slots.decode(record.control_detail or "").slots:
+                self.slots.setdefault(slot, record.ts_received or 0)
 
 
 def absent(

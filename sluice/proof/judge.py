@@ -62,7 +62,7 @@ class Judge:
         self.named = Named()
         """Which streams its start records name."""
 
-    def leaf(self, seq: int, leaf: bytes, body: bytes = b"") -> None:
+    def leaf(self, seq: int, leaf: bytes, body: bytes = b"", kind: str = "") -> None:
         if not self._started or seq == self._fits:
             self.first_behind, self._first_seq = body, seq
             self.late, self._late_at = b"", seq + self._records - 1
@@ -71,7 +71,8 @@ class Judge:
         if not self._started or seq == self.told:
             self.first_untold = body
         self.last, self._last_seq = body, seq
-        self.named.look(body)
+        if kind == "start":
+            self.named.start(body)
         if not self._started:
             self._started = True
             if seq:
