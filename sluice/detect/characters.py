@@ -38,6 +38,8 @@ _LOOKALIKE = (
 )
 _ODD = re.compile(f"[{_INVISIBLE}{_MARKS}{_SPACES}{_DASHES}{_LOOKALIKE}]")
 """Every character that may be undone alone. One class and nothing else: the fastest thing that `re` can look for."""
+_STRETCH = 512
+"""Characters that are asked at once whether they are ASCII: that is a comparison of memory."""
 _ROMAN = re.compile("[\u2160-\u217f]")
 _BOXED = ((0x1F150, 0x1F169, 0x1F150), (0x1F170, 0x1F189, 0x1F170), (0x1F130, 0x1F149, 0x1F130))
 """Letters in circles and boxes for which Unicode gives no plain form."""
@@ -72,7 +74,10 @@ def _mixed() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def suspicious(text: str) -> bool:
     """True when `folds` would find something."""
-    return next(_odd_ones(text), None) is not None or _mixed()[0].search(text) is not None
+    if next(_odd_ones(text), None) is not None:
+        return True
+    meet = _mixed()[0]
+    return any(meet.search(text, low, high + 1) for low, high in _foreign(text))
 
 
 def folds(text: str) -> list[Replacement]:
@@ -82,8 +87,15 @@ def folds(text: str) -> list[Replacement]:
     return sorted(found + strange) if strange else found
 
 
+def _foreign(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of the text that hold characters beyond ASCII: most of a text mostly holds none."""
+    for low in range(0, len(text), _STRETCH):
+        if not text[low : low + _STRETCH].isascii():
+            yield low, low + _STRETCH
+
+
 def _odd_ones(text: str) -> Iterator[Replacement]:
-    for m in _ODD.finditer(text):
+    for m in (m for low, high in _foreign(text) for m in _ODD.finditer(text, low, high)):
         i = m.start()
         kind, new = _odd(m[0])
         before, after = text[i - 1 : i], text[i + 1 : i + 2]

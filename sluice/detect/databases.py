@@ -37,7 +37,7 @@ from typing import NamedTuple, Protocol
 import hyperscan
 import msgspec
 
-from sluice.detect import encoded, gates, joined
+from sluice.detect import encoded, escapes, gates, joined
 from sluice.detect.layers import Hints
 
 WORDS, SHORT, SHORT_NEAR, EXACT, FOREIGN = "words", "short", "short-near", "exact", "foreign"
@@ -55,6 +55,9 @@ ASKED = ((encoded.CODES_GATE, joined.NUMBER_GATE), (joined.LIST_GATE,), (joined.
 JOINED, MARKED = "marks/joined", "marks"
 MARKS, CROWDED = 2_000, 64
 """Marks of joined strings and beginnings of keys that are followed: so many, and one more for so many bytes."""
+
+ESCAPED, SCATTERED = 500, 1_024
+"""Escapes of which the places are told: so many, and one more for so many bytes. More are looked for by `re`."""
 
 _HEADING = re.compile(rb"[\w\x80-\xff .\"'()/*-]{0,120}(?:[,;|\t\r\n]|\\[nt])")
 """What follows a keyword that may head a column (`tables`): its values may stand far below it."""
@@ -129,6 +132,7 @@ class Databases:
             (f"disguise/{at}", _fixed(*((text, 0, i) for i, text in enumerate(texts))))
             for at, texts in enumerate(ASKED)
         ]
+        self._escapes = _fixed(*((text, 0, i) for i, text in enumerate(escapes.EXPRESSIONS)))
         self._codes = _fixed((encoded.CODES_GATE, 0, 0))
         self._cards = _fixed((joined.CARD_NUMBER, 0, 0))
         self._local = threading.local()
@@ -215,8 +219,16 @@ class Databases:
         if lots is None:
             found += [(end, self._first + len(joined.NUMBERS) + 1) for end, _ in lists]
         # So many that they are everywhere: then the text is read from its beginning to its end.
-        hints = Hints(codes=many is not None, lists=lots is not None, marks=tuple(found))
+        hints = Hints(codes=many is not None, lists=lots is not None, marks=tuple(found), escapes=self._escaped(data))
         return hints, min((stop for stop in stops if stop is not None), default=None)
+
+    def _escaped(self, data: bytes) -> tuple[tuple[int, int], ...] | None:
+        """Where escapes may begin (`escapes.BEGINNINGS`), or None when they are too many to tell."""
+        if not any(sign in data for sign in escapes.SIGNS):
+            return ()
+        most = ESCAPED + len(data) // SCATTERED
+        found, stop = _scan(self._escapes, self._scratch("disguise/escapes", self._escapes), data, most)
+        return tuple(found) if stop is None else None
 
     def _places(self, gate: gates.Gate, data: bytes) -> list[tuple[int, int]] | None:
         """The stretches in which the gate opens, each from there to its end; None when they are too many for

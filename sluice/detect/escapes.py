@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sluice.detect.views import Replacement
 
@@ -37,45 +37,111 @@ _QUOTED_SIGN = re.compile(r"=3D(?![0-9A-Fa-f]{3})|=(?:[0-9A-F]{2}=){2}[0-9A-F]{2
 """What text in quoted-printable (RFC 2045, 6.7) has and code has not: an escaped `=`, or escapes side by side. Without
 it `width=50` stays what it is."""
 _SOFT = re.compile(r"=[ \t]{0,8}\r?\n(?=\S)")
-_MARKS = (("\\", _BACKSLASH), ("\\", _CONTINUED), ("&", _ENTITY), ("%", _PERCENT))
+SIGNS = b"\\&%="
+"""Without one of these there is nothing to undo."""
+_SLASHED, _JOINED, _NAMED, _CODED, _EQUALS, _BROKEN = "backslash", "continued", "entity", "percent", "equals", "soft"
+_MARKS = (
+    ("\\", _SLASHED, _BACKSLASH),
+    ("\\", _JOINED, _CONTINUED),
+    ("&", _NAMED, _ENTITY),
+    ("%", _CODED, _PERCENT),
+)
+_BLANKS = tuple(rf"[ \t]{{{n}}}" if n else "" for n in range(9))
+_BEGINNINGS = (
+    *((rf"\\{c}{next_}", _SLASHED, 3) for c in "uUxX" for next_ in (r"[0-9a-fA-F]", r"\{")),
+    *((rf"\\{c}\+", _SLASHED, 3) for c in "uU"),
+    (r"\\[01][0-7]{2}", _SLASHED, 4),
+    (r"\\0[01][0-7]{2}", _SLASHED, 5),
+    (r"\\o\{", _SLASHED, 3),
+    (r"\\N\{", _SLASHED, 3),
+    (r"\\/", _SLASHED, 2),
+    (r"[A-Za-z0-9+/_=\-]\\\n", _JOINED, 2),
+    (r"[A-Za-z0-9+/_=\-]\\\r\n", _JOINED, 3),
+    (r"&#[0-9xX]", _NAMED, 3),
+    (r"&[A-Za-z][A-Za-z0-9]", _NAMED, 3),
+    (r"%[0-9a-fA-F]{2}", _CODED, 3),
+    (r"%[uU][0-9a-fA-F]{4}", _CODED, 6),
+    (r"=3D", _EQUALS, 3),
+    (r"=[0-9A-F]{2}=[0-9A-F]{2}=", _EQUALS, 7),
+    *((rf"={blanks}\n", _BROKEN, at + 2) for at, blanks in enumerate(_BLANKS)),
+    *((rf"={blanks}\r\n", _BROKEN, at + 3) for at, blanks in enumerate(_BLANKS)),
+)
+EXPRESSIONS = tuple(expression for expression, _, _ in _BEGINNINGS)
+"""hyperscan expressions of which one ends in everything that is undone here: each of one width, for those are found
+many times faster together than by `re` one after the other."""
+BEGINNINGS = tuple((kind, width) for _, kind, width in _BEGINNINGS)
+"""For each of them the kind of escape that may begin there, and how far before the end."""
+
+type Places = Mapping[str, Sequence[int]]
+"""Where escapes of each kind may begin in a text: all places, in order. None stands for anywhere."""
 _LINE = 60
 """Characters from which a line that ends in `=` is one of quoted-printable, and not an empty assignment."""
 
 
-def suspicious(text: str) -> bool:
+def suspicious(text: str, places: Places | None = None) -> bool:
     """True when `replacements` would find something."""
-    return any(mark in text and pattern.search(text) for mark, pattern in _MARKS) or _quoted(text)
+    found = (_matches(pattern, kind, text, places) for mark, kind, pattern in _MARKS if mark in text)
+    return any(next(matches, None) is not None for matches in found) or _quoted(text, places)
 
 
-def replacements(text: str) -> list[Replacement]:
+def replacements(text: str, places: Places | None = None) -> list[Replacement]:
     """What to undo, not in order. They may overlap."""
     found: list[Replacement] = []
     if "\\" in text:
-        found += _join_surrogates([(m.start(), m.end(), _backslash(m)) for m in _BACKSLASH.finditer(text)])
-        found += [(m.start(), m.end(), "") for m in _CONTINUED.finditer(text)]
+        slashed = _matches(_BACKSLASH, _SLASHED, text, places)
+        found += _join_surrogates([(m.start(), m.end(), _backslash(m)) for m in slashed])
+        found += [(m.start(), m.end(), "") for m in _matches(_CONTINUED, _JOINED, text, places)]
     if "&" in text:
-        found += [(m.start(), m.end(), new) for m in _ENTITY.finditer(text) if (new := html.unescape(m[0])) != m[0]]
+        named = _matches(_ENTITY, _NAMED, text, places)
+        found += [(m.start(), m.end(), new) for m in named if (new := html.unescape(m[0])) != m[0]]
     if "%" in text:
-        found += _join_surrogates([r for m in _PERCENT.finditer(text) for r in _percent(m)])
-    if _quoted(text):
+        found += _join_surrogates([r for m in _matches(_PERCENT, _CODED, text, places) for r in _percent(m)])
+    if _quoted(text, places):
         found += [r for m in _QUOTED.finditer(text) for r in _printable(m)]
     return [r for r in found if text[r[0] : r[1]] != r[2]]
 
 
-def soft_breaks(text: str) -> list[Replacement]:
+def soft_breaks(text: str, places: Places | None = None) -> list[Replacement]:
     """What to undo of quoted-printable alone, where its soft line breaks may stand inside other escapes."""
-    if not _quoted(text) or not _SOFT.search(text):
+    if not _quoted(text, places) or not _SOFT.search(text):
         return []
     return [r for m in _QUOTED.finditer(text) for r in _printable(m)]
 
 
-def _quoted(text: str) -> bool:
+def _matches(pattern: re.Pattern[str], kind: str, text: str, places: Places | None) -> Iterator[re.Match[str]]:
+    """The matches of a pattern, of which every one begins at one of the places."""
+    if places is None:
+        yield from pattern.finditer(text)
+        return
+    done = 0
+    for at in places.get(kind, ()):
+        start = _first_of(text, at) if kind == _SLASHED else at
+        if start >= done and (m := pattern.match(text, start)) is not None:
+            done = m.end()
+            yield m
+
+
+def _first_of(text: str, at: int) -> int:
+    """Where the row of backslashes begins that ends at `at`."""
+    while at and text[at - 1] == "\\":
+        at -= 1
+    return at
+
+
+def _quoted(text: str, places: Places | None = None) -> bool:
     """True when the text is quoted-printable in some part."""
+    if places is not None:
+        if any(_QUOTED_SIGN.match(text, at) for at in places.get(_EQUALS, ())):
+            return True
+        return _broken(text, filter(None, (_SOFT.match(text, at) for at in places.get(_BROKEN, ()))))
     if "=" not in text:
         return False
-    if _QUOTED_SIGN.search(text):
-        return True
-    return any(m.start() - text.rfind("\n", max(m.start() - 80, 0), m.start()) > _LINE for m in _SOFT.finditer(text))
+    return _QUOTED_SIGN.search(text) is not None or _broken(text, _SOFT.finditer(text))
+
+
+def _broken(text: str, breaks: Iterable[re.Match[str]]) -> bool:
+    """True when one of the breaks stands at the end of a long line."""
+    return any(m.start() - text.rfind("\n", max(m.start() - 80, 0), m.start()) > _LINE for m in breaks)
 
 
 def _backslash(m: re.Match[str]) -> str:

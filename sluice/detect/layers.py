@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from sluice.detect import joined, normalise
+from sluice.detect import characters, escapes, joined, normalise
 from sluice.detect.views import Behind, Step, View
 from sluice.model import Part
 from sluice.value import Value
@@ -58,13 +58,14 @@ class Allowance:
 class Hints(NamedTuple):
     """What hyperscan says of a buffer: whether runs of base64, codes of characters and lists of short strings can stand
     in it, and where code joins strings, keys begin and numbers end that may be in pieces: (end in bytes, mark).
-    `spans`: where the runs stand in it, bytes, if that is known."""
+    `spans`: where the runs stand in it, bytes, and `escapes`: where escapes may (as the marks), if that is known."""
 
     runs: bool = False
     codes: bool = False
     lists: bool = False
     marks: tuple[tuple[int, int], ...] = ()
     spans: tuple[tuple[int, int], ...] | None = None
+    escapes: tuple[tuple[int, int], ...] | None = None
 
 
 type Marks = tuple[tuple[str, int], ...]
@@ -105,15 +106,20 @@ class Layer:
     ) -> list[Text]:
         """The texts hidden in these. A part whose views do not fit the allowance is added to `partial`. `hints` are of
         the whole level, `again` asks for those of one text."""
-        disguised = normalise.suspicious(self.joined)
-        if not disguised and not any(hints[:-1]):
+        if hints.escapes is None:
+            disguised = normalise.suspicious(self.joined)
+        else:
+            disguised = bool(hints.escapes) or (not self.ascii and characters.suspicious(self.joined))
+        if not disguised and not (hints.runs or hints.codes or hints.lists or hints.marks):
             return []
         out: list[Text] = []
+        escaped = self._escaped(hints.escapes) if hints.escapes else {}
         places = self._places(hints.marks, marks)
         gated = hints.codes or hints.lists
         runs = self._runs(hints.spans) if hints.spans is not None and self.ascii else None
         for k, t in enumerate(self.texts):
-            if disguised and normalise.suspicious(t.text) and self._unescaped(t, allowance, out):
+            known = None if hints.escapes is None else escaped.get(k, {})
+            if disguised and (known is None or known or not self.ascii) and self._unescaped(t, known, allowance, out):
                 partial.add(t.part)
             if len(t.text) < normalise.SHORTEST:
                 continue
@@ -135,13 +141,15 @@ class Layer:
                     partial.add(t.part)
         return out
 
-    def _unescaped(self, t: Text, allowance: Allowance, out: list[Text]) -> bool:
-        """Add the text without escapes; True when it did not fit."""
+    def _unescaped(self, t: Text, known: escapes.Places | None, allowance: Allowance, out: list[Text]) -> bool:
+        """Add the text without escapes; True when it did not fit. `known`: where escapes may begin."""
+        if not normalise.suspicious(t.text, known):
+            return False
         whole = True
         for undo in (normalise.unescape, normalise.unquote):
             if len(t.text) > allowance.characters:
                 return True
-            view, complete = undo(t.text, allowance.places)
+            view, complete = undo(t.text, allowance.places, known)
             whole = whole and complete
             if view is not None and view.text != t.text:
                 allowance.characters -= len(view.text)
@@ -157,6 +165,17 @@ class Layer:
             while start > self.stops[k]:
                 k += 1
             out.setdefault(k, []).append((start - self.starts[k], end - self.starts[k]))
+        return out
+
+    def _escaped(self, found: Iterable[tuple[int, int]]) -> dict[int, dict[str, list[int]]]:
+        """Where escapes of each kind may begin in each text, in characters."""
+        out: dict[int, dict[str, list[int]]] = {}
+        for k, places in self._places(found, escapes.BEGINNINGS).items():
+            own = out.setdefault(k, {})
+            for kind, start, _ in places:
+                own.setdefault(kind, []).append(start)
+            for starts in own.values():
+                starts.sort()  # of two that end in one order, the longer one may begin before the other
         return out
 
     def _places(self, found: Iterable[tuple[int, int]], marks: Marks) -> dict[int, list[tuple[str, int, int]]]:

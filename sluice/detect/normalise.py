@@ -48,17 +48,17 @@ def digest() -> str:
     return characters.digest()
 
 
-def suspicious(text: str) -> bool:
-    """True when `unescape` would find something. Costs a few memory searches; run it on many texts joined."""
-    return escapes.suspicious(text) or (not text.isascii() and characters.suspicious(text))
+def suspicious(text: str, places: escapes.Places | None = None) -> bool:
+    """True when `unescape` would find something. `places`: where escapes may begin, if that is known."""
+    return escapes.suspicious(text, places) or (not text.isascii() and characters.suspicious(text))
 
 
-def unescape(text: str, limit: int) -> tuple[View | None, bool]:
+def unescape(text: str, limit: int, places: escapes.Places | None = None) -> tuple[View | None, bool]:
     """The view of `text` with one level of disguise taken off, or None when there is none.
 
-    Undoes at most `limit` places; the second value is False when there were more.
+    Undoes at most `limit` places; the second value is False when there were more. `places` as in `suspicious`.
     """
-    found = escapes.replacements(text)
+    found = escapes.replacements(text, places)
     if not text.isascii():
         found += characters.folds(text)
     found.sort()
@@ -73,7 +73,7 @@ def unescape(text: str, limit: int) -> tuple[View | None, bool]:
     return replaced(text, chosen[:limit]), len(chosen) <= limit
 
 
-def unquote(text: str, limit: int) -> tuple[View | None, bool]:
+def unquote(text: str, limit: int, places: escapes.Places | None = None) -> tuple[View | None, bool]:
     """As `unescape`, with quoted-printable alone undone: a soft line break may have cut another escape in two."""
-    found = escapes.soft_breaks(text)
+    found = escapes.soft_breaks(text, places)
     return (replaced(text, found[:limit]), len(found) <= limit) if found else (None, True)

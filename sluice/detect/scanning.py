@@ -302,7 +302,8 @@ class Scanning:
     def _confirm_all(self, layer: Layer, hits: list[tuple[int, int]]) -> None:
         """What `re`, keywords and validators make of the hits, which are in order of end."""
         roles, compiled = self.finder.roles, self.finder.compiled
-        cursors: dict[tuple[int, int], int] = {}
+        cursors: dict[int, int] = {}
+        lines: dict[int, list[tuple[int, shapes.Beginning]]] = {}
         keywords: dict[tuple[int, int], list[int]] = {}
         k = 0
         known_byte = known_char = 0
@@ -311,10 +312,12 @@ class Scanning:
         try:
             for end, ident in hits:
                 if end > stops[k]:
+                    self._lines(lines, layer.texts[k], cursors)
                     while end > stops[k]:
                         k += 1
                     known_byte = known_char = 0
                     enough.clear()
+                    cursors.clear()
                 if ident in enough:
                     continue
                 offset = end - starts[k]
@@ -340,11 +343,15 @@ class Scanning:
                             enough.add(ident)
                         continue
                     if not length:
-                        self._confirm(c, index, text, k, offset, beginning, cursors)
+                        if c.lines and not text.way and (text.part, c.detector.id) in self.reach:
+                            lines.setdefault(index, []).append((offset, beginning))
+                            continue
+                        self._confirm(c, index, text, offset, beginning, cursors)
                     elif c.detector.keyword_use in {"word", "begin"}:
                         self._at(c, index, text, offset - length, offset)
                     else:
                         keywords.setdefault((k, index), []).append(offset)
+            self._lines(lines, layer.texts[k], cursors)
             for (k, index), places in keywords.items():
                 self._around(compiled[index], index, layer.texts[k], places)
         except _Halt:
@@ -370,17 +377,17 @@ class Scanning:
         c: Compiled,
         index: int,
         text: Text,
-        k: int,
         end: int,
         beginning: shapes.Beginning,
-        cursors: dict[tuple[int, int], int],
+        cursors: dict[int, int],
     ) -> None:
         """The match whose head ends at `end`, if `re` sees one. `cursors` hold where the last one of a detector (by its
         index) ended, and where the last attempt (by the complement of it) that failed had begun."""
         shape = c.shape
         least, most, opening = beginning
-        low = max(end - shape.back - most, cursors.get((k, index), 0))
-        high = end - least
+        low, high = end - shape.back - most, end - least
+        if low < (done := cursors.get(index, 0)):
+            low = done
         if low > high:
             return
         self.work.units += c.cost
@@ -398,17 +405,41 @@ class Scanning:
         places: Iterable[int] = range(low, high + 1)
         if opening and high - low > 1:
             places = [m.start() for m in opening.finditer(text.text, low, end)]
-        match_at, failed = shape.confirm.match, cursors.get((k, ~index))
+        match_at, failed = shape.confirm.match, cursors.get(~index)
         for place in places:  # where it may begin, and nowhere else: `search` would read on to the edge
             if place == failed or place > high:
                 continue  # the head has several ends for one beginning
             match = match_at(text.text, place, edge)
             if match is not None:
                 if done := self.judge(c, index, text, *match.span(shape.group)):
-                    cursors[k, index] = done
+                    cursors[index] = done
                     return
                 self._spend(1)
-            cursors[k, ~index] = place
+            cursors[~index] = place
+
+    def _lines(self, lines: dict[int, list[tuple[int, shapes.Beginning]]], text: Text, cursors: dict[int, int]) -> None:
+        """How far source code goes on in a text where its first line was found: `lines` are the further hits of each
+        language, as (end, beginning) in order, and are empty after that. As `_confirm`, without its formalities."""
+        for index, hits in lines.items():
+            c = self.finder.compiled[index]
+            match_at, beyond, group = c.shape.confirm.match, c.shape.tail + 8, c.shape.group
+            tally, far = (index, text.part, False), (text.part, c.detector.id)
+            count, done, failed = self.counts[tally], cursors.get(index, 0), cursors.get(~index)
+            enough = min(self.finder.budget.per_detector, c.most)
+            self._spend(c.cost * len(hits))
+            for end, (least, most, _) in hits:
+                if count >= enough:
+                    break
+                for place in range(max(end - most, done), end - least + 1):
+                    if place == failed:
+                        continue
+                    if (match := match_at(text.text, place, end + beyond)) is not None:
+                        count, done = count + 1, match.end(group)
+                        self.reach[far] = max(self.reach[far], done)
+                        break
+                    failed = place
+            self.counts[tally] = count
+        lines.clear()
 
     def _around(self, c: Compiled, index: int, text: Text, places: list[int]) -> None:
         """Every match within reach of a required keyword, and in the cells of a column that it heads.

@@ -39,7 +39,8 @@ def cells(text: str, place: int) -> Iterator[tuple[int, int]]:
         start = max(start, text.rfind('"', low, place) + 1)
     heading = text[start:stop]
     delimiter = max("\t|;,", key=heading.count)
-    count = heading.count(delimiter)
+    if not (count := heading.count(delimiter)):
+        return  # a line of one cell, which is none of a table
     below = stop + step_over
     if text.count(delimiter, below, _line_end(text, below, newline)) < count:
         return  # told at the first row: most keywords head nothing

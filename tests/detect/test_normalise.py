@@ -6,10 +6,11 @@ import base64
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.detect import normalise
+from sluice.detect import escapes, normalise
+from sluice.detect.databases import Databases
 from sluice.detect.normalise import decode_runs, suspicious, unescape
 
 LIMIT = 10_000
@@ -186,3 +187,41 @@ def test_the_first_letters_of_a_file_hide_no_text(head: bytes) -> None:
 def test_files_make_no_view(head: bytes) -> None:
     """A picture, a film, a sound and a document in base64 are no text."""
     assert decode_runs(base64.b64encode(head).decode(), LIMIT) == ([], True)
+
+
+PIECES = [
+    *(
+        "\\",
+        "\\\\",
+        "u0041",
+        "u{41}",
+        "U00000041",
+        "x41",
+        "101",
+        "0101",
+        "N{DIGIT ONE}",
+        "/",
+        "&",
+        "#65;",
+        "lt;",
+        "amp",
+    ),
+    *("amp", "%", "41", "%41", "=", "3D", "=41=42=43", " ", "\t", "\n", "\r\n", "a", "é", "word " * 16),
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
+def test_places_of_escapes_change_nothing(text: str) -> None:
+    """What is undone around the places that hyperscan tells is what `re` undoes everywhere."""
+    found = Databases([])._escaped(text.encode())
+    assert found is not None
+    places: dict[str, list[int]] = {}
+    for end, at in found:
+        kind, width = escapes.BEGINNINGS[at]
+        places.setdefault(kind, []).append(len(text.encode()[:end].decode()) - width)
+    for starts in places.values():
+        starts.sort()
+    assert escapes.suspicious(text, places) == escapes.suspicious(text)
+    assert escapes.replacements(text, places) == escapes.replacements(text)
+    assert escapes.soft_breaks(text, places) == escapes.soft_breaks(text)
