@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="SPAN|TIME", help="Records from then on [default: 90d].")
 @click.option("--until", metavar="TIME", help="End of the span, excluded [default: the minute just over].")
 @click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json, md or pdf.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write [default: stdout].")
 def command(
     settings: Settings, framework: str | None, since: str | None, until: str | None, form: str, out: Path | None

@@ -35,6 +35,7 @@ def command() -> None:
     "--run", default=60, show_default=True, type=click.IntRange(16, 10_000), help="Or so many words in a row."
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The index; made, or added to.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _add(
     settings: Settings,
     files: Sequence[Path],
@@ -44,9 +45,12 @@ def _add(
     share: float,
     run: int,
     out: Path,
+    as_json: bool,
 ) -> int:
     """Add FILES (text, .docx) to an index. A file whose name is there already takes the place of the older one."""
     import re
+
+    import msgspec
 
     from sluice.model import Severity
     from sluice.owndata import documents, texts
@@ -68,7 +72,9 @@ def _add(
         share=share,
         run=run,
     )
-    for document in added:
+    if as_json:
+        print_json({"file": str(out), "added": [msgspec.to_builtins(document) for document in added]})
+    for document in () if as_json else added:
         click.echo(
             f"{document.name}: {document.words} words, {document.shingles} shingles, class {document.data_class}"
         )
@@ -103,10 +109,14 @@ def _list(settings: Settings, file: Path, as_json: bool) -> int:
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("name")
-def _remove(settings: Settings, file: Path, name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _remove(settings: Settings, file: Path, name: str, as_json: bool) -> int:
     """Take the document NAME out of the index FILE."""
     from sluice.owndata import documents
 
     documents.remove(file, name, keys_of(settings), now())
-    click.echo(f"removed {name}")
+    if as_json:
+        print_json({"file": str(file), "removed": name})
+    else:
+        click.echo(f"removed {name}")
     return 0

@@ -88,7 +88,8 @@ def listed(settings: Settings, everything: bool, severity: str | None, catalogue
 @config_option
 @click.argument("name", metavar="ID")
 @click.option("--sql", "only_sql", is_flag=True, help="Print the query alone.")
-def show(settings: Settings, name: str, only_sql: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(settings: Settings, name: str, only_sql: bool, as_json: bool) -> int:
     """What a finding says, why, on what query, and where it stands."""
     unit = _unit(name)
     if only_sql:
@@ -96,6 +97,19 @@ def show(settings: Settings, name: str, only_sql: bool) -> int:
         return 0
     from sluice.posture import evaluation, proposal
 
+    if as_json:
+        rows = _standing(settings, f"WHERE finding = '{unit.id}'")
+        about: dict[str, Any] = {
+            "id": unit.id,
+            "title": unit.title,
+            "severity": unit.severity,
+            "remediation": unit.remediation,
+        }
+        about |= {"controls": unit.controls, "basis": unit.basis, "days": unit.days, "clean_days": unit.clean_days}
+        about |= {"needs": unit.needs, "note": unit.note, "sql": unit.sql, "sha256": evaluation.sha256(unit)}
+        changes = [proposal.text(unit, str(row["scope"]), str(row["facts"])) for row in rows]
+        print_json(about | {"stands": [row | {"change": change} for row, change in zip(rows, changes, strict=True)]})
+        return 0
     lines = [
         ("finding", f"{unit.id} {unit.title}"),
         (
@@ -131,7 +145,8 @@ def show(settings: Settings, name: str, only_sql: bool) -> int:
 @config_option
 @click.argument("name", metavar="ID")
 @click.option("--scope", help="Of this scope alone [default: all that are open].")
-def fix(settings: Settings, name: str, scope: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def fix(settings: Settings, name: str, scope: str | None, as_json: bool) -> int:
     """Print the change that would close a finding, ready to paste; nothing is changed. Exit code: 1 without one."""
     from sluice.cli import FOUND
     from sluice.posture import proposal
@@ -142,9 +157,13 @@ def fix(settings: Settings, name: str, scope: str | None) -> int:
     if not rows or unit.fix is None:
         complain(f"{unit.id}: {'no scope of it is open' if not rows else 'no change closes it: ' + unit.remediation}")
         return FOUND
-    for row in rows:
-        change = proposal.text(unit, str(row["scope"]), str(row["facts"])) or ""
-        click.echo(f"# {unit.id} {_plain(row['scope'])}: for {unit.fix.file} ({unit.fix.kind})")
+    made = [(str(row["scope"]), proposal.text(unit, str(row["scope"]), str(row["facts"])) or "") for row in rows]
+    if as_json:
+        where = {"finding": unit.id, "file": unit.fix.file, "kind": unit.fix.kind}
+        print_json([where | {"scope": of, "change": change} for of, change in made])
+        return 0
+    for of, change in made:
+        click.echo(f"# {unit.id} {_plain(of)}: for {unit.fix.file} ({unit.fix.kind})")
         click.echo(change.strip() + "\n")
     return 0
 
@@ -154,9 +173,10 @@ def fix(settings: Settings, name: str, scope: str | None) -> int:
 @click.argument("name", metavar="ID")
 @click.option("--scope", help="Of this scope alone [default: all that are open].")
 @click.option("--reason", default="", help="Why, or what is being done.")
-def acknowledge(settings: Settings, name: str, scope: str | None, reason: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def acknowledge(settings: Settings, name: str, scope: str | None, reason: str, as_json: bool) -> int:
     """Take a finding: it is known and somebody works on it. Exit code: 2 when nothing of it is open."""
-    return _say(settings, name, scope, "acknowledged", reason)
+    return _say(settings, name, scope, "acknowledged", reason, as_json=as_json)
 
 
 @command.command("accept")
@@ -165,9 +185,10 @@ def acknowledge(settings: Settings, name: str, scope: str | None, reason: str) -
 @click.option("--scope", help="Of this scope alone [default: all that are open].")
 @click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The day it ends.")
 @click.option("--reason", required=True, help="Why it can be lived with.")
-def accept(settings: Settings, name: str, scope: str | None, until: datetime, reason: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def accept(settings: Settings, name: str, scope: str | None, until: datetime, reason: str, as_json: bool) -> int:
     """Live with a finding until a day, at most a year ahead. It opens again on that day, or when it grows graver."""
-    return _say(settings, name, scope, "accepted", reason, until)
+    return _say(settings, name, scope, "accepted", reason, until, as_json=as_json)
 
 
 @command.command("reopen")
@@ -175,9 +196,10 @@ def accept(settings: Settings, name: str, scope: str | None, until: datetime, re
 @click.argument("name", metavar="ID")
 @click.option("--scope", help="Of this scope alone [default: all that are acknowledged or accepted].")
 @click.option("--reason", default="", help="Why.")
-def reopen(settings: Settings, name: str, scope: str | None, reason: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def reopen(settings: Settings, name: str, scope: str | None, reason: str, as_json: bool) -> int:
     """Take back what was acknowledged or accepted. Exit code: 2 when nothing of it is."""
-    return _say(settings, name, scope, "reopened", reason)
+    return _say(settings, name, scope, "reopened", reason, as_json=as_json)
 
 
 @command.command("evaluate")
@@ -252,7 +274,14 @@ def _evaluate_here(settings: Settings) -> dict[str, Any]:
 
 
 def _say(
-    settings: Settings, name: str, scope: str | None, event: str, reason: str, until: datetime | None = None
+    settings: Settings,
+    name: str,
+    scope: str | None,
+    event: str,
+    reason: str,
+    until: datetime | None = None,
+    *,
+    as_json: bool,
 ) -> int:
     from sluice.cli import USAGE
     from sluice.ship import findings, notes
@@ -273,6 +302,8 @@ def _say(
         return USAGE
     left = notes.leave(settings.ship_dir, "finding_events", findings.rows(unit, rows, what, now))
     placed = notes.gone(left, PLACED_SECONDS)
+    if as_json:
+        print_json({"finding": unit.id, "event": event, "scopes": [r["scope"] for r in rows], "entered": placed})
     note(f"{unit.id}: {counted(len(rows), 'scope')} {event}")
     if not placed:
         note("the shipper enters it into the store when it runs")

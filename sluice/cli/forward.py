@@ -66,7 +66,8 @@ def _cell(name: str, value: object) -> object:
 @command.command("test", short_help="Send one marked event to a destination.")
 @config_option
 @click.argument("name")
-def _test(settings: Settings, name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _test(settings: Settings, name: str, as_json: bool) -> int:
     """Send one event of kind control, marked `forward-test`, to the destination NAME, and say what came of it."""
     from sluice.errors import Misconfigured, Problem
     from sluice.forward import events, sinks
@@ -92,9 +93,13 @@ def _test(settings: Settings, name: str) -> int:
     try:
         sink.send([events.FORMATS[to.format](record, encode(record))])
     except (OSError, sinks.Rejected) as e:
+        if as_json:
+            print_json({"destination": name, "url": to.shown, "taken": False, "fault": str(e)})
         complain(f"{name}: {to.shown} did not take it: {e}")
         return BEHIND
     finally:
         sink.close()
+    if as_json:
+        print_json({"destination": name, "url": to.shown, "taken": True, "fault": None})
     note(f"{name}: {to.shown} took it")
     return UP_TO_DATE

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "--least", type=click.IntRange(1), default=1, show_default=True, help="Edges with at least so many requests."
 )
 @click.option("--format", "form", default="json", show_default=True, help="json, dot (Graphviz) or mermaid.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 def command(settings: Settings, agent: str, role: str, data_class: str, least: int, form: str) -> int:
     """Where data flows: role, agent, tool, data class, model, provider, with the requests of each step.
 

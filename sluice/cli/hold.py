@@ -37,8 +37,16 @@ def command() -> None:
     "--since", type=click.DateTime(), metavar="TIME", help="Rows from then on (UTC), as in 2026-11-01 [default: all]."
 )
 @click.option("--until", type=click.DateTime(), metavar="TIME", help="Rows before then (UTC) [default: all].")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def place(
-    settings: Settings, name: str, reason: str, subject: str, since: datetime | None, until: datetime | None
+    settings: Settings,
+    name: str,
+    reason: str,
+    subject: str,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Keep rows although their time is over, until the hold NAME is released.
 
@@ -59,20 +67,21 @@ def place(
         return USAGE
     if subject and _rows_of(settings, subject) == 0:
         note(f"no row of the store has the subject {subject}: the hold covers nothing yet, only what comes")
-    return _leave(settings, name, "place", reason, subject, ts_from, ts_until)
+    return _leave(settings, name, "place", reason, subject, ts_from, ts_until, as_json=as_json)
 
 
 @command.command("release")
 @config_option
 @click.argument("name")
 @click.option("--reason", required=True, help="Why it ends.")
-def release(settings: Settings, name: str, reason: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def release(settings: Settings, name: str, reason: str, *, as_json: bool) -> int:
     """End the hold NAME. Exit code: 2 when no such hold is in force."""
     known = _in_force(settings)
     if known is not None and name not in known:
         complain(f"no hold `{name}` is in force", "`sluice hold list` shows those that are")
         return USAGE
-    return _leave(settings, name, "release", reason, "", 0, 0)
+    return _leave(settings, name, "release", reason, "", 0, 0, as_json=as_json)
 
 
 @command.command("list")
@@ -177,7 +186,9 @@ def _in_force(settings: Settings) -> set[str] | None:
     return names
 
 
-def _leave(settings: Settings, name: str, action: str, reason: str, subject: str, since: int, until: int) -> int:
+def _leave(
+    settings: Settings, name: str, action: str, reason: str, subject: str, since: int, until: int, *, as_json: bool
+) -> int:
     from sluice.ship import holds
     from sluice.ship.shipper import directory
 
@@ -189,6 +200,8 @@ def _leave(settings: Settings, name: str, action: str, reason: str, subject: str
     deadline = time.monotonic() + WAIT_SECONDS
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
+    if as_json:
+        print_json({"name": name, "action": action, "entered": not path.exists()})
     if path.exists():
         what = "hold" if action == "place" else "release of"
         note(f"{what} `{name}` waits: nothing is deleted from now on, and the shipper enters it when the store answers")

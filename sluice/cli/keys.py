@@ -70,7 +70,8 @@ def _rotate(settings: Settings, *, as_json: bool) -> None:
 @config_option
 @click.argument("key_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _destroy(settings: Settings, key_id: str, *, yes: bool, as_json: bool) -> None:
     """Destroy an earlier key: no value can be linked to the fingerprints of its time any more.
 
     Refused for the newest key, and for one that running workers still use. Put on record first (a control record
@@ -96,6 +97,8 @@ def _destroy(settings: Settings, key_id: str, *, yes: bool) -> None:
         control_detail=detail,
     )
     keys.destroy(settings, key_id, lambda: subjects.put_on_record(settings, act))
+    if as_json:
+        print_json({"destroyed": key_id})
     note(f"{key_id} is destroyed")
 
 

@@ -140,14 +140,15 @@ def _trend(settings: Settings, as_json: bool) -> int:
 @click.option("--author", required=True, help="Who wrote the change.")
 @click.option("--approver", required=True, help="Who approved it: another person.")
 @click.option("--changelog", default="", help="What changed.")
-def approve(settings: Settings, sha256: str, author: str, approver: str, changelog: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def approve(settings: Settings, sha256: str, author: str, approver: str, changelog: str, as_json: bool) -> int:
     """Record who approved the policy with this SHA-256 (`sluice report R7` and `sluice check` show it)."""
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise click.UsageError("SHA256 is the digest of the policy file, 64 hex digits")
     if author.strip().lower() == approver.strip().lower():
         raise click.UsageError("author and approver are the same person: nothing was approved")
     row = {"sha256": sha256, "author": author, "approver": approver, "changelog": changelog}
-    return _left(settings, "policy_approvals", [row], "approval")
+    return _left(settings, "policy_approvals", [row], "approval", as_json=as_json)
 
 
 @command.command("review")
@@ -156,7 +157,10 @@ def approve(settings: Settings, sha256: str, author: str, approver: str, changel
 @click.option("--verdict", type=click.Choice(["confirmed", "overturned"]), default="confirmed", show_default=True)
 @click.option("--until", type=_DAY, metavar="DAY", help="A whole period instead: everything before this day (UTC).")
 @click.option("--reason", default="", help="What was looked at.")
-def review(settings: Settings, decision: str | None, verdict: str, until: datetime | None, reason: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def review(
+    settings: Settings, decision: str | None, verdict: str, until: datetime | None, reason: str, as_json: bool
+) -> int:
     """Record that a DECISION, or everything before a day, was reviewed."""
     if (decision is None) == (until is None):
         raise click.UsageError("give a DECISION or --until DAY")
@@ -168,14 +172,15 @@ def review(settings: Settings, decision: str | None, verdict: str, until: dateti
         "verdict": verdict,
         "reason": reason,
     }
-    return _left(settings, "decision_reviews", [row], "review")
+    return _left(settings, "decision_reviews", [row], "review", as_json=as_json)
 
 
 @command.command("import")
 @config_option
 @click.argument("what", type=click.Choice(sorted(_IMPORTED)))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def imported(settings: Settings, what: str, file: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def imported(settings: Settings, what: str, file: Path, as_json: bool) -> int:
     """Enter what other systems know, from a CSV FILE with a head.
 
     observations: at,layer,domain,subject_id,seen,seen_bytes,decrypted,reason_not_inspected (DNS, flows, bills; reasons:
@@ -214,7 +219,8 @@ def imported(settings: Settings, what: str, file: Path) -> int:
     if not rows:
         raise click.UsageError(f"{file} holds no rows")
     rows = _pseudonymous(settings, rows)
-    return _left(settings, "cov_observation" if what == "observations" else "posture_facts", rows, what)
+    kind = "cov_observation" if what == "observations" else "posture_facts"
+    return _left(settings, kind, rows, what, as_json=as_json)
 
 
 def _row(line: dict[str, str]) -> Row:
@@ -264,7 +270,7 @@ def _pseudonymous(settings: Settings, rows: list[Row]) -> list[Row]:
     return made
 
 
-def _left(settings: Settings, kind: str, rows: list[Row], what: str) -> int:
+def _left(settings: Settings, kind: str, rows: list[Row], what: str, *, as_json: bool) -> int:
     from sluice.cli.findings import PLACED_SECONDS
     from sluice.ship import notes
     from sluice.ship.shipper import directory
@@ -272,7 +278,10 @@ def _left(settings: Settings, kind: str, rows: list[Row], what: str) -> int:
     at, by = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}", getpass.getuser()
     whole = [{"at": at, **({} if kind == "cov_observation" else {"by": by}), **row} for row in rows]
     left = notes.leave(directory(settings), kind, whole)
-    if notes.gone(left, PLACED_SECONDS):
+    entered = notes.gone(left, PLACED_SECONDS)
+    if as_json:
+        print_json({"what": what, "rows": len(rows), "entered": entered})
+    if entered:
         note(f"{what}: {counted(len(rows), 'row')} entered")
     else:
         note(f"{what}: {counted(len(rows), 'row')} left for the shipper, which enters them when it runs")

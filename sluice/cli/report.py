@@ -71,6 +71,7 @@ def listed(settings: Settings, as_json: bool) -> int:
 @click.option("--session", "sessions", multiple=True, metavar="FP", help="Conversations, sessions, traces, decisions.")
 @click.option("--agent", "agents", multiple=True, metavar="NAME", help="Agents.")
 @click.option("--format", "form", default="table", show_default=True, help="table, html, csv, json, md or pdf.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write [default: stdout].")
 @click.option("--sql", "only_sql", is_flag=True, help="Print the query with its parameters, and ask nothing.")
 def ask(

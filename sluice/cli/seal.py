@@ -82,12 +82,16 @@ def _key(settings: Settings, everything: bool, as_json: bool) -> int:
 
 @command.command("rotate")
 @config_option
-def _rotate(settings: Settings) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _rotate(settings: Settings, as_json: bool) -> int:
     """Put a new key in force, at once and without a restart. What the old one signed stays valid, and it signs the new
     one; the sealer records the change. Keep the old public key: either of the two opens the chain."""
     from sluice.seal import keys
 
     ring = keys.rotate(settings)
-    click.echo(str(ring.current.verifier))
+    if as_json:
+        print_json({"in_force": str(ring.current.verifier), "keys": [str(key.verifier) for key in ring.keys]})
+    else:
+        click.echo(str(ring.current.verifier))
     note(f"in force; {len(ring.keys) - 1} before it. Hand the new public key to whoever checks the evidence")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import config_option, note
+from sluice.cli.terminal import config_option, note, print_json
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -25,7 +25,8 @@ def command() -> None:
 @click.option(
     "--approved-by", metavar="NAME", help="A second person: a user of `identity.users`, who gives a password."
 )
-def _reveal(settings: Settings, pseudonym: str, reason: str, approved_by: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _reveal(settings: Settings, pseudonym: str, reason: str, approved_by: str | None, *, as_json: bool) -> int:
     """Print who PSEUDONYM (a `subject_id`) is. The ledger says before that who asked, and why.
 
     With `identity.reveal_approved` a second person has to approve: somebody of `identity.users` who is not the one
@@ -39,10 +40,13 @@ def _reveal(settings: Settings, pseudonym: str, reason: str, approved_by: str | 
     by = getpass.getuser()
     approver = _approver(settings, approved_by, by) if approved_by or settings.identity.reveal_approved else None
     name = subjects.reveal(settings, pseudonym.strip().lower(), by=by, reason=reason.strip(), approved_by=approver)
+    if as_json:
+        print_json({"pseudonym": pseudonym.strip().lower(), "name": name})
     if name is None:
         note("no name is known of this pseudonym; that it was looked up is recorded")
         return FOUND
-    click.echo(name)
+    if not as_json:
+        click.echo(name)
     return 0
 
 

@@ -30,7 +30,8 @@ def command() -> None:
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["user", "service", "device", "team"]), default="user", help="What it is.")
 @click.option("--expires", type=click.DateTime(), metavar="DATE", help="The login ends then (UTC) [default: never].")
-def _add(settings: Settings, name: str, kind: str, expires: datetime | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _add(settings: Settings, name: str, kind: str, expires: datetime | None, *, as_json: bool) -> None:
     """Add NAME, or change the password of NAME. The password is read without echo, or as one line from stdin."""
     from sluice.identity import tables
     from sluice.identity.users import MAX_PASSWORD, User, hashed, username, write_users
@@ -45,13 +46,16 @@ def _add(settings: Settings, name: str, kind: str, expires: datetime | None) -> 
     until = tables.moment(expires.isoformat()) if expires else 0
     was = known in users
     write_users(path, {**users, known: User(known, hashed(password), kind, until)})
+    if as_json:
+        print_json({"name": known, "kind": kind, "changed": was, "file": str(path)})
     note(f"{kind}:{known} is {'changed' if was else 'added'} in {path}")
 
 
 @command.command("remove")
 @config_option
 @click.argument("name")
-def _remove(settings: Settings, name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _remove(settings: Settings, name: str, *, as_json: bool) -> int:
     """Remove NAME: what it holds open is refused within a second."""
     from sluice.cli import FOUND
     from sluice.identity.users import username, write_users
@@ -59,9 +63,13 @@ def _remove(settings: Settings, name: str) -> int:
     path, users = _file(settings)
     known = username(name)
     if known not in users:
+        if as_json:
+            print_json({"name": known, "removed": False, "file": str(path)})
         note(f"{path} has no user of this name")
         return FOUND
     write_users(path, {k: v for k, v in users.items() if k != known})
+    if as_json:
+        print_json({"name": known, "removed": True, "file": str(path)})
     note(f"{known} is removed from {path}")
     return 0
 
@@ -91,7 +99,8 @@ def _list(settings: Settings, *, as_json: bool) -> None:
 @command.command("check", short_help="Whether a password is the one of NAME.")
 @config_option
 @click.argument("name")
-def _check(settings: Settings, name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def _check(settings: Settings, name: str, *, as_json: bool) -> int:
     """Whether a password (read without echo, or from stdin) is the one of NAME, and still counts."""
     import time
 
@@ -101,6 +110,9 @@ def _check(settings: Settings, name: str) -> int:
     _, users = _file(settings)
     user = users.get(username(name) or "")
     right = fits(user.hash if user else hashed(""), _password(twice=False)) and user is not None
+    if as_json:
+        expired = bool(right and user and user.expires and user.expires <= time.time_ns())
+        print_json({"right": right and not expired, "expired": expired})
     if not right or user is None:
         note("no: this name and password are not in the file together")
         return FOUND

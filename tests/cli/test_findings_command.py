@@ -52,6 +52,12 @@ def test_findings_are_listed_shown_and_their_change_printed(capsys: pytest.Captu
     assert '"deepseek" = "prohibited"' in shown
     assert run("findings", "fix", NAME) == 0
     assert "for deploy/targets.toml" in capsys.readouterr().out
+    assert run("findings", "show", NAME, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["sha256"], told["stands"][0]["hits"]) == (row["query_sha256"], 3)
+    assert run("findings", "fix", NAME, "--json") == 0
+    (change,) = json.loads(capsys.readouterr().out)
+    assert (change["file"], change["change"]) == ("deploy/targets.toml", told["stands"][0]["change"])
 
 
 def test_a_finding_is_acknowledged_and_accepted(
@@ -60,7 +66,9 @@ def test_a_finding_is_acknowledged_and_accepted(
     """What a person says waits for the process that owns the store, and stands there after the next evaluation."""
     few = {name: findings()[name] for name in (NAME, "DAT-02")}
     monkeypatch.setattr(units, "findings", lambda: few)
-    assert run("findings", "ack", NAME, "--reason", "asked the team") == 0
+    assert run("findings", "ack", NAME, "--reason", "asked the team", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["finding"], told["event"], told["entered"], len(told["scopes"])) == (NAME, "acknowledged", False, 1)
     until = f"{datetime.now(UTC) + timedelta(days=300):%Y-%m-%d}"
     assert run("findings", "accept", "DAT-02", "--until", until, "--reason", "test data") == 0
     assert "when it runs" in capsys.readouterr().err
@@ -119,7 +127,7 @@ def test_the_score_is_never_without_its_parts(capsys: pytest.CaptureFixture[str]
 
 def test_a_clause_shows_what_stands_against_it(capsys: pytest.CaptureFixture[str]) -> None:
     """An open critical finding is a gap of every clause that it bears on."""
-    assert run("compliance", "soc 2", "--format", "json") == 0
+    assert run("compliance", "soc 2", "--json") == 0
     rows = {r["clause"]: r for r in json.loads(capsys.readouterr().out)["rows"]}
     assert rows["CC6.6, CC6.7"]["status"] == "gap"
     assert NAME in rows["CC6.6, CC6.7"]["open"]
@@ -130,7 +138,8 @@ def test_what_others_know_is_imported(var: Path, tmp_path: Path, capsys: pytest.
     """A CSV becomes rows for the store; one with a wrong line becomes nothing, and says which."""
     good = tmp_path / "dns.csv"
     good.write_text("at,layer,domain,subject_id,seen\n2026-11-19T10:00:00,dns,chat.example,alice,3\n")
-    assert run("posture", "import", "observations", str(good)) == 0
+    assert run("posture", "import", "observations", str(good), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"what": "observations", "rows": 1, "entered": False}
     (left,) = (var / "ship" / "posture").glob("*-*.json")
     assert json.loads(left.read_text())["rows"][0]["domain"] == "chat.example"
     left.unlink()

@@ -49,7 +49,8 @@ def test_a_hold_that_waits_is_not_placed_again(var: Path, capsys: pytest.Capture
     assert run("place", "case-1", "--reason", "why", "--since", "2026-11-01") == 2
     assert "`case-1` is in force already" in capsys.readouterr().err
     assert left(var) == [("place", "case-1")]
-    assert run("release", "case-1", "--reason", "over") == 0
+    assert run("release", "case-1", "--reason", "over", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "case-1", "action": "release", "entered": False}
     assert run("release", "case-1", "--reason", "over") == 2
     assert run("place", "case-1", "--reason", "anew") == 0
     assert left(var) == [("place", "case-1"), ("release", "case-1"), ("place", "case-1")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,16 +31,17 @@ def test_a_user_is_added_checked_listed_and_removed(config: Path) -> None:
     assert added.returncode == 0, added.stderr
     file = config.parent / "users"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert sluice(config, "users", "check", "alice", said=PASSWORD + "\n").returncode == 0
+    right = sluice(config, "users", "check", "alice", "--json", said=PASSWORD + "\n")
+    assert (right.returncode, json.loads(right.stdout)) == (0, {"right": True, "expired": False})
     assert sluice(config, "users", "check", "alice", said="something else\n").returncode == 1
     assert sluice(config, "users", "check", "nobody", said=PASSWORD + "\n").returncode == 1
     listed = sluice(config, "users", "list", "--json")
     assert '"alice"' in listed.stdout
     assert "2099-01-01" in listed.stdout
-    removed = sluice(config, "users", "remove", "ALICE")
-    assert removed.returncode == 0
+    removed = sluice(config, "users", "remove", "ALICE", "--json")
+    assert (removed.returncode, json.loads(removed.stdout)["removed"]) == (0, True)
     assert sluice(config, "users", "remove", "alice").returncode == 1
-    for output in (added, listed, removed):
+    for output in (added, right, listed, removed):
         assert PASSWORD not in output.stdout + output.stderr
         assert "argon2" not in output.stdout + output.stderr
 

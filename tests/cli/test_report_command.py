@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ def test_a_report_is_asked_by_its_name(store: list[str], capsys: pytest.CaptureF
     for word in ("2026-11-13T00:00Z to 2026-11-20T00:00Z", "2 of 10 requests", "image 1", "GOVERN 1.6", "openai"):
         assert word in said
     assert "query sha256" in said
+    assert run("r1", "--since", "7d", "--until", "2026-11-20", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [{"provider": "openai", "requests": 7}]
 
 
 def test_a_report_goes_into_a_file(store: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
