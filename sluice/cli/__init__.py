@@ -5,7 +5,8 @@ Rules
    running; 70 a fault of ours; 130 interrupted.
 2. What went wrong is one line on stderr that says what to do, never a traceback (`SLUICE_TRACEBACK=1` shows it).
 3. Data goes to stdout, words about it to stderr. Every command has `--json`, but those whose output is a file of its
-   own form (a certificate, a script, SQL). No command prints content of traffic; `scan` and `explain --show-text` show what the caller brought.
+   own form (a certificate, a script, SQL). No command prints content of traffic; `scan` and `explain --show-text` show
+   what the caller brought.
 4. `sluice --help` and completion stay quick: each command imports its room when it runs, not before.
 """
 
