@@ -87,7 +87,8 @@ def command(
         if proof:
             return _proof(settings, proof, seal, pinned, as_json=as_json)
         where = (source or settings.ledger_dir).resolve()
-        if seal is None and settings.ledger_dir in (where, where.parent):
+        own_ledger = settings.ledger_dir in (where, where.parent)
+        if seal is None and own_ledger:
             from sluice.seal import SLOT, keyring, store
 
             # Once there is a key, or a sealer wrote here, there are checkpoints: none left is told, not passed over.
@@ -95,6 +96,9 @@ def command(
             made = own or store.streams(settings.seal_dir) or (settings.seal_dir / keyring.FILE).exists()
             seal = settings.seal_dir if made else None
         verdict, trust = _check(where, seal, witnesses, pinned, expired=expired)
+        if own_ledger and trust is not None and not (trust.streams or verdict.doubts or verdict.uncovered):
+            for stream in verdict.streams:
+                stream.doubts.append(f"there is no checkpoint in {settings.seal_dir}, and an appliance makes them")
     except (Unchecked, BadNote, Misconfigured) as e:
         complain(str(e))
         return UNCHECKED

@@ -171,7 +171,7 @@ def _finish(trust: Trust, judge: Judge, verdict: StreamVerdict, *, partial: bool
         verdict.fault(store.HISTORY, 0, here, Fault.SEAL, what)
 
 
-LATE_SECONDS = 5.0
+LATE_SECONDS = 10.0
 """How late an honest sealer may be, on a busy machine; or half of its period, where that is what it waits for."""
 
 

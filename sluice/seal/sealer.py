@@ -185,9 +185,10 @@ class Sealer:
                 chain = self._chains[name] = self._open(name, stream, ring)
             now, waiting = time.monotonic(), chain.waiting()
             counted = chain.size + waiting
-            self._came = max(self._came, counted - self._counted.get(name, counted))
-            self._counted[name] = counted
-            if now < self._due.get(name, 0.0) and waiting < self._settings.seal.records:
+            came = counted - self._counted.get(name, counted)
+            self._came, self._counted[name] = max(self._came, came), counted
+            # As many again may come by the next look, and again while it signs.
+            if now < self._due.get(name, 0.0) and waiting + 2 * came < self._settings.seal.records:
                 return
             # What comes right behind this look has to be sealed in time, so the next one that counts is earlier.
             seconds = self._settings.seal.seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,12 +130,15 @@ def test_tail_follows(ledger: Path) -> None:
     claim.release()
 
 
-def test_a_sound_ledger_is_0(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Checked records and the verdict for each stream."""
+def test_a_sound_ledger_is_0(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Checked records and the verdict for each stream; the appliance's own without any seal is not one."""
     write(ledger, *(record(n) for n in range(20)))
-    assert run("verify") == 0
+    copy = str(shutil.copytree(ledger, tmp_path / "copy"))
+    assert run("verify", copy) == 0
     assert "sound" in capsys.readouterr().out
-    assert run("verify", "--json", str(ledger)) == 0
+    assert run("verify") == 2
+    assert "an appliance makes them" in capsys.readouterr().err
+    assert run("verify", "--json", copy) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["sound"] is True
     assert told["records"] >= 20

@@ -590,7 +590,7 @@ def test_a_tail_that_a_sealer_had_the_time_for_is_unchecked(lived: Path, tmp_pat
     stream = settings.ledger_dir / "n-w0"
     attacks.relay(stream, attacks.rechained(attacks.edit(attacks.bodies(stream), 80), 80))
     assert unsealed(settings) == 0, "what a kill leaves too"
-    rig.opened(settings, slot=1, later=8.0).close()
+    rig.opened(settings, slot=1, later=15.0).close()
     rig.seal(settings, "n-w1")
     assert unsealed(settings) == 42
     assert unsealed(settings, "n-w1") == 0
@@ -598,7 +598,7 @@ def test_a_tail_that_a_sealer_had_the_time_for_is_unchecked(lived: Path, tmp_pat
 
 @pytest.mark.parametrize(
     ("seconds", "records", "later", "expected"),
-    [(60.0, 101, 70, 0), (60.0, 100, 3, 0), (60.0, 100, 8, 101), (60.0, 1000, 80, 0), (60.0, 1000, 110, 101)],
+    [(60.0, 101, 60, 0), (60.0, 100, 60, 101), (60.0, 1000, 60, 0), (60.0, 1000, 110, 101)],
 )
 def test_the_time_that_a_sealer_has_is_the_one_that_it_says(
     tmp_path: Path, seconds: float, records: int, later: float, expected: int
