@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -21,12 +22,22 @@ if TYPE_CHECKING:
 @config_option
 @click.argument("kind", required=False)
 @click.option("--source", metavar="NAME", help="Rows that are `declared`, `observed` or `both` [default: all].")
+@click.option("--since", metavar="SPAN|TIME", help="In use since then, with the numbers of that span [default: ever].")
+@click.option("--until", metavar="TIME", help="End of the span, excluded [default: the minute just over].")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Most rows.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with every column.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV, with every column.")
 @click.option("--sql", "only_sql", is_flag=True, help="Print the question, and ask nothing.")
 def command(
-    settings: Settings, kind: str | None, source: str | None, limit: int, as_json: bool, as_csv: bool, only_sql: bool
+    settings: Settings,
+    kind: str | None,
+    source: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
+    as_json: bool,
+    as_csv: bool,
+    only_sql: bool,
 ) -> int:
     """What is in use, declared in the registers against observed in the records. Without KIND: how much of each.
 
@@ -36,22 +47,28 @@ def command(
     `inventory_KIND`.
     """
     from sluice.cli.asking import questions
-    from sluice.posture import inventory
+    from sluice.posture import inventory, question
 
     if as_json and as_csv:
         raise click.UsageError("--json or --csv: give one of the two")
     if source is not None and source not in inventory.SOURCES:
         raise click.UsageError(f"--source is one of {', '.join(inventory.SOURCES)}")
+    try:
+        span = question.span(since, until, "90d", datetime.now(UTC)) if since or until else None
+    except question.BadQuestion as e:
+        raise click.UsageError(str(e)) from e
     if kind is None:
+        if span:
+            raise click.UsageError("--since and --until are for one KIND")
         return _overview(settings, as_json=as_json)
     chosen = inventory.KINDS.get(kind.lower().replace("-", "_")) or inventory.KINDS.get(kind.lower().removesuffix("s"))
     if chosen is None:
         raise click.UsageError(f"there is no inventory `{kind}`: {', '.join(inventory.KINDS)}")
     if only_sql:
-        click.echo(inventory.sql(chosen, source=source or "", limit=limit))
+        click.echo(inventory.sql(chosen, source=source or "", limit=limit, span=span))
         return 0
     with questions(settings) as asked:
-        found = inventory.rows(asked, chosen, source=source or "", limit=limit, whole=as_json or as_csv)
+        found = inventory.rows(asked, chosen, source=source or "", limit=limit, whole=as_json or as_csv, span=span)
     if as_json:
         print_json(found.dicts())
     elif as_csv:

@@ -6,6 +6,7 @@
     report      one report: scope, coverage, basis, query, its digest, rows
     rendering   the same report as text, CSV, JSON, Markdown or HTML
     inventory   what is in use, declared against observed
+    within      inventory and flow over the records of a span alone
     graph       where data flows, as JSON, DOT or Mermaid
     evaluation  findings: what their SQL shows, day by day where it adds up
     lifecycle   opened, acknowledged, accepted, fixed, reopened: events that are only ever added

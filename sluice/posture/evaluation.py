@@ -67,10 +67,18 @@ class _Known:
 
 
 def steps(
-    asked: Ask, put: Put, units: Sequence[Finding], now: datetime, out: Evaluated, *, full: bool = False
+    asked: Ask,
+    put: Put,
+    units: Sequence[Finding],
+    now: datetime,
+    out: Evaluated,
+    *,
+    full: bool = False,
+    fresh: bool = False,
 ) -> Iterator[str]:
     """Evaluate; yields the id of each finding when its step is done. `out` fills. `full`: no day
-    is taken as evaluated. Raises what `asked` and `put` raise for what concerns all of them."""
+    is taken as evaluated. `fresh`: somebody asked, and every number that changed is told. Raises what `asked` and
+    `put` raise for what concerns all of them."""
     known = _known(asked, units, now, full)
     daily = [unit for unit in units if unit.daily]
     for unit in daily:
@@ -81,7 +89,7 @@ def steps(
     for unit in units:
         with _telling(unit, out):
             if unit.id not in out.failed:
-                _evaluate(asked, put, unit, now, known, sums.get(unit.id, {}), out)
+                _evaluate(asked, put, unit, now, known, sums.get(unit.id, {}), out, fresh)
                 out.units += 1
         yield unit.id
 
@@ -136,13 +144,13 @@ def _known(asked: Ask, units: Sequence[Finding], now: datetime, full: bool) -> _
         ),
     )
     standing: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
-    for finding, scope, status, severity, seen, changed, until, owner in question.ask(
+    for finding, scope, status, severity, seen, changed, until, owner, hits in question.ask(
         asked,
         "SELECT finding, scope, toString(status), toString(severity), toUnixTimestamp64Micro(last_seen), "
-        "toUnixTimestamp64Micro(changed), ifNull(toUnixTimestamp64Micro(accepted_until), 0), owner FROM findings",
+        "toUnixTimestamp64Micro(changed), ifNull(toUnixTimestamp64Micro(accepted_until), 0), owner, hits FROM findings",
     ).rows:
         standing[str(finding)][str(scope)] = Standing(
-            str(status), str(severity), _whole(seen), _whole(changed), _whole(until), str(owner)
+            str(status), str(severity), _whole(seen), _whole(changed), _whole(until), str(owner), _whole(hits)
         )
     return _Known(
         states={date.fromisoformat(str(day)): _whole(number) for day, number in counted.rows},
@@ -271,7 +279,14 @@ def _first(unit: Finding, now: datetime) -> date:
 
 
 def _evaluate(
-    asked: Ask, put: Put, unit: Finding, now: datetime, known: _Known, before: Mapping[str, Hit], out: Evaluated
+    asked: Ask,
+    put: Put,
+    unit: Finding,
+    now: datetime,
+    known: _Known,
+    before: Mapping[str, Hit],
+    out: Evaluated,
+    fresh: bool,
 ) -> None:
     since = midnight(now.date()) if unit.daily else now - timedelta(days=unit.days)
     found = dict(before)
@@ -286,7 +301,7 @@ def _evaluate(
             del found[scope]
     maybe = lifecycle.unclear(unit, found, standing, at)
     clean = _clean(asked, unit, now, maybe) if maybe else {}
-    events = lifecycle.advance(unit, found, standing, clean, at)
+    events = lifecycle.advance(unit, found, standing, clean, at, fresh=fresh)
     covering = _covering(unit, found, known.exemptions.get(unit.id, ()))
     more = lifecycle.excepted(events, found, standing, covering, known.used.get(unit.id, {}), unit)
     if events or more:

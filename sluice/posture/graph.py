@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from sluice.posture import within
+from sluice.posture.inventory import Span
 from sluice.posture.question import Ask, Table, ask, text
 
 FORMATS = ("json", "dot", "mermaid")
@@ -33,24 +35,26 @@ class Edge:
     through_tools: int
 
 
-def edges(asked: Ask, *, agent: str = "", role: str = "", data_class: str = "", least: int = 1) -> list[Edge]:
+def edges(
+    asked: Ask, *, agent: str = "", role: str = "", data_class: str = "", least: int = 1, span: Span | None = None
+) -> list[Edge]:
     """The graph, all agents and roles added up unless one is named; the busiest edges first. Raises a `SluiceError`."""
-    return told(ask(asked, sql(agent=agent, role=role, data_class=data_class, least=least)))
+    return told(ask(asked, sql(agent=agent, role=role, data_class=data_class, least=least, span=span)))
 
 
 def sql(
-    *, agent: str = "", role: str = "", data_class: str = "", where: str = "", least: int = 1, limit: int = 0
+    *, agent: str = "", role: str = "", data_class: str = "", least: int = 1, limit: int = 0, span: Span | None = None
 ) -> str:
-    """The question behind `edges`; `where` is one condition more on the edges."""
-    conditions = [where] if where else []
-    conditions += [f"{name} = {text(value)}" for name, value in (("agent_id", agent), ("role", role)) if value]
+    """The question behind `edges`; of the requests of a span, or of all on record."""
+    conditions = [f"{name} = {text(value)}" for name, value in (("agent_id", agent), ("role", role)) if value]
     if data_class:
         conditions.append(f"({text(data_class)} IN (from_id, to_id) OR 'data_class' NOT IN (from_kind, to_kind))")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     columns = "from_kind, from_id, to_kind, to_id, sum(f.requests) AS n, sum(f.allowed) AS a, sum(f.through_tools) AS t"
     order = "ORDER BY n DESC, from_kind, from_id, to_kind, to_id"
+    of = within.view("flow_graph", *span) if span else "flow_graph"
     most = f" LIMIT {int(limit)}" if limit else ""
-    return f"SELECT {columns} FROM flow_graph AS f{where} GROUP BY ALL HAVING n >= {int(least)} {order}{most}"  # noqa: S608 - quoted
+    return f"SELECT {columns} FROM {of} AS f{where} GROUP BY ALL HAVING n >= {int(least)} {order}{most}"  # noqa: S608 - quoted
 
 
 def told(found: Table) -> list[Edge]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from sluice.posture import within
 from sluice.posture.question import Ask, Cell, Table, ask, text
 
 UNNAMED = "(withheld)"
@@ -91,22 +93,28 @@ KINDS = {
 }  # fmt: skip
 
 
-def rows(asked: Ask, kind: Inventory, *, source: str = "", limit: int = 0, whole: bool = False) -> Table:
+type Span = tuple[datetime, datetime]
+"""From and to (excluded): rows are of what was seen then, and so are their numbers."""
+
+
+def rows(
+    asked: Ask, kind: Inventory, *, source: str = "", limit: int = 0, whole: bool = False, span: Span | None = None
+) -> Table:
     """Rows of an inventory, the busiest first; with every column when `whole`. Raises a `SluiceError`."""
     columns = "*" if whole else ", ".join(dict.fromkeys((*kind.key, "source", *kind.shown, "last_seen")))
-    return ask(asked, f"SELECT {columns} FROM {_ordered(kind, source, limit)}")  # noqa: S608 - our own names
+    return ask(asked, f"SELECT {columns} FROM {_ordered(kind, source, limit, span=span)}")  # noqa: S608 - our own names
 
 
-def sql(kind: Inventory, *, source: str = "", used: bool = False, where: str = "", limit: int = 0) -> str:
-    """The question behind `rows`, with every column; of rows that are in `used` alone, and under one condition more."""
-    return f"SELECT * FROM {_ordered(kind, source, limit, used, where)}"  # noqa: S608 - our own names
+def sql(kind: Inventory, *, source: str = "", used: bool = False, limit: int = 0, span: Span | None = None) -> str:
+    """The question behind `rows`, with every column; with `used` of rows that are in use alone."""
+    return f"SELECT * FROM {_ordered(kind, source, limit, used, span)}"  # noqa: S608 - our own names
 
 
-def _ordered(kind: Inventory, source: str, limit: int, used: bool = False, more: str = "") -> str:
+def _ordered(kind: Inventory, source: str, limit: int, used: bool = False, span: Span | None = None) -> str:
     conditions = [f"source = {text(source)}"] if source else ["source != 'declared'"] if used else []
-    conditions += [more] if more else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{kind.view}{where} ORDER BY {kind.order}, {', '.join(kind.key)}{f' LIMIT {int(limit)}' if limit else ''}"
+    of = within.view(kind.view, *span) if span else kind.view
+    return f"{of}{where} ORDER BY {kind.order}, {', '.join(kind.key)}{f' LIMIT {int(limit)}' if limit else ''}"
 
 
 def count(asked: Ask, kind: Inventory) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The life of a finding: what is seen now, and how it stands, make the next event. Nothing is asked or written here.
 
     opened        it was not known, and is there
-    observed      it is still there: once a day, and when its severity changes
+    observed      it is still there: once a day, when its severity changes, and when its number of violations does,
+                  once an hour or when somebody asked for the evaluation
     acknowledged  somebody has taken it                                                     (a person's event)
     accepted      somebody lives with it until a day          (a person's event, or an exception of the register's)
     reopened      it came back after it was fixed; its acceptance ended; it is graver than what was accepted; somebody
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from sluice.posture.units import RANKS, Finding
 
 DAY = 86_400_000_000
+HOUR = 3_600_000_000
 EVALUATION = "evaluation"
 """Who said what no person said."""
 REGISTER = "register"
@@ -61,6 +63,7 @@ class Standing:
     changed: int
     accepted_until: int
     owner: str = ""
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,16 @@ def unclear(unit: Finding, found: Mapping[str, Hit], standing: Mapping[str, Stan
 
 
 def advance(
-    unit: Finding, found: Mapping[str, Hit], standing: Mapping[str, Standing], clean: Mapping[str, int], now: int
+    unit: Finding,
+    found: Mapping[str, Hit],
+    standing: Mapping[str, Standing],
+    clean: Mapping[str, int],
+    now: int,
+    *,
+    fresh: bool = False,
 ) -> list[Event]:
-    """The events of one finding, by scope. `clean`: traffic without a violation in the last `clean_days`, by scope."""
+    """The events of one finding, by scope. `clean`: traffic without a violation in the last `clean_days`, by scope.
+    `fresh`: somebody asked, and every number that changed is told."""
     events = []
     for scope in sorted(found.keys() | standing.keys()):
         hit, stands = found.get(scope), standing.get(scope)
@@ -117,7 +127,7 @@ def advance(
             last = Hit(0, 0, stands.last_seen, max(stands.last_seen, hit.last_seen if hit else 0), "")
             why = f"{unit.clean_days} days without a violation"
             events.append(Event(scope, "fixed", stands.severity, last, clean[scope], why))
-        elif hit is not None and (event := _present(unit, scope, hit, stands, now)):
+        elif hit is not None and (event := _present(unit, scope, hit, stands, now, fresh)):
             events.append(event)
     return events
 
@@ -152,7 +162,7 @@ def excepted(
     return out
 
 
-def _present(unit: Finding, scope: str, hit: Hit, stands: Standing | None, now: int) -> Event | None:
+def _present(unit: Finding, scope: str, hit: Hit, stands: Standing | None, now: int, fresh: bool) -> Event | None:
     severity = unit.graded(hit.grave)
     if stands is None:
         return Event(scope, "opened", severity, hit)
@@ -165,6 +175,7 @@ def _present(unit: Finding, scope: str, hit: Hit, stands: Standing | None, now: 
             return Event(scope, "reopened", severity, hit, reason="its acceptance has ended")
         if RANKS[severity] > RANKS[stands.severity]:
             return Event(scope, "reopened", severity, hit, reason=f"graver than what was accepted ({stands.severity})")
-    if severity != stands.severity or now // DAY > stands.changed // DAY:
+    counts = hit.hits != stands.hits and (fresh or now // HOUR > stands.changed // HOUR)
+    if severity != stands.severity or now // DAY > stands.changed // DAY or counts:
         return Event(scope, "observed", severity, hit)
     return None

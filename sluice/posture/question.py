@@ -115,11 +115,6 @@ def span(since: str | None, until: str | None, otherwise: str, now: datetime) ->
     return begin, end
 
 
-def between(since: datetime, until: datetime) -> str:
-    """The condition on a row that has `first_seen` and `last_seen`: it was in use at some time of a span."""
-    return f"last_seen >= {moment(since)} AND first_seen < {moment(until)}"
-
-
 def _time(said: str) -> datetime:
     try:
         if not _DATED.match(said):  # weeks and bare digits, which others misread

@@ -90,7 +90,7 @@ class Assessing:
     def whole(self, store: Store) -> Evaluated:
         """Everything at once, for a store that no shipper owns now. Raises `SluiceError`, OSError."""
         notes.place(store, self._directory, self._users)
-        for _ in self._evaluation(store):
+        for _ in self._evaluation(store, fresh=True):
             pass
         return self._out
 
@@ -98,7 +98,7 @@ class Assessing:
         now = self._monotonic()
         return now >= self._due or (now >= self._asked_at and (notes.inbox(self._directory) / notes.REQUEST).exists())
 
-    def _evaluation(self, store: Store) -> Iterator[str]:
+    def _evaluation(self, store: Store, *, fresh: bool = False) -> Iterator[str]:
         request = notes.inbox(self._directory) / notes.REQUEST
         asked_at = request.stat().st_mtime_ns if request.exists() else None
         at = self._now()
@@ -106,7 +106,8 @@ class Assessing:
         self._out = Evaluated(at)
         self._facts(store, at)
         yield "facts"
-        yield from evaluation.steps(store.own, store.add, list(units.findings().values()), at, self._out)
+        known = list(units.findings().values())
+        yield from evaluation.steps(store.own, store.add, known, at, self._out, fresh=fresh or asked_at is not None)
         if score.is_due(store.own, at):
             score.keep(store.own, store.add, at)
         self._tell(asked_at, request)

@@ -108,6 +108,6 @@ def test_what_was_bound_to_the_tenant_is_no_personal_account(rig: Rig) -> None:
     unit = units.findings()["IDN-05"]
     sql = question.filled(unit.sql, {"since": NOW - timedelta(days=1), "until": NOW})
     (row,) = rig.rows(f"SELECT sum(q.hits) AS hits, sum(q.seen) AS seen, any(q.facts) AS facts FROM ({sql}) AS q")
-    assert row == {"hits": 1, "seen": 3, "facts": "no tenant header"}
-    change = tomllib.loads(proposal.text(unit, 'provider=anthropic"\nx = 1') or "")
+    assert row == {"hits": 1, "seen": 3, "facts": "no tenant header; header anthropic-allowed-org-ids"}
+    change = tomllib.loads(proposal.text(unit, 'provider=anthropic"\nx = 1', row["facts"]) or "")
     assert change["upstream"]["tenant"][0]["provider"] == 'anthropic" x = 1'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.posture import evaluation, lifecycle, units
-from sluice.posture.lifecycle import DAY, Event, Exemption, Hit, Standing
+from sluice.posture.lifecycle import DAY, HOUR, Event, Exemption, Hit, Standing
 
 UNIT = next(u for u in units.findings().values() if u.id == "PRV-01")
 NOW = 20_000 * DAY + 5
@@ -149,3 +149,16 @@ def test_long_names_do_not_make_a_query_that_is_refused() -> None:
     assert [one for batch in batches for one in batch] == literals
     assert max(sum(len(one.encode()) for one in batch) for batch in batches) <= evaluation.MOST_BYTES
     assert list(evaluation._batches([])) == []
+
+
+@pytest.mark.parametrize(
+    ("hits", "later", "fresh", "told"),
+    [(5, HOUR // 4, False, False), (5, HOUR // 4, True, True), (5, 2 * HOUR, False, True), (1, 2 * HOUR, True, False)],
+)
+def test_a_number_that_changed_is_told_within_the_hour(hits: int, later: int, fresh: bool, told: bool) -> None:
+    """Once an hour, or at once where somebody asked; a number that is as it was adds no event."""
+    begun = 400 * DAY
+    standing = {"s": Standing("open", UNIT.severity, begun, begun, 0, hits=1)}
+    found = {"s": Hit(hits, 0, begun, begun + later, "")}
+    events = lifecycle.advance(UNIT, found, standing, {}, begun + later, fresh=fresh)
+    assert [event.event for event in events] == (["observed"] if told else [])

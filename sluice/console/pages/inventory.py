@@ -55,10 +55,10 @@ def _page(kind: Inventory, given: Given, more: dict[str, Question] | None = None
     source = given.text("source")
     if source not in ("", "all", *SOURCES):
         raise BadQuestion(f"`source` is one of all, {', '.join(SOURCES)}")
-    where = question.between(*given.span("90d")) if given.has_span else ""
+    span = given.span("90d") if given.has_span else None
     of = source if source in SOURCES else ""
     used = not source and kind.kind != "exception"  # declared alone: when asked for; an exception is all declaration
-    sql = inventory.sql(kind, source=of, used=used, where=where, limit=ROWS + 1)
+    sql = inventory.sql(kind, source=of, used=used, limit=ROWS + 1, span=span)
     questions = {
         "rows": Question(f"Inventory: {kind.what}", sql),
         "comments": Question("What the columns mean", question.filled(COMMENTS, {"view": kind.view})),
@@ -78,6 +78,7 @@ def _page(kind: Inventory, given: Given, more: dict[str, Question] | None = None
             "comments": {str(name): str(comment) for name, comment in answers["comments"].rows},
             "live": answers.get("live"),
             "whole": whole,
+            "span": span,
         }
 
     return Page("inventory.html", f"Inventory: {kind.what}", questions | (more or {}), fill)
