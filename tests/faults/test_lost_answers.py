@@ -6,6 +6,7 @@ insert that it acknowledges, where the shipper asks for it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import signal
@@ -76,9 +77,11 @@ def test_lost_answers(tmp_path: Path, figures: Callable[[str], None]) -> None:
     try:
         store.migrate()
         sender = make()
-        while store.inserts < batches:
-            count = min(250, batches) * 5 - 2
-            write(tmp_path / "ledger", [decision(written + n) for n in range(count)], slot=written % 2)
+        for turn in itertools.count():
+            if store.inserts >= batches:
+                break
+            count = min(250, batches // 2) * 5 - 2
+            write(tmp_path / "ledger", [decision(written + n) for n in range(count)], slot=turn % 2)
             written += count
             drain(sender, store)
             sender = make()
