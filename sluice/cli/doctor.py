@@ -55,6 +55,7 @@ def command(settings: Settings, offline: bool, hosts: tuple[str, ...], everythin
 
 
 def _checks(settings: Settings, hosts: tuple[str, ...], *, offline: bool) -> list[tuple[str, Callable[[], Findings]]]:
+    from sluice.cli.check import load_rulebook
     from sluice.doctor import here, outside
 
     tried = hosts or outside.LIKELY
@@ -65,7 +66,7 @@ def _checks(settings: Settings, hosts: tuple[str, ...], *, offline: bool) -> lis
         ("disk", lambda: here.disk(settings)),
         ("permissions", lambda: here.permissions(settings)),
         ("ca", lambda: here.authority(settings)),
-        ("rules", lambda: here.rules(settings)),
+        ("rules", lambda: here.rules(settings, lambda: load_rulebook(settings))),
         ("appliance", lambda: here.running(settings)),
         ("appliance", lambda: outside.readiness(settings)),
         ("ports", lambda: outside.ports(settings)),

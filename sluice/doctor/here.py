@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import importlib.metadata
 import os
 import platform
@@ -12,11 +13,13 @@ import ssl
 import stat
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sluice import accounts, clock, config, instance, startup
 from sluice.doctor import Findings, fail, ok, warn
 from sluice.errors import Misconfigured
+from sluice.model import Rulebook
 
 FILES = 4096
 """Open files below which a busy proxy refuses connections: two for each client, and the ledger's."""
@@ -147,7 +150,9 @@ def _flush(directory: Path) -> Findings:
             os.close(fd)
             probe.unlink()
     except OSError as e:
-        yield fail("disk", f"{directory} cannot be written: {e.strerror}", "look at the disk and its owner")
+        full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "make room there" if full else "look at the disk, and at who owns the directory"
+        yield fail("disk", f"{directory} cannot be written: {e.strerror}", fix)
         return
     middle = sorted(took)[len(took) // 2]
     if middle > SLOW_FLUSH_MS:
@@ -251,7 +256,9 @@ def authority(settings: config.Settings) -> Findings:
             yield fail("ca", str(problem), "see certs/README.md")
         return
     if info.days_left < 1:
-        yield fail("ca", f"the CA ended on {info.not_after:%Y-%m-%d}", "`sluice ca rotate --now`, then every client")
+        yield fail(
+            "ca", f"the CA ended on {info.not_after:%Y-%m-%d}", "`sluice ca rotate --now`, restart, then every client"
+        )
     elif info.days_left <= ca.WARN_DAYS and info.staged is None:
         fix = "`sluice ca rotate`, bring it to every client, then `--activate`"
         yield warn("ca", f"the CA ends in {info.days_left} days and has no successor", fix)
@@ -259,11 +266,20 @@ def authority(settings: config.Settings) -> Findings:
         yield ok("ca", f"{info.subject}, {info.days_left} days left, SHA-256 {info.sha256[:16]}...")
 
 
-def rules(settings: config.Settings) -> Findings:
-    """Settings, policy, destinations, packs: what a start would say."""
+def rules(settings: config.Settings, load: Callable[[], Rulebook]) -> Findings:
+    """Settings, policy, destinations, packs: what a start would say. `load` gives the rulebook, or raises
+    `Misconfigured`."""
     problems = startup.unfit_settings(settings, config.locate()) + startup.unfit_directories(settings)
+    try:
+        book = load()
+    except Misconfigured as e:
+        problems += e.problems
+    else:
+        yield ok("rules", f"policy {book.policy.id} {book.policy.version}, rulebook {book.digest[:16]}")
     for problem in problems:
-        yield fail("rules", str(problem), "`sluice check` lists every problem")
+        yield fail(
+            "rules", str(problem), "mend that: sluice-proxy does not start with it; `sluice check` says when it is"
+        )
     if not problems:
         yield ok("rules", f"settings of {config.locate() or 'the defaults'} can be used")
 

@@ -69,10 +69,12 @@ def _free(key: str, listen: str) -> Found:
         fixes = {
             errno.EADDRINUSE: f"another program has it (`ss -ltnp 'sport = :{port}'`): stop it, or choose a port",
             errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE: choose 8080, or allow it in the unit",
-            errno.EADDRNOTAVAIL: "no interface of this machine has that address",
+            errno.EADDRNOTAVAIL: "name an address that an interface of this machine has (`ip address`)",
         }
+        # Python's own words repeat the address; a name that is not known has no errno of the system.
+        what = os.strerror(e.errno) if e.errno and e.errno > 0 else str(e.strerror or e)
         return fail(
-            "ports", f"{key}: cannot listen on {listen}: {e.strerror}", fixes.get(e.errno or 0, "choose another")
+            "ports", f"{key}: cannot listen on {listen}: {what}", fixes.get(e.errno or 0, "name an address, and a port")
         )
     return ok("ports", f"{key}: {listen} is free")
 
@@ -142,7 +144,8 @@ def clickhouse(settings: config.Settings, *, offline: bool) -> Findings:
     try:
         version = b"".join(query.ask(settings, "SELECT version()", "TSV")).decode().strip()
     except SqlError as e:
-        fix = "look at `sluice ship status` and the shipper's log; rows wait in the ledger meanwhile"
+        fix = "start the server, or mend `clickhouse.dsn`" if dsn else "look at the shipper's log"
+        fix += "; rows wait in the ledger meanwhile"
         yield fail("clickhouse", f"{where}: {e}", fix)
         return
     yield ok("clickhouse", f"{where}: version {version}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,9 @@ from sluice.ship.overtime import Overtime
 from sluice.ship.reading import Question, Reading
 from sluice.ship.schema import Catalogue
 from sluice.ship.sqlgate import SqlError
+
+# Where nothing listens to logs (a command), Python would print the client's own words beside ours.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 TABLE = "events"
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
 
 import msgspec
 import pytest
 
 import sluice.cli
-from sluice import ca, clock, config
+from sluice import ca, castore, clock, config
+from sluice.cli.check import load_rulebook
 from sluice.cli.doctor import _safely
 from sluice.doctor import Found, State, here, outside
 from tests.upstream import Upstream
@@ -36,7 +41,7 @@ def test_this_machine_can_run_it(settings: config.Settings) -> None:
     """Versions, limits and rules of a fresh checkout are in order."""
     assert worst(here.versions(settings)).state is State.OK
     assert worst(here.limits(settings)).state is not State.FAIL
-    assert worst(here.rules(settings)).state is State.OK
+    assert worst(here.rules(settings, lambda: load_rulebook(settings))).state is State.OK
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,77 @@ def test_the_ca(settings: config.Settings) -> None:
     assert worst(here.authority(settings)).state is State.OK
     (settings.ca_dir / "ca.key").chmod(0o644)
     assert worst(here.authority(settings)).state is State.FAIL
+
+
+def test_a_ca_that_has_ended(settings: config.Settings) -> None:
+    """It is a fault that names the day and the command that makes another; that command mends it."""
+    years = 6 * 366 * 86_400
+    with castore.locked(settings.ca_dir, create=True):
+        castore.make(settings.ca_dir, settings.ca, lambda: time.time() - years, "node")
+        castore.promote(settings.ca_dir)
+    found = worst(here.authority(settings))
+    assert (found.state, "the CA ended on" in found.what) == (State.FAIL, True)
+    assert "`sluice ca rotate --now`" in found.fix
+    ca.rotate(settings.ca_dir, settings.ca, node="node")
+    assert worst(here.authority(settings)).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("policy", 'id = "x"\nversion = "1"\nrule = 3\n', "policy.toml:3"),
+        ("targets", '[provider]\nopenai = "blessed"\n', "targets.toml:2"),
+        ("suppressions", None, "suppressions.toml"),
+    ],
+    ids=["policy", "targets", "suppressions"],
+)
+def test_rules_that_stop_a_start(
+    settings: config.Settings, tmp_path: Path, name: str, text: str | None, said: str
+) -> None:
+    """A fault in a file of rules, or a file that is not there, is found before the start finds it, with its place."""
+    file = tmp_path / f"{name}.toml"
+    if text is not None:
+        file.write_text(text)
+    paths = msgspec.structs.replace(settings.paths, **{name: file})
+    broken = msgspec.structs.replace(settings, paths=paths)
+    found = worst(here.rules(broken, lambda: load_rulebook(broken)))
+    assert (found.state, said in found.what) == (State.FAIL, True), found.what
+
+
+def test_a_server_that_is_down(settings: config.Settings) -> None:
+    """A ClickHouse that does not answer is a fault that says where the rows are; its password is not told."""
+    dsn = "clickhouse://sluice:not-to-be-seen@127.0.0.1:1/"
+    away = msgspec.structs.replace(settings, clickhouse=config.ClickHouse(dsn=dsn))
+    found = worst(outside.clickhouse(away, offline=False))
+    assert (found.state, "rows wait in the ledger" in found.fix) == (State.FAIL, True)
+    assert "not-to-be-seen" not in found.what
+    assert list(outside.clickhouse(away, offline=True)) == []
+
+
+def test_a_clock_of_another_year(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that came up without a clock is a fault: no certificate is valid then."""
+
+    class Then(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Self:
+            return cls(1970, 1, 2, tzinfo=tz)
+
+    monkeypatch.setattr("sluice.doctor.here.dt", SimpleNamespace(datetime=Then, UTC=dt.UTC))
+    assert worst(here.time_of_day(settings)).state is State.FAIL
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [("203.0.113.9:8080", "`ip address`"), ("no-such-name.invalid:8080", "name an address")],
+)
+def test_an_address_that_cannot_be_listened_on(settings: config.Settings, listen: str, said: str) -> None:
+    """One that no interface has, and a name that nobody knows, are faults; the address is told once."""
+    plain = msgspec.structs.replace(
+        settings, proxy=config.Proxy(listen=listen), admin=config.Admin(listen="127.0.0.1:0")
+    )
+    found = worst(outside.ports(plain))
+    assert (found.state, said in found.fix) == (State.FAIL, True), found
+    assert found.what.count(listen.partition(":")[0]) == 1
 
 
 def test_a_port_that_is_taken(settings: config.Settings) -> None:
