@@ -198,7 +198,7 @@ def _uncovered(
         if judge.late:  # it came behind the first one, whatever time it bears
             late |= newest - max(first, _moment(judge.late)) > LATE_SECONDS * 1e6
         stopped = node in sealers and sealers[node].stopped and verdict.stream not in held
-        if late or (stopped and verdict.stream != said.own_stream(node)):
+        if late or stopped:
             verdict.uncovered = judge.behind
 
 

@@ -192,7 +192,7 @@ class Sealer:
                 return
             # What comes right behind this look has to be sealed in time, so the next one that counts is earlier.
             seconds = self._settings.seal.seconds
-            self._due[name] = now + max(seconds - 2 * POLL_SECONDS, seconds / 2)
+            self._due[name] = now + max(seconds - 3 * POLL_SECONDS, seconds / 2)
             self._look_for_pruning(name, stream)
             sealed = chain.seal(signer)
         except Stopped as e:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -244,3 +246,22 @@ def test_what_comes_after_an_orderly_end_is_named(settings: Settings) -> None:
     rig.opened(settings, rig.SLOT).close()
     rig.seal(settings, rig.OWN)
     assert checked(settings).uncovered == 0, "a sealer that was started again has its time"
+
+
+@pytest.mark.parametrize("halves", [("ledger", "seal"), ("seal",), ("ledger",)], ids=" and ".join)
+def test_no_choice_of_streams_can_be_taken_away(settings: Settings, tmp_path: Path, halves: tuple[str, ...]) -> None:
+    """Any of the streams, their seals, or both: never sound, whichever are left."""
+    names = ("n-w0", "n-w1", "n-w1001", rig.OWN)
+    tried = 0
+    for count in range(1, len(names) + 1):
+        for chosen in itertools.combinations(names, count):
+            var = shutil.copytree(settings.paths.var, tmp_path / "copy", copy_function=os.link)
+            for half, name in itertools.product(halves, chosen):
+                shutil.rmtree(var / half / name)
+            believed = trust.load(var / "seal")
+            verdict = verify.ledger(var / "ledger", believed)
+            left = [v.stream for v in verdict.streams if v.records] and believed.streams
+            assert not verdict.sound or verdict.doubts or verdict.uncovered or not left, chosen
+            shutil.rmtree(var)
+            tried += 1
+    assert tried == 15
