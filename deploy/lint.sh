@@ -39,8 +39,8 @@ ocsf() { PYTHONPATH=. "${PYTHON:-python3}" -m tests.forward.samples | "$bin/pyth
 made=$(mktemp)
 trap 'rm -f "$made"' EXIT
 
-check "yamllint: compose, Kubernetes, Sigma, Prometheus" "$bin/yamllint" "$bin/yamllint" -c deploy/yamllint.yml \
-	deploy/compose deploy/kubernetes deploy/sigma
+check "yamllint: compose, Kubernetes, Sigma, Prometheus, Grafana" "$bin/yamllint" "$bin/yamllint" -c deploy/yamllint.yml \
+	deploy/compose deploy/kubernetes deploy/sigma deploy/prometheus deploy/grafana/provisioning
 check "compose schema: compose.yaml" "$bin/check-jsonschema" "$bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 check "hadolint: Containerfile" "$bin/hadolint" "$bin/hadolint" deploy/Containerfile
 check "Kubernetes schemas, strict: kustomize output" kubectl kubernetes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.terminal import config_option, note, waiting
+from sluice.cli.terminal import complain, config_option, note, waiting
 
 if TYPE_CHECKING:
     from sluice.config import Settings
@@ -76,15 +76,32 @@ def _page(settings: Settings, proxy: str | None, admin: str | None) -> int:
     type=click.Path(path_type=Path, exists=True),
     help="Lines of `name address`, instead of looking names up.",
 )
-def _nftables(settings: Settings, gates: tuple[str, ...], addresses: Path | None) -> int:
+@click.option(
+    "--least",
+    type=click.IntRange(0, 100),
+    default=50,
+    show_default=True,
+    metavar="PERCENT",
+    help="Of the names that were looked up, so many must have an address.",
+)
+def _nftables(settings: Settings, gates: tuple[str, ...], addresses: Path | None, least: int) -> int:
     """Print rules for `nft -f` on the site's router: TCP 80 and 443 to the addresses of AI services is for the gates
-    alone, UDP 443 for nobody else. Names are looked up now: run it every few minutes."""
+    alone, UDP 443 for nobody else. Names are looked up now: run it every few minutes.
+
+    Rules without addresses would open every way. Exit code 1, and no rules, when fewer names than --least have one:
+    then it is the resolver that fails, and the rules of before should stay.
+    """
+    from sluice.cli import FOUND
     from sluice.onboarding import nftables
 
     rows = _table(settings).rows
     whole, patterns = nftables.names(rows)
     with waiting(f"looking up {len(whole)} names ..."):
         known = _read(addresses) if addresses else _look_up(whole)
+    if not addresses and 100 * sum(map(bool, known.values())) < least * len(whole):
+        what = f"only {sum(map(bool, known.values()))} of {len(whole)} names have addresses: no rules are made"
+        complain(what, "look at the resolver (/etc/resolv.conf); where it filters names on purpose: --least")
+        return FOUND
     try:
         made = nftables.rules(rows, gates, lambda name: known.get(name, ()))
     except ValueError as e:

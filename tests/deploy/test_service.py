@@ -13,7 +13,7 @@ import pytest
 from sluice import config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNITS = sorted(DEPLOY.rglob("*.service"))
+UNITS = sorted((*DEPLOY.rglob("*.service"), *DEPLOY.rglob("*.timer")))
 SCRIPTS = sorted(DEPLOY.rglob("*.sh"))
 
 
@@ -42,6 +42,8 @@ def test_the_service_is_closed(analyze: str) -> None:
 def test_systemd_finds_no_fault_in_a_unit(unit: Path, analyze: str, tmp_path: Path) -> None:
     """`systemd-analyze verify` takes the unit as it stands, its programs put in the place of ours."""
     text = re.sub(r"/opt/sluice/\S+", "/bin/true", unit.read_text("utf-8"))
+    for beside in unit.parent.glob("*.service"):  # what a timer starts
+        shutil.copy(beside, tmp_path)
     (tmp_path / unit.name).write_text(text)
     done = subprocess.run(
         [analyze, "verify", "--man=no", tmp_path / unit.name],
@@ -91,15 +93,19 @@ def test_shells_take_the_scripts(script: Path) -> None:
 
 
 def test_the_egress_script_loads_only_what_nft_takes(tmp_path: Path) -> None:
-    """The rules are checked before they are loaded, for every gate that was named; a fault leaves those in force."""
+    """The rules are checked before they are loaded, for every gate that was named; a fault leaves those in force, and
+    loads those of the last time where none are."""
     said = tmp_path / "said"
     for name, body in (
-        ("nft", f'echo "nft $*" >>{said}; [ "$1" != -c ] || [ ! -e {tmp_path}/bad ]'),
+        (
+            "nft",
+            f'echo "nft $*" >>{said}; case $1 in -c) [ ! -e {tmp_path}/bad ];; list) [ ! -e {tmp_path}/none ];; esac',
+        ),
         ("sluice", f'echo "sluice $*" >>{said}; echo table'),
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATE_DIRECTORY": str(tmp_path / "kept")}
     script = DEPLOY / "nftables" / "sluice-egress.sh"
     subprocess.run([script, "10.0.0.1", "10.0.0.2"], env=environment, check=True, timeout=20)
     lines = said.read_text().splitlines()
@@ -109,3 +115,6 @@ def test_the_egress_script_loads_only_what_nft_takes(tmp_path: Path) -> None:
     said.unlink()
     assert subprocess.run([script, "10.0.0.1"], env=environment, timeout=20).returncode != 0
     assert "nft -f" not in said.read_text()
+    (tmp_path / "none").touch()
+    assert subprocess.run([script, "10.0.0.1"], env=environment, timeout=20).returncode != 0
+    assert f"nft -f {tmp_path}/kept/last.nft" in said.read_text()

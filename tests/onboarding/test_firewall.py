@@ -13,6 +13,7 @@ import pytest
 import sluice.cli
 from sluice import config, targets
 from sluice.onboarding import nftables
+from tests.rig.command import run
 
 TABLE = targets.load(config.signatures_dir() / "targets.toml")
 ADDRESSES = {"api.openai.com": ["162.159.140.245", "2606:4700::1"], "api.anthropic.com": ["10.0.0.1", "160.79.104.10"]}
@@ -92,3 +93,20 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "162.159.140.245" in shown.out
     assert "1 of " in shown.err
     assert run("--gate", "gate.example.com") == 2
+
+
+@pytest.mark.parametrize(("resolved", "least", "code"), [(0.0, "50", 1), (0.4, "50", 1), (0.6, "50", 0), (0.0, "0", 0)])
+def test_no_rules_are_made_while_the_resolver_fails(
+    resolved: float, least: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rules without addresses would open every way that those of before close: nothing is printed, and exit code 1
+    keeps the router's script from loading anything."""
+
+    def look_up(names: list[str]) -> dict[str, list[str]]:
+        return {name: ["192.0.2.1"] if i < resolved * len(names) else [] for i, name in enumerate(names)}
+
+    monkeypatch.setattr("sluice.cli.clients._look_up", look_up)
+    assert run("clients", "nftables", "--gate", "10.0.0.1", "--least", least) == code
+    printed = capsys.readouterr()
+    assert ("table inet" in printed.out) is (code == 0)
+    assert ("look at the resolver" in printed.err) is (code == 1)
