@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from sluice import config
@@ -27,7 +28,7 @@ dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}
 details{border-bottom:1px solid var(--line);padding:.6rem 0}
 summary{cursor:pointer;font-weight:600;padding:.25rem 0}
 summary small{font-weight:400;opacity:.75}
-li{margin:.2rem 0}.step{margin:.8rem 0 0;font-weight:600}
+li{margin:.2rem 0;overflow-wrap:anywhere}.step{margin:.8rem 0 0;font-weight:600}
 @media (max-width:36rem){dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 .6rem}body{padding:1.25rem .9rem 3rem}}
 """.strip()
 
@@ -103,12 +104,18 @@ def _section(platform: Platform, gate: Gate) -> str:
         parts += ['<p class="step">Check</p>', f"<pre>{e(commands(platform.check, gate))}</pre>"]
     notes = [f"<li>{e(commands(note, gate))}</li>" for note in platform.notes]
     if platform.sources:
-        pages = ", ".join(f'<a href="{e(url)}">{e(urlsplit(url).hostname or url)}</a>' for url in platform.sources)
+        pages = ", ".join(f'<a href="{e(url)}">{e(_named(url))}</a>' for url in platform.sources)
         notes.append(f"<li>By the vendor: {pages}</li>")
     parts.append(f"<ul>{''.join(notes)}</ul>" if notes else "")
     origin = "" if platform.run else " <small>(from the vendor's documentation)</small>"
     summary = f"<summary>{e(platform.title)}{origin}</summary>"
     return f'<details id="{platform.id}">{summary}{"".join(parts)}</details>'
+
+
+def _named(url: str) -> str:
+    """A page by its site and its own last name."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}: {PurePosixPath(parts.path).stem}"
 
 
 def _spaced(digest: str) -> str:

@@ -129,3 +129,30 @@ def test_alertmanager_sends_each_to_its_team(labels: str, receivers: str) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     routed = run(amtool, "config", "routes", "test", "--config.file=alertmanager.yml", *labels.split())
     assert routed.stdout.strip() == receivers
+
+
+PROMISED = {
+    "many blocks": ["SluiceBlockSpike"],
+    "one subject, one key": ["SluiceSubjectSpike", "SluiceSubjectBlockedAgain", "SluiceKeySpike"],
+    "a live key in a prompt": ["SluiceLiveKeyInPrompt"],
+    "health data, cards": ["SluiceHealthDataAllowed", "SluiceCardAllowed"],
+    "a new provider": ["SluiceUnsanctionedProviderFirstSeen"],
+    "fail-open and refuse rate": ["SluiceFailOpen", "SluiceRefuseRate"],
+    "nobody knows who": ["SluiceUnidentifiedShare"],
+    "evidence": ["SluiceShipLag", "SluiceChainGap", "SluiceReconcileDifference", "SluiceSealerSilent"],
+    "the ledger's disk": ["SluiceLedgerDiskLow", "SluiceLedgerDiskFillsUp"],
+    "the self-test": ["SluiceSelftestFailed", "SluiceSelftestSilent"],
+    "ClickHouse": ["SluiceStoreDown", "SluicePoisonRows"],
+    "certificates": ["SluiceCaEndsInWeeks", "SluiceCaEndsInDays", "SluiceLeafEnds", "SluiceUpstreamCertificates"],
+    "clients that do not trust": ["SluiceClientTrust"],
+    "rules and versions": ["SluiceRulesOld", "SluiceRulesDiffer", "SluiceVersionsDiffer"],
+    "what is not read": ["SluiceUninspectedShare"],
+    "load": ["SluiceLoopLag", "SluiceMemory", "SluiceProcessRestarts", "SluiceOverload"],
+}
+"""What a SOC and a network team were told that they would hear of."""
+
+
+@pytest.mark.parametrize("what", PROMISED)
+def test_what_was_promised_has_its_alert(what: str) -> None:
+    """None of them is lost when rules are put together or renamed."""
+    assert set(PROMISED[what]) <= {alert["alert"] for alert in ALERTS}
