@@ -11,6 +11,7 @@ beside one of two bytes twice as fast as without it.
     foreign   other keywords with a character beyond ASCII: not looked for in text that has none
     literal   heads with a literal part
     unicode   heads with characters beyond ASCII
+    sign      heads with one literal character
     class, capitals
               heads of character classes alone, apart by what they begin with
     digits, runs
@@ -41,7 +42,7 @@ from sluice.detect import encoded, escapes, gates, joined
 from sluice.detect.layers import Hints
 
 WORDS, SHORT, SHORT_NEAR, EXACT, FOREIGN = "words", "short", "short-near", "exact", "foreign"
-LITERAL, UNICODE, CLASS, CAPITALS = "literal", "unicode", "class", "capitals"
+LITERAL, UNICODE, SIGN, CLASS, CAPITALS = "literal", "unicode", "sign", "class", "capitals"
 SHORTEST = r"\xfe\xff"
 """Two bytes that no text holds, for hyperscan's choice of an engine: see above."""
 GATE = "gate/"
@@ -176,8 +177,7 @@ class Databases:
         if reached is not None:
             hits = [hit for hit in hits if hit[0] <= reached]  # behind it not every database has looked
         if self._near:
-            near, wide = self._near, 1 if plain else 4
-            hits = [h for h in hits if h[1] not in near or (some and _counts(data, h[0], *near[h[1]], wide))]
+            hits = _standing(data, hits, self._near, 1 if plain else 4, some=some)
         hits.sort()
         hints, crowded = self.hints(data)
         return Look(hits, reached, hints._replace(runs=runs, spans=spans), crowded)
@@ -319,9 +319,10 @@ def _scan(
 ) -> tuple[list[tuple[int, int]], int | None]:
     """(end, id) of all that one database reports, and where it was stopped when that was more than `most`."""
     hits: list[tuple[int, int]] = []
+    append = hits.append
 
     def on_match(ident: int, _start: int, end: int, _flags: int, _context: object) -> bool:
-        hits.append((end, ident))
+        append((end, ident))
         return len(hits) > most
 
     try:
@@ -350,10 +351,26 @@ def _windows(data: bytes, places: list[tuple[int, int]], reach: int) -> list[tup
     return out if plain else [(_edge(data, low), _edge(data, high)) for low, high in out]
 
 
-def _counts(data: bytes, end: int, near: re.Pattern[bytes], reach: int, wide: int) -> bool:
-    """True when a keyword that ends at `end` is within reach of what opens its gate, or heads a column."""
-    reach *= wide
-    return near.search(data, max(end - reach, 0), end + reach) is not None or _HEADING.match(data, end) is not None
+def _standing(
+    data: bytes,
+    hits: list[tuple[int, int]],
+    near: dict[int, tuple[re.Pattern[bytes], int]],
+    wide: int,
+    *,
+    some: bool,
+) -> list[tuple[int, int]]:
+    """The hits without keywords that stand far from what opens their gate and head no column. `some`: there is such."""
+    out: list[tuple[int, int]] = []
+    heads = _HEADING.match
+    for hit in hits:
+        if (gate := near.get(hit[1])) is None:
+            out.append(hit)
+        elif some:
+            end, reach = hit[0], gate[1] * wide
+            low = end - reach
+            if gate[0].search(data, low if low > 0 else 0, end + reach) is not None or heads(data, end) is not None:
+                out.append(hit)
+    return out
 
 
 def _edge(data: bytes, at: int) -> int:

@@ -298,13 +298,17 @@ def _block(c: Compiled, text: str, sought: str, *, caseless: bool, utf8: bool) -
     literal, reach = shapes.literal(sought), gates.reach_of_head(c)
     if literal < gates.RARE and reach <= gates.FARTHEST:
         held = c.detector.pattern if c.shape.lead else text  # a leading repeat is not in the head
-        for gate in gates.ALL:
-            if gates.in_a_row(held, gate, caseless=caseless) >= gate.least:
-                return gate.name, reach
+        for gate in gates.ALL if literal else (gates.DIGITS, gates.RUNS):  # without a literal it is slower among those
+            row = gates.in_a_row(held, gate, caseless=caseless)
+            if row >= gate.least:
+                # Of a run all is known, and the row lies in it; of digits only from where they are enough.
+                return gate.name, reach - row if gate is gates.RUNS and not c.shape.lead else reach
     if utf8:
         return databases.UNICODE, 0
     if literal >= gates.LITERAL:
         return databases.LITERAL, 0
+    if literal:
+        return databases.SIGN, 0
     return databases.CAPITALS if shapes.capital(text) else databases.CLASS, 0
 
 

@@ -50,7 +50,7 @@ _BACK_NUMBER = r"(?![A-Za-z0-9_]|[.\-][0-9])"
 _HEAD_FRONT = r"(?:\b|[nrtbf])"
 """Wider than `_FRONT`, which `re` asks anyway: hyperscan needs twice the time for the backslash before the letter."""
 
-_NO_CAPITALS = "".join(c for c in map(chr, range(0x21, 0x7F)) if not c.isupper())
+_NO_CAPITALS = "".join(c for c in map(chr, range(0x21, 0x7F)) if not (c.isupper() or c.isdigit()))
 
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0-9",
@@ -360,7 +360,7 @@ def _first_characters(items: list[Any], count: int, *, both: bool) -> list[str]:
     """Members of the class of each of the first characters, as far as they can be told: at most `count` of them.
     `both`: with those of the other case."""
     out: list[str] = []
-    for item in items:
+    for at, item in enumerate(items):
         op, argument = item
         name = _name(op)
         if len(out) == count:
@@ -374,6 +374,11 @@ def _first_characters(items: list[Any], count: int, *, both: bool) -> list[str]:
         elif name == "BRANCH":
             branches = [_first_characters(_flatten(list(b)), count - len(out), both=both) for b in argument[1]]
             return out + ["".join(together) for together in zip(*branches, strict=False)]
+        elif name in REPEATS and not int(argument[0]) and not out and at + 1 < len(items):
+            # It may be left out: the first character is one of its own, or one of what follows.
+            own = _first_characters(_flatten(list(argument[2])), 1, both=both)
+            behind = _first_characters(items[at + 1 :], 1, both=both)
+            return [own[0] + behind[0]] if own and behind else []
         elif name in REPEATS and int(argument[0]):
             low, inner = int(argument[0]), _flatten(list(argument[2]))
             once = _first_characters(inner, count - len(out), both=both)
@@ -547,14 +552,20 @@ def measure(text: str, *, caseless: bool) -> Beginning:
 def literal(head: str) -> int:
     """Literal characters in a row that every match of a head has at least, outside of choices and repeats."""
     best = run = 0
-    for op, _argument in items(head):
-        run = run + 1 if _name(op) == "LITERAL" else run if _name(op) == "AT" else 0
+    for op, argument in items(head):
+        name = _name(op)
+        row = (
+            int(argument[0])
+            if name in REPEATS and len(argument[2]) == 1 == (_name(argument[2][0][0]) == "LITERAL")
+            else 0
+        )
+        run = run + 1 if name == "LITERAL" else run if name == "AT" else row
         best = max(best, run)
     return best
 
 
 def capital(head: str) -> bool:
-    """True when a head can only begin with a capital letter."""
+    """True when a head can only begin with a capital letter or a digit."""
     op, argument = items(head.removeprefix(_HEAD_FRONT))[0]
     while _name(op) in {*REPEATS, "SUBPATTERN", "BRANCH"}:
         inner = argument[1][0] if _name(op) == "BRANCH" else argument[3 if _name(op) == "SUBPATTERN" else 2]

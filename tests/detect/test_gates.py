@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.detect import gates
 from sluice.detect.databases import Databases
-from sluice.detect.engine import Engine, expressions
+from sluice.detect.engine import Engine, expressions, oracle, scan_text
 from sluice.detect.evidence import Fingerprinter
 from sluice.model import Detector, Part, PartKind, Provenance, Role
 
@@ -114,6 +115,20 @@ def test_windows_find_what_the_whole_text_finds(engine: Engine, pieces: list[str
     sparse = engine.scan((part,)).findings
     dense = Part("/noise", Role.USER, PartKind.TEXT, Provenance.USER, "1 2 3 4 5 6 7 8 9 x\n" * (20 + len(text) // 20))
     assert [f for f in engine.scan((part, dense)).findings if f.pointer == ""] == list(sparse)
+
+
+def test_windows_around_runs_are_wide_enough(engine: Engine) -> None:
+    """A detector alone is looked for no farther around a run than it needs, and finds its examples in long text."""
+    chosen, roles = expressions(engine.compiled)
+    behind = {i for e in chosen if e.block == gates.RUNS.name for i in roles[e.ident][0]}
+    filler = "the report of the meeting was sent to all of us. " * 20
+    for i in sorted(behind):
+        lone = Engine([replace(engine.detectors[i], overlaps=())], Fingerprinter(b"k" * 32, "test"))
+        for example in engine.detectors[i].match:
+            text = f"{filler} {example} {filler}"
+            found = {(f.start, f.end) for f in scan_text(lone, text).findings}
+            assert found >= set(oracle(lone, text)), engine.detectors[i].id
+    assert len(behind) > 50
 
 
 @pytest.fixture(scope="module")

@@ -133,11 +133,13 @@ def test_a_head_that_begins_with_a_choice_is_one_expression_for_each(head: str, 
         ("abc[0-9]{3}", 3, False),
         (r"[A-Z]{2}[0-9]{2}ab\b", 2, True),
         (r"(?:\b|[nrtbf])[A-Z]{3}", 0, True),
-        (r"(?:[0-9A-F]{1,4}\x3a){7}[0-9a-f]", 0, False),
+        (r"(?:[0-9A-F]{1,4}\x3a){7}[0-9a-f]", 0, True),
+        (r"(?:[0-9A-Fa-f]{1,4}\x3a){7}[0-9a-f]", 0, False),
+        (r"(?:\b|[nrtbf])A{20,22}[A-Za-z0-9]{70}", 20, True),
     ],
 )
 def test_a_head_tells_what_it_is_found_by(head: str, literal: int, capital: bool) -> None:
-    """Heads with literal characters stand together, and of the others those that begin with a capital."""
+    """Heads with literal characters stand together, and of the others those that begin with a capital or a digit."""
     assert (shapes.literal(head), shapes.capital(head)) == (literal, capital)
 
 
