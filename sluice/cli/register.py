@@ -148,9 +148,7 @@ def _proposed(settings: Settings, kinds: tuple[str, ...]) -> str:
     with questions(settings) as asked:
         for kind in kinds:
             found = inventory.rows(asked, inventory.KINDS[kind], source="observed", whole=True)
-            key = inventory.KINDS[kind].key
-            named = [row for row in found.dicts() if all(row[k] not in ("", None, inventory.UNNAMED) for k in key)]
-            parts.append(proposals.proposed(kind, named))
+            parts.append(proposals.proposed(kind, found.dicts()))
     return "\n".join(part for part in parts if part)
 
 

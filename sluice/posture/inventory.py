@@ -158,7 +158,7 @@ def differences(asked: Ask, kinds: tuple[Inventory, ...]) -> list[Difference]:
             name, seen, number = " ".join(key), row["last_seen"], row["n"]
             at = None if seen is None else str(seen)[:19]
             times = number if isinstance(number, int) else None
-            if row["undeclared"] and any(key) and UNNAMED not in key:
+            if row["undeclared"] and any(key) and not any(UNNAMED in one for one in key):
                 out.append(Difference(kind.kind, name, "not declared", _times(times), at, times))
             elif row["source"] == "declared" and key in ours:
                 out.append(Difference(kind.kind, name, "not observed", "declared, and never seen"))

@@ -38,7 +38,7 @@ def text(unit: Finding, scope: str, facts: str = "", today: date | None = None) 
     if unit.fix is None or not re.search(unit.fix.where, facts) or UNNAMED in scope:
         return None
     items = _items(facts)
-    template = _repeated(unit.fix.text, [item for item in items if item != UNNAMED])
+    template = _repeated(unit.fix.text, [item for item in items if UNNAMED not in item and "(+" not in item])
     if template is None or any(f"{{{name}}}" in template and not items for name in _LISTS):
         return None
     day = today or datetime.now(UTC).date()

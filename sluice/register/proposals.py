@@ -36,11 +36,35 @@ def toml(entries: Iterable[Entry]) -> str:
     return "\n".join(_table(e.kind, _plain(msgspec.to_builtins(e.row, builtin_types=(dt.date,)))) for e in entries)
 
 
+KEYS = {
+    "model": ("id", "provider"),
+    "route": ("id", "provider"),
+    "agent_tool": ("agent", "tool"),
+    "key": ("fingerprint",),
+}
+"""Keys that name a proposed row, where it is not the id alone."""
+NO_NAME = ("(withheld)", "(+")
+"""What records have where a name could not be kept, and where a list was cut: nothing that a register could name."""
+
+
+def nameable(value: object) -> bool:
+    """Whether it is a name that a register can hold."""
+    return isinstance(value, str) and value != "" and not any(mark in value for mark in NO_NAME)
+
+
 def proposed(kind: str, rows: Iterable[Mapping[str, object]]) -> str:
-    """Observed rows of an inventory as rows of a register, each with what was seen of it in a comment."""
+    """Observed rows of an inventory as rows of a register, each with what was seen of it in a comment. A row whose key
+    is no name is left out, and what is none in a list of another."""
     out = []
     for row in rows:
         values = {key: row.get(column) for column, key in FIELDS[kind].items() if key}
+        if not all(nameable(values[key]) for key in KEYS.get(kind, ("id",))):
+            continue
+        for key, value in values.items():
+            if isinstance(value, list | tuple):
+                values[key] = [one for one in value if nameable(one)]
+            elif isinstance(value, str) and not nameable(value):
+                values[key] = None
         if kind == "key" and values["ownership"] not in ("corporate", "personal"):
             values["ownership"] = None
         out.append(_comment(row) + _table(kind, _plain(values)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sluice.model import Record
+from sluice.posture import question, score
 from tests.posture.posture_rig import NOW, Rig, ago, control, decision
 from tests.posture.test_findings import evaluate, states
 
@@ -43,3 +44,20 @@ def test_whoever_is_gone_from_the_file_of_people_has_left(rig: Rig) -> None:
     rig.put([decision(subject_id="ann", ts_received=ago(hours=3))])
     evaluate(rig, NOW, "IDN-04")
     assert states(rig) == {}
+
+
+def test_neighbours_outside_the_span_are_not_missing(rig: Rig) -> None:
+    """A stream without a gap is complete over every span: numbers are given when a record is written, times when its
+    request was complete, so that a long request has a later number and an earlier time."""
+    rig.clear()
+    order = (5, 2, 4, 1, 3)  # minutes before the end, in the order of their numbers
+    rig.put([decision(ts_received=ago(minutes=n)) for n in order])
+    (complete,) = (m for m in score.measures() if m.id == "complete")
+    for first, last in ((6, 0), (4.5, 0), (3.5, 0.5), (6, 2.5)):
+        given = {"since": NOW - timedelta(minutes=first), "until": NOW - timedelta(minutes=last)}
+        (row,) = rig.table(question.filled(complete.sql, given)).rows
+        assert row[0] == row[1] != 0, given
+    rig.lose("n-w0")
+    rig.put([decision(ts_received=ago(minutes=1))])
+    given = {"since": NOW - timedelta(minutes=6), "until": NOW}
+    assert rig.table(question.filled(complete.sql, given)).rows == ((6, 7),)
