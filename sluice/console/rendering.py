@@ -21,7 +21,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 _ID = re.compile(r"[0-9a-f-]{12,36}")
 _ONE = re.compile(r"(?<![\w.,])1 (subject|key|time|request|node|month)s\b")
 _HASH = re.compile(r"[0-9a-f]{37,128}")
-WORD, LONG = 24, 40
+SHORT, WORD, LONG = 9, 24, 40
 """Characters up to which a word is kept on one line, and from which a text gets room for its lines."""
 CLIPPED = 120
 """Characters of a cell in a table; the whole of it is on the page of the decision."""
@@ -45,6 +45,8 @@ def cell(value: Cell) -> str:
 
 def shape(value: Cell) -> str:
     """The class of a cell: what must not be broken over lines is kept on one."""
+    if isinstance(value, list) and any(len(str(one)) > SHORT for one in value):
+        return "list"
     if isinstance(value, str):
         if _TIME.fullmatch(value):
             return "nowrap"

@@ -8,6 +8,7 @@ import html.parser
 import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -518,3 +519,43 @@ def test_an_exception_that_nothing_used_is_shown(http: httpx.Client) -> None:
     """Of tools the page shows those in use; an exception is there from the day on which it is declared."""
     assert "source != &#39;declared&#39;" in http.get("/inventory/tool?sql=1").text
     assert "source != &#39;declared&#39;" not in http.get("/inventory/exception?sql=1").text
+
+
+FIELD_OF = {"agent": "agent", "model": "model", "tool": "tool", "data_class": "class", "key": "key"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "number"),
+    [
+        ("agent", "agent_id", "requests"),
+        ("model", "model", "requests"),
+        ("tool", "tool", "declared"),
+        ("data_class", "data_class", "requests"),
+        ("key", "key_fp", "requests"),
+    ],
+)
+def test_a_row_of_the_inventory_leads_to_as_many_decisions(
+    served: Served, http: httpx.Client, kind: str, key: str, number: str
+) -> None:
+    """The link of a name, whatever text it is, finds the requests that the row counts."""
+    rows = served.rig.rows(inventory.sql(inventory.KINDS[kind], used=True))
+    counted = {str(row[key]) for row in rows if row[number]}
+    page = http.get(f"/inventory/{kind}").text
+    links = re.findall(r'<td[^>]*><a href="(/decisions[?][^"]+)">', page)
+    assert counted
+    followed = 0
+    for link in links:
+        if f"{FIELD_OF[kind]}=" not in link:
+            continue
+        fields = dict(parse_qsl(urlsplit(html.unescape(link)).query))
+        name = fields[FIELD_OF[kind]]
+        of = [
+            r for r in rows if r[key] == name and fields.get("provider", r.get("provider_id")) == r.get("provider_id")
+        ]
+        if len(of) != 1 or not of[0][number]:
+            continue
+        found = re.search(r"<p>([0-9,]+) fit", http.get(html.unescape(link)).text)
+        assert found
+        assert int(found[1].replace(",", "")) == of[0][number], link
+        followed += 1
+    assert followed

@@ -28,15 +28,17 @@ LIST_COLUMNS = """decision_id,
     ifNull(e.reason_code, '') AS reason"""
 
 DECIDED = ("allow", "block", "refuse", "tunnel")
+_FOUND = "(c, x, s) -> c = {0} AND NOT x AND s IS NULL, matches.data_class, matches.example, matches.suppressed"
+"""Found by a detector on trial: in no account of the request's classes, and in the inventory all the same."""
 EXACT = {
     "provider": ("Provider", "provider_id = {}"),
     "model": ("Model", "model_requested = {}"),
-    "class": ("Data class", "has(data_classes, {})"),
+    "class": ("Data class", "(has(data_classes, {0}) OR arrayExists(" + _FOUND + "))"),
     "rule": ("Rule", "rule_id = {}"),
     "subject": ("Subject (pseudonym)", "subject_id = {}"),
     "department": ("Department", "department = {}"),
     "agent": ("Agent, or client", "(agent_id = {0} OR <<agent>> = {0})"),
-    "tool": ("Tool", "has(tools_declared, {})"),
+    "tool": ("Tool", "(has(tools_declared, {0}) OR has(hosted_tools, {0}))"),
     "key": ("API key (fingerprint)", "key_fp = {}"),
     "host": ("Host", "host = {}"),
     "fingerprint": ("Value (fingerprint)", "has(matches.fingerprint, {})"),

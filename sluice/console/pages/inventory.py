@@ -21,6 +21,11 @@ LINKS = {
     "rule_id": "/decisions?since=30d&rule=",
     "host": "/decisions?since=30d&host=",
 }
+ALSO = {
+    "model": {"model": ("provider", "provider_id")},
+    "agent_tool": {"tool": ("agent", "agent_id")},
+}
+"""Of kinds whose rows two columns name: what a link of one column says of the other, so that it leads to as many."""
 COMMENTS = """
 SELECT
     name,
@@ -75,6 +80,7 @@ def _page(kind: Inventory, given: Given, more: dict[str, Question] | None = None
             "source": source,
             "sources": ("", "all", *SOURCES),
             "links": LINKS,
+            "also": ALSO.get(kind.kind, {}),
             "comments": {str(name): str(comment) for name, comment in answers["comments"].rows},
             "live": answers.get("live"),
             "whole": whole,

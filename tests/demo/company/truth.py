@@ -155,7 +155,10 @@ class Truth:
             if not x.agent:
                 continue
             who = self._agent(x)
-            for place, names in enumerate((_offered(x), _hosted(x), x.servers)):
+            plain = [name for name in _offered(x) if name not in _hosted(x)]
+            functions = [name for name in plain if not name.startswith("mcp:")]
+            servers = [name for name in plain if name.startswith("mcp:")]
+            for place, names in enumerate((functions, _hosted(x), servers)):
                 for name in names:
                     rows[who, name][place] += 1
                     rows[who, name][4] += stopped(x)
