@@ -151,7 +151,7 @@ def _run(arguments: list[str] | None) -> int:
             complain(str(problem).removeprefix("sluice: "))  # what lies in no file has our own name as its place
         return USAGE
     except NotRunning as e:
-        complain(str(e), "`sluice-proxy` (or `make run`) starts it")
+        complain(str(e), "`sluice-proxy` (`make run`, `systemctl start sluice`) starts it")
         return NOT_RUNNING
     except SluiceError as e:
         complain(str(e))
@@ -168,7 +168,8 @@ def _run(arguments: list[str] | None) -> int:
         if os.environ.get("SLUICE_TRACEBACK"):
             raise
         if isinstance(e, OSError) and e.filename and e.strerror:  # a path that was given, or another account's file
-            complain(f"{e.filename}: {e.strerror}")
+            others = ("it is another account's: `sudo sluice ...`",) if isinstance(e, PermissionError) else ()
+            complain(f"{e.filename}: {e.strerror}", *others)
             return USAGE
         from sluice.logs import frames
 

@@ -289,7 +289,9 @@ def running(settings: config.Settings) -> Findings:
     pid = instance.running(settings.paths.var)
     if pid is None:
         yield warn(
-            "appliance", f"no appliance runs on {settings.paths.var}", "`sluice-proxy` (or `make run`) starts it"
+            "appliance",
+            f"no appliance runs on {settings.paths.var}",
+            "`sluice-proxy` (`make run`, `systemctl start sluice`) starts it",
         )
     else:
         yield ok("appliance", f"runs as process {pid}")

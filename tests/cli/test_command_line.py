@@ -116,6 +116,24 @@ def test_a_fault_of_ours_names_its_place_and_not_its_text(
         sluice.cli.main(["version"])
 
 
+def test_a_file_of_another_account_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody without rights types a command on an appliance with accounts of its own: exit code 2, and the way."""
+
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/etc/sluice/sluice.toml")
+
+    monkeypatch.setattr("sluice.config.load", closed)
+    with pytest.raises(SystemExit) as ended:
+        sluice.cli.main(["ca", "show"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "sluice: /etc/sluice/sluice.toml: Permission denied",
+        "  it is another account's: `sudo sluice ...`",
+    ]
+
+
 def test_a_reader_that_left_is_no_error(tmp_path: Path) -> None:
     """`sluice ... | head -0` ends quietly."""
     command = f"{sys.executable} -m sluice.cli version --json | true; exit ${{PIPESTATUS[0]}}"
