@@ -40,14 +40,13 @@ class _Start(msgspec.Struct):
 
 @dataclass(slots=True)
 class Said:
-    """`told`: what is said of each other stream. `pruned`: below which number retention took its records. `last`: the
-    canonical bytes of the last record."""
+    """`told`: what is said of each other stream. `last`: the canonical bytes of the last record."""
 
     told: dict[str, list[Point]] = field(default_factory=dict)
-    pruned: dict[str, int] = field(default_factory=dict)
     last: bytes = b""
     stopped: bool = False
     """It sealed all that there was, said so and ended; nothing was recorded behind that."""
+    _pruned: list[tuple[int, str, int]] = field(default_factory=list)
     _cadences: list[tuple[int, _Start]] = field(default_factory=list)
     _final: bool = False
 
@@ -62,9 +61,13 @@ class Said:
                     self.told.setdefault(name, []).append(Point(size, unb64(root), local=True))
                 self._final = standing.final
             elif kind == PRUNED and (what := _pruned.decode(detail)).sealed:
-                self.pruned[what.stream] = max(what.below_seq, self.pruned.get(what.stream, 0))
+                self._pruned.append((seq, what.stream, what.below_seq))
             elif kind == "start" and (start := _start.decode(detail)).seconds > 0 < start.records:
                 self._cadences.append((seq, start))
+
+    def below(self, stream: str, sealed: int | None = None) -> int:
+        """Below which number retention took the records of a stream; `sealed`: by the first so many records alone."""
+        return max((b for seq, s, b in self._pruned if s == stream and (sealed is None or seq < sealed)), default=0)
 
     def cadence(self, sealed: int) -> tuple[float, int]:
         """After how many seconds, and how many records, a checkpoint follows. Believed from a record that is sealed

@@ -75,6 +75,10 @@ class Trust:
                 return max(read, said.size if said.stream == stream else 0)
         return read
 
+    def reaches(self, stream: str) -> int:
+        """The same of witnesses' copies too."""
+        return max([self.covered(stream), *(p.size for p in self.points.get(stream, []))])
+
 
 def pinned_keys(text: str) -> list[Verifier]:
     """Keys from an option: a vkey, or a file that holds vkeys one a line, or a list of keys. Raises `Unchecked`."""

@@ -42,7 +42,6 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
     own = said.streams(directory.parent, node) if alone else said.streams(directory)
     sealers = said.read(own)
     trust.told = said.told(sealers.values())
-    taken = {name: below for one in sealers.values() for name, below in one.pruned.items()}
     found: list[Checked] = []
     for name in sorted(streams.keys() | (set() if alone else {*trust.streams, *trust.told, *trust.rotated})):
         judge = _judge(trust, name, sealers)
@@ -50,9 +49,8 @@ def ledger(directory: Path, trust: Trust, *, progress: Progress = None) -> Verdi
             verdict = audit.verify_stream(stream, on_leaf=judge.leaf, progress=progress)
         else:
             verdict = StreamVerdict(name)
-        if verdict.pruned > taken.get(name, 0) and (own or not alone):
-            what = f"a note says that retention took the records below {verdict.pruned}; the sealer's stream does not"
-            verdict.fault(pruned.FILE, 0, taken.get(name, 0), Fault.GAP, what)
+        if verdict.pruned and (own or not alone):
+            _taken(trust, verdict, own)
         _finish(trust, judge, verdict)
         if verdict.sound and verdict.pruned and alone and not own:
             what = f"its records below {verdict.pruned} are gone; whether retention took them says the sealer's stream"
@@ -135,6 +133,20 @@ def _timed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _taken(trust: Trust, verdict: StreamVerdict, own: Sequence[Path]) -> None:
+    """Hold it against what the sealer's own stream says now, which retention may have gone on in since, that a head is
+    gone. A record of it that is not sealed could have been put in afterwards."""
+    node = said.node(verdict.stream)
+    now = said.read(own).get(node, Said())
+    sealed = trust.reaches(said.own_stream(node)) if trust.streams else None
+    if verdict.pruned > (below := now.below(verdict.stream)):
+        what = f"a note says that retention took the records below {verdict.pruned}; the sealer's stream does not"
+        verdict.fault(pruned.FILE, 0, below, Fault.GAP, what)
+    elif verdict.pruned > now.below(verdict.stream, sealed):
+        what = f"retention took its records below {verdict.pruned}, by a record of the sealer's that is not sealed"
+        verdict.doubts.append(what)
 
 
 def _judge(trust: Trust, stream: str, sealers: Mapping[str, Said]) -> Judge:

@@ -90,6 +90,8 @@ class Sealer:
         self._pause = POLL_SECONDS
         self._clock = _offset()
         self._ending = False
+        self._told = 0
+        """So many records of our own stream have to be sealed before it is announced what they say."""
         self._moved = time.monotonic()
         self._trouble = ""
         self._copies = Copies([make(w) for w in settings.seal.witnesses])
@@ -175,6 +177,7 @@ class Sealer:
                     self._stream(name, stream, self._ring, self._signer)
         self._stand()
         self._tell()
+        self._announce()
 
     def _stream(self, name: str, stream: Path, ring: Keyring, signer: Signer) -> None:
         if name in self._stopped:
@@ -235,8 +238,8 @@ class Sealer:
 
     def _look_for_pruning(self, name: str, stream: Path) -> None:
         """Record once, in our own stream, that a note of pruning appeared or grew, and whether it fits the seals. No
-        segment is deleted before that, and `sluice verify` believes no note without it. Where our own stream is what is
-        pruned, what was said of the others is said again: what said it goes.
+        segment is deleted before that is sealed, and `sluice verify` believes no note without it. Where our own stream
+        is what is pruned, what was said of the others is said again: what said it goes.
         """
         try:
             note = pruned.read(stream)
@@ -344,11 +347,22 @@ class Sealer:
                     control_kind=kind,
                     control_detail=text,
                 )
-                asyncio.run(self._ledger.commit(record))
+                self._told = asyncio.run(self._ledger.commit(record)).seq + 1
+                if kind == PRUNED:
+                    self._due.pop(self._ledger.stream.name, None)
                 del self._events[0]
-            announced.write(self._settings.seal_dir, self._announced)
         except Unavailable as e:
             self._say_trouble(str(e))
+
+    def _announce(self) -> None:
+        """Write down what is on record once it is sealed: segments are deleted by this, and a record that is not sealed
+        could be anybody's."""
+        own = self._chains.get(self._ledger.stream.name) if self._ledger else None
+        if self._events or not self._told or own is None or own.size < self._told:
+            return
+        try:
+            announced.write(self._settings.seal_dir, self._announced)
+            self._told = 0
         except OSError as e:
             self._say_trouble(f"{announced.FILE}: {e.strerror}")  # said once more after a restart, which harms nobody
 

@@ -14,12 +14,13 @@ import pytest
 import sluice.cli
 from sluice import config
 from sluice.config import Settings
-from sluice.ledger import checkpoint, segment
+from sluice.ledger import checkpoint, pruned, segment
 from sluice.ledger.audit import Verdict
+from sluice.ledger.record import leaf_hash
 from sluice.proof import bundle, trust, verify
 from sluice.proof.bundle import Filter
 from sluice.proof.trust import Unchecked
-from sluice.seal import keys, store
+from sluice.seal import PRUNED, keys, store
 from tests.proof import attacks
 from tests.seal import seal_rig as rig
 
@@ -59,8 +60,14 @@ def take_away(settings: Settings, *slots: int) -> None:
 
 def put_back(settings: Settings, stream: str, size: int) -> None:
     """A stream and its seals as they were when so many records of it were sealed."""
-    directory, seals = settings.ledger_dir / stream, settings.seal_dir / stream
+    directory = settings.ledger_dir / stream
     attacks.relay(directory, attacks.bodies(directory)[:size])
+    trim(settings, stream, size)
+
+
+def trim(settings: Settings, stream: str, size: int) -> None:
+    """The seals of a stream as they were when so many records of it were sealed."""
+    seals = settings.seal_dir / stream
     kept = [s for s in store.history(seals) if checkpoint.unverified(s.note).size <= size]
     assert checkpoint.unverified(kept[-1].note).size == size
     lines = (seals / store.HISTORY).read_bytes().splitlines(keepends=True)
@@ -265,3 +272,27 @@ def test_no_choice_of_streams_can_be_taken_away(settings: Settings, tmp_path: Pa
             shutil.rmtree(var)
             tried += 1
     assert tried == 15
+
+
+def test_a_head_that_went_by_a_word_that_is_not_sealed(settings: Settings) -> None:
+    """The sealer's stream written on, behind its last checkpoint, with a record that excuses a deletion."""
+    stream = settings.ledger_dir / "n-w0"
+    records = attacks.bodies(stream)
+    attacks.relay(stream, records)
+    [only] = segment.segments(stream)
+    head, before = segment.unpack((stream / only).read_bytes()), leaf_hash(records[9])
+    header = segment.Header("n", 0, head.epoch, 10, before, head.created)
+    (stream / only).unlink()
+    data = header.pack() + b"".join(segment.frame(body, first=True) for body in records[10:])
+    (stream / segment.file_name(head.epoch, 10)).write_bytes(data)
+    pruned.write(stream, pruned.Pruned(below_seq=10, leaf_hash=before.hex(), at=1))
+    assert [f.fault for f in checked(settings).faults] == [segment.Fault.GAP]
+    rig.sealer_says(settings, PRUNED, stream="n-w0", below_seq=10, sealed=True)
+    verdict = checked(settings)
+    assert verdict.sound and not verdict.doubts
+    trim(settings, rig.OWN, checkpoint.unverified(store.history(settings.seal_dir / rig.OWN)[-2].note).size)
+    verdict = checked(settings)
+    assert verdict.sound
+    assert verdict.doubts == (
+        ("n-w0", "retention took its records below 10, by a record of the sealer's that is not sealed"),
+    )
