@@ -43,7 +43,7 @@ from sluice.model import Credential, Detector, Finding, Part, PartKind, Provenan
 
 __all__ = ["CompileError", "Engine", "Look", "compiles", "expressions", "keyword_expression", "oracle", "scan_text"]
 
-VERSION = 3
+VERSION = 4
 """Part of the digest: raised when a change of this room can change findings."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from itertools import pairwise
 
 from sluice.detect import passwords, private_keys, secrets, tokens
 from sluice.detect.examples import checksum62
@@ -107,7 +108,13 @@ def _signed_url(c: Candidate) -> Verdict:
 
 def entropy(minimum: str) -> Validator:
     floor = float(minimum)
-    return lambda c: PASS if passwords.entropy(c.value) >= floor else FAIL
+
+    def validator(c: Candidate) -> Verdict:
+        if passwords.entropy(c.value) >= floor:
+            return PASS
+        return EXAMPLE if passwords.sequence(c.value) else FAIL
+
+    return validator
 
 
 def _not_placeholder(c: Candidate) -> Verdict:
@@ -118,7 +125,9 @@ _PREFIX = re.compile(r"(?:[A-Za-z]{1,10}\d{0,2}[-_.])+")
 
 
 def _keylike(c: Candidate) -> Verdict:
-    """A key of random characters: letters and digits mixed, no words. For formats known by their prefix alone."""
+    """A key of random characters: letters and digits mixed, no words. For formats known by their prefix alone.
+
+    What stands there in place of one (`gsk_abcdefgh...`, `hvb.AAAA...`) is an example."""
     prefix = _PREFIX.match(c.value)
     body = c.value[prefix.end() :] if prefix else c.value
     mixed = any(ch.isdigit() for ch in body) and any(ch.isalpha() for ch in body)
@@ -126,7 +135,9 @@ def _keylike(c: Candidate) -> Verdict:
         return PASS
     whole = re.split(r"[-_.]", c.value, maxsplit=1)[-1]  # one random key in thirty of 20 characters has no digit
     odd = len(whole) >= 16 and passwords.kinds(whole) >= 2 and passwords.unheard(whole)
-    return PASS if odd and len(set(whole)) >= 10 and not passwords.wordlike(whole) else FAIL
+    if odd and len(set(whole)) >= 10 and not passwords.wordlike(whole):
+        return PASS
+    return EXAMPLE if passwords.sequence(body) else FAIL
 
 
 def _called(c: Candidate) -> bool:
@@ -153,7 +164,74 @@ def _token(c: Candidate) -> Verdict:
         return FAIL  # the fingerprint of a public key, as changelogs name it (RFC 9580, 5.5.4)
     if passwords.placeholder(c.value):
         return EXAMPLE
-    return PASS if passwords.token(c.value) else FAIL
+    if passwords.token(c.value):
+        return PASS
+    return EXAMPLE if passwords.sequence(c.value) else FAIL
+
+
+_NAME = re.compile(
+    r"(?i)([a-z][a-z0-9_.-]{1,48}?)[_. -]?key[_-]?\d?\\{0,3}[\"'`]?\]?\s{0,4}[:=>]{1,2}\s{0,4}\\{0,3}[\"'`]?$"
+)
+_ATTRIBUTE = re.compile(r"""(?i)\s(?:key|data-key)=\\{0,3}["'`]$""")
+"""`<add key="..." value=...>`: the name of something, in markup."""
+_NO_CREDENTIAL = re.compile(
+    r"(?i)pub|prim|foreign|cach|sort|partition|group|hash|range|index|row|object|storage|bucket|s3|file|path|idempot"
+    r"|i18n|transl|local|messag|lookup|map|dict|json|query|state|item|node|cell|field|col|table|registry|parent|unique"
+    r"|natural|host|known|finger|gpg|pgp|ssh|vapid|site|anon|publish|event|metric|trace|route|entry|data|attr|prop|param"
+    r"|label|tag|type|name|sub|next|last|first|start|end|min|max|prev|page|cursor|feature|flag|dedup|merge|shard"
+    r"|(?:^|[_.-])(?:id|uid|uuid|a|k|on|tur|mon|don|hoc|joc|mic)$"
+)
+"""Keys that open nothing, and words that only end in `key`."""
+
+
+def _named_key(c: Candidate) -> Verdict:
+    """`acme_key = ...`: made by a machine, under a name that says whose key it is and not what it is the key of."""
+    name = None if _ATTRIBUTE.search(c.before(12)) else _NAME.search(c.before(80))
+    if name is None or _NO_CREDENTIAL.search(name[1]) or passwords.reference(c.value) or _called(c):
+        return FAIL
+    if passwords.placeholder(c.value):
+        return EXAMPLE
+    plain = re.fullmatch(r"[0-9a-fA-F-]+", c.value) is not None  # a digest or an identifier as well
+    return PASS if not plain and secrets.random(c.value) and passwords.token(c.value) else FAIL
+
+
+def _api_address(c: Candidate) -> Verdict:
+    """The address that a value stands in is one of an API."""
+    return PASS if "api" in re.split(r"[\s\"'<>`]", c.before(240))[-1].lower() else FAIL
+
+
+def _jenkins_secret(c: Candidate) -> Verdict:
+    """What Jenkins writes between braces: base64 that begins with the version of its format, or a token."""
+    if c.value.startswith("AQAAABAAAA"):
+        return PASS
+    if passwords.placeholder(c.value) or passwords.sequence(c.value):
+        return EXAMPLE
+    mixed = any(x.isdigit() for x in c.value) and any(x.isalpha() for x in c.value)
+    return PASS if mixed and not passwords.wordlike(c.value) and passwords.entropy(c.value) >= 3.0 else FAIL
+
+
+def _coded_text(c: Candidate) -> Verdict:
+    """Base64 of text with a secret in it, or of bytes that are none: what a Secret of Kubernetes keeps."""
+    try:
+        text = base64.b64decode(c.value, validate=True).decode("utf-8")
+    except UnicodeDecodeError:
+        return PASS if len(c.value) >= 24 and passwords.token(c.value) else FAIL
+    except ValueError:
+        return FAIL
+    if not text.isprintable() and "\n" not in text:
+        return FAIL
+    if passwords.placeholder(text) or passwords.reference(text):
+        return EXAMPLE
+    return PASS if passwords.password(text.strip()) or len(text) >= 24 else FAIL
+
+
+def _short_token(c: Candidate) -> Verdict:
+    """Ten to fifteen letters and digits that take turns: too short for `token`, too odd for a name."""
+    turns = sum(a.isdigit() != b.isdigit() for a, b in pairwise(c.value))
+    odd = turns >= 4 and len(set(c.value)) >= 8 and sum(x.isdigit() for x in c.value) >= 3
+    if not odd or passwords.sequence(c.value) or re.fullmatch(r"[0-9a-fA-F]+", c.value):
+        return FAIL
+    return EXAMPLE if passwords.placeholder(c.value) else PASS
 
 
 def _url_password(c: Candidate) -> Verdict:
@@ -246,7 +324,9 @@ def _issued(c: Candidate) -> Verdict:
     """A key of a form that other things have too: random, and announced as a credential by the words before it."""
     if _SUM_LINE.match(c.text, c.end) and c.before(1) in {"", "\n"}:
         return FAIL  # a line of `md5sum` or `sha256sum`
-    return PASS if secrets.issued(c.value, c.before(64)) else FAIL
+    if secrets.issued(c.value, c.before(64)):
+        return PASS
+    return EXAMPLE if passwords.sequence(c.value) and secrets.announced(c.before(64)) else FAIL
 
 
 _SUM_LINE = re.compile(r" [ *][\w./-]{2}")
@@ -349,5 +429,10 @@ CHECKS: dict[str, Validator] = {
     "ripple_seed": _ripple_seed,
     "stellar_seed": _stellar_seed,
     "user_password": _user_password,
+    "named_key": _named_key,
+    "short_token": _short_token,
+    "jenkins_secret": _jenkins_secret,
+    "coded_text": _coded_text,
+    "api_address": _api_address,
 }
 """What packs may name."""

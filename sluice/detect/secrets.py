@@ -33,6 +33,58 @@ _OTHERWISE = re.compile(
     """
 )
 """What says that the value behind it is something else."""
+_SERVICES = frozenset(
+    """
+    abuseipdb abyssale access account accuweather adzuna aeroworkflow airbrake airship airtable alconost alegra
+    aletheiaapi algolia alienvault allsports amadeus ambee amplitude anypoint apacta api2cart apideck apiflash
+    apilayer apimatic apimetrics apitemplate appcues appointedd appsynergy apptivo asana atera atlassian auth0
+    autodesk autoklose aviationstack axonaut aylien azure backblaze bamboohr beebole besnappy betterstack
+    billomat binance bitbar bitcoinaverage bitfinex bitly bitmex bittrex blazemeter blitapp blocknative borgbase
+    braintree brandfetch browserless browserstack browshot bscscan buddyns bugherd bugsnag bulksms bunny
+    buttercms bybit calendarific calorieninja campayn capsulecrm captaindata carboninterface caspio censys
+    chartmogul chatfuel checklyhq clarifai clearbit cliengo clinchpad clockify cloudelements cloudflare
+    cloudimage cloudinary cloudmersive cloudplan cloudsmith cloverly clustdoc codacy codeberg codeclimate
+    codecov codequiry cohere coinapi coinbase coinlayer commercejs companyhub confluence confluent contentful
+    contentstack convertkit countrylayer coveralls craftmypdf crowdin cryptocompare currencycloud currencyfreaks
+    currencylayer currencyscoop customer dareboost datadog deepai deepgram deepseek detectify detectlanguage
+    diffbot diggernaut discourse dnscheck docparser docusign dronahq droneci duply dwolla dynalist dyspatch
+    enablex etherscan ethplorer eventbrite exchangerate exchangerates exportsdk extractorapi faceplusplus
+    fastforex fastly fetchrss financialmodelingprep findl finicity finnhub flickr flightapi flightstats flowflu
+    forgejo formsite foursquare freemius freshbooks freshdesk freshworks fxmarket geckoboard geoapify geocodify
+    getemails getgeoapi getresponse getsandbox gitea gitter glassnode graphhopper greenhouse gtmetrix gumroad
+    gyazo happyscribe hasura hcloud hellosign helpscout heroku hetzner hiveage holidayapi honeycomb html2pdf
+    hwcloud hypertrack iconfinder iexcloud imagekit imagga insightly instamojo intercom interseller intrinio
+    intuit invoiceocean ip2location ipgeolocation ipifi ipquality ipstack iterable jotform jumpcloud jupiterone
+    klipfolio knapsackpro kraken kucoin kylas lakera lambdatest languagelayer launchdarkly leadfeeder lemlist
+    linenotify linkpreview linode liveagent loadmill logdna loggly loginradius lokalise looker loyverse
+    lunchmoney madkudu magicbell mailboxlayer mailerlite mailjet mailtrap mapquest marketstack mattermost
+    mavenlink maxmind meaningcloud mediastack meistertask meraki mesibo messagebird metaapi mezmo mindmeister
+    mistral mixmax mixpanel monkeylearn moonclerk moosend moralis nasdaq nethunt netsuite neutrinoapi newsapi
+    newscatcher nexmo nftport nicereply numverify nutritionix nylas nytimes oanda omnisend onelogin onepagecrm
+    onfleet oopspam opencagedata openuv openweather opsgenie optimizely ossrh overloop owlbot packagecloud
+    pagerduty pandadoc paralleldots partnerstack pastebin paydirtapp paymoapp paymongo paypal pdflayer pdfshift
+    peopledatalabs pinata pinecone pipedream pipedrive pixabay plaid planviewleankit planyo plivo pollsapi
+    poloniex positionstack postageapp postmark powrbot private prodpad proxycrawl purestake pushbullet qcloud
+    qualaroo quandl qubole rapidapi raygun reachmail rebrandly redhat repairshopr replyio restpack ringcentral
+    ritekit rocketreach route4me rownd runrunit salescookie salesflare salesmate sambanova saucelabs scaleway
+    scalr scrapeowl scraperapi scraperbox scrapestack scraping scrapingant screenshotlayer securitytrails
+    segment selectpdf semgrep sendbird serper serphouse serpstack sherpadesk shodan shotstack shutterstock
+    signalwire signaturit signupgenius sigopt simfin simplesat simvoly siteleaf skrapp skybiometry smartystreets
+    snipcart solarwinds sonatype sparkpost spoonacular sportsmonk squarespace sslmate statuscake statuspage
+    statuspal stitchdata storage storecove stormboard stormglass storyblok sugester surveybot surveysparrow
+    survicate tatum taxjar teamgate technicalanalysisapi testingbot textmagic theoddsapi thinkific thousandeyes
+    ticketmaster tiingo timecamp tmetric todoist together toggl tokeet tomtom tradier transferwise travelpayouts
+    trello twelvedata twilio tyntec typetalk unsplash upcdatabase uplead uploadcare upwave urlscan userstack
+    vatlayer verimail veriphone versioneye virustotal visualcrossing vonage voodoosms vouchery vpnapi vultr
+    walkscore wandb weatherbit weatherstack webflow webscraper webscraping websitepulse weights wepay whoxy
+    wistia worksnaps workstack worldcoinindex worldweather youneedabudget yousign zendesk zenrows zenscrape
+    zenserp zerobounce zerotier zipapi zipcodeapi zipcodebase zonka
+    """.split()  # noqa: SIM905 - names read better as names
+)
+"""Services whose name stands for nothing else: what is assigned to it is its key (`postmark: "..."`)."""
+_DIRECT = re.compile(
+    r"(?i)(?:^|[^a-z0-9])([a-z0-9]{5,24})\\{0,3}[\"'`]?(?:\s{0,3}(?::?=|=>|:|\s-)\s{0,3}\\{0,3}[\"'`]?|\s{1,3}[\"'`])$"
+)
 _ENDS = tuple(
     """
     sha md5 checksum digest hash hashes hashsum commit revision etag integrity fingerprint trace span build version tag
@@ -77,9 +129,17 @@ def issued(value: str, before: str) -> bool:
     `before` is the text that ends where the value begins; 64 characters of it are looked at.
     """
     near = before[-_NEAR:]
-    if _CREDENTIAL.search(near) is None or otherwise(near) or passwords.reference(value):
+    if not announced(near) or otherwise(near) or passwords.reference(value):
         return False
     return random(value)
+
+
+def announced(before: str) -> bool:
+    """True when the words before a value say that a credential follows, or it is assigned to the name of a service."""
+    if _CREDENTIAL.search(before) is not None:
+        return True
+    direct = _DIRECT.search(before)
+    return direct is not None and direct[1].lower() in _SERVICES
 
 
 def otherwise(before: str) -> bool:

@@ -52,7 +52,7 @@ def judge(name: str, value: str, before: str = "", after: str = "") -> Verdict:
         ("github_crc32", expand("{github:ghp}", "v"), expand("{github-bad:ghp}", "v")),
         ("github_crc32", expand("{npm}", "v"), expand("{npm-bad}", "v")),
         ("jwt", expand("{jwt}", "v"), "eyJhbGciOiJIUzI1NiJ9.bm90anNvbg.abc"),
-        ("entropy:3.0", "h7Kq29xLmP0w", "aaaaaaaabbbb"),
+        ("entropy:3.0", "h7Kq29xLmP0w", "aazzaazz"),
         ("phone", "+442079460958", "+999123456789"),
         ("phone:US", "(415) 555-2671", "(000) 555-2671"),
         ("ipv4", "93.184.216.34", "127.0.0.1"),
