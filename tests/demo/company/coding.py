@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from tests.demo.company import values
 from tests.demo.company.agents import CODING, Agent
 from tests.demo.company.exchange import Sender, of
@@ -14,6 +16,8 @@ SYSTEM = {
     "codex-cli": "You are a coding agent running in the Codex CLI, a terminal-based coding assistant.",
     "cline": "You are Cline, a highly skilled software engineer.",
 }
+RUNS = {"claude-code": "x-claude-code-session-id", "codex-cli": "session_id", "opencode": "x-opencode-session"}
+"""Agents that say which run a request belongs to, and the header that they say it in."""
 TASKS = (
     "The tour planner puts a clinic into two tours when a depot is closed. Find out why, and add a test.",
     "Make the export of appointments stop with a clear message when the folder is missing.",
@@ -54,6 +58,7 @@ def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: st
     classes: frozenset[str] = frozenset()
     planted: tuple[str, ...] = ()
     stopped = 0
+    run = [(RUNS[agent.id], str(uuid.uuid5(uuid.NAMESPACE_URL, line)))] if agent.id in RUNS else []
     leak_at = rng.randrange(1, max(2, length - 3)) if leaks else -1
     code_at = rng.randrange(1, length)
     for n in range(length):
@@ -82,7 +87,7 @@ def _session(plan: Plan, sender: Sender, department: str, agent: Agent, line: st
             system=SYSTEM.get(agent.id, "You help with code."),
             key=plan.team_key(department, agent.product),
             tools=agent.tools,
-            headers=tuple(agent.headers.items()),
+            headers=(*agent.headers.items(), *run),
             calls=() if last or not agent.tools else (rng.choice(agent.tools).name,),
             client=agent.client,
             agent=agent.id,

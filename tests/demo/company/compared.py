@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sluice.posture import question, report, units
 from sluice.posture.question import Ask
+from tests.demo.company.coding import RUNS
 from tests.demo.company.office import MEMBER
 from tests.demo.company.truth import Cell, Key, Rows, Truth
 
@@ -79,6 +80,7 @@ COUNTS: Sequence[Count] = (
     _report("R13", "blocks by subject", "subject", "blocks", Truth.blocks),
     _report("R14", "tunnels that nobody reads", "host", "requests", Truth.tunnels, where="tunnel"),
     _report("R14", "requests read in part", "host", "requests", Truth.unread, where="partial"),
+    _report("R15", "requests of each agent run", "conversation agent", "requests", Truth.runs),
     _report("R16", "systems of the register", "system", "requests blocked", Truth.systems),
     _report("R17", "record of processing", "recipient route", "requests requests_with_personal_data",
             Truth.processing),
@@ -126,6 +128,8 @@ def _said(asked: Ask, truth: Truth, count: Count, since: datetime, until: dateti
         filters: dict[str, tuple[str, ...]] = {}
         if count.source == "R6":
             filters = {"fingerprints": (truth.site.value_fingerprint("contact.email", MEMBER),)}
+        if count.source == "R15":
+            filters = {"agents": tuple(RUNS)}
         if count.source == "R5":
             filters = {"classes": tuple(c for (c,) in truth.classes() if c.startswith(("health.", "phi.")))}
         rows = report.ask(asked, units.reports()[count.source], since, until, filters).table.dicts()
@@ -149,7 +153,7 @@ def _derived(count: Count, row: dict[str, question.Cell]) -> dict[str, question.
         case "R4", _:
             gone = int(str(row["allowed_before"])) + int(str(row["allowed_after"]))
             return row | {"gone": gone}
-        case "R5" | "R6", _:
+        case "R5" | "R6" | "R15", _:
             return row | {"requests": 1}
         case "R14", "tunnel":
             return row if row["layer"] == "tunnel" else None

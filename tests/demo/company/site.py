@@ -135,6 +135,10 @@ class Site:
         """How records name an API key."""
         return self._prints().fingerprint(purpose("secret."), normalised("secret.", key))
 
+    def run(self, session: str) -> str:
+        """How records name a run of an agent."""
+        return self._prints().fingerprint("conversation", session)
+
     def value_fingerprint(self, data_class: str, value: str) -> str:
         """How records name a value that was found."""
         return self._prints().fingerprint(purpose(data_class), normalised(data_class, value))

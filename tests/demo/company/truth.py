@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 from tests.demo.company.agents import AGENTS
 from tests.demo.company.catalogue import BESIDE, SANCTIONED, TOLERATED
+from tests.demo.company.coding import RUNS
 from tests.demo.company.exchange import Exchange
 from tests.demo.company.office import MEMBER
 from tests.demo.company.planning import OURS
@@ -137,6 +138,14 @@ class Truth:
 
     def member(self) -> Rows:
         return _tally([x for x in self.decided if MEMBER in x.values], _one(_provider), everything)
+
+    def runs(self) -> Rows:
+        """Requests of each run of the agents that name theirs."""
+
+        def key(x: Exchange) -> list[Key]:
+            return [(self.site.run(value), x.agent) for name, value in x.headers if name == RUNS.get(x.agent)]
+
+        return _tally(self.decided, key, everything)
 
     def roles(self) -> Rows:
         of = [x for x in self.decided if x.model]
