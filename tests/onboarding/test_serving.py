@@ -181,6 +181,23 @@ def test_firefox_goes_through_the_gate_by_its_policies(
 def test_what_cannot_be_run_here_names_its_source() -> None:
     """A step that no test carries out stands on a page of the vendor, and the page links it."""
     shown = page.render(page.Gate("gate:8080", "gate:8081", "00")).decode()
+    known = [
+        "linux",
+        "windows",
+        "macos",
+        "firefox",
+        "chromium",
+        "node",
+        "python",
+        "java",
+        "go",
+        "rust",
+        "git",
+        "docker",
+        "jetbrains",
+        "electron",
+    ]
+    assert sorted(platform.id for platform in PLATFORMS) == sorted(known)
     for platform in PLATFORMS:
         assert platform.run or platform.sources, platform.id
         for url in platform.sources:
