@@ -215,6 +215,12 @@ def _check(settings: config.Settings, file: Path | None) -> tuple[str, tuple[Pro
     return book.digest, tuple(warned)
 
 
+def why(e: OSError) -> str:
+    """What keeps an address from being listened on. Python's own words repeat the address; a name that nobody knows has
+    no error number of the system."""
+    return os.strerror(e.errno) if e.errno and e.errno > 0 else str(e.strerror or e)
+
+
 def bind(listen: str, backlog: int, setting: str) -> socket.socket:
     """A listening socket. Waits a moment for a predecessor's workers to let go. Raises `Misconfigured`."""
     host, port = config.endpoint(listen)
@@ -227,7 +233,7 @@ def bind(listen: str, backlog: int, setting: str) -> socket.socket:
             if e.errno == errno.EADDRINUSE and time.monotonic() < until:
                 time.sleep(0.2)
                 continue
-            raise Misconfigured(Problem(setting, None, f"cannot listen on {listen}: {e.strerror}")) from e
+            raise Misconfigured(Problem(setting, None, f"cannot listen on {listen}: {why(e)}")) from e
         made.setblocking(False)
         return made
 
@@ -244,7 +250,7 @@ def bind_console(settings: config.Settings) -> tuple[socket.socket | None, tuple
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         made = socket.create_server(address[:2], family=family, backlog=64)
     except OSError as e:
-        return None, (f"the console is not served: console.listen: cannot listen on {host}:{port}: {e.strerror}",)
+        return None, (f"the console is not served: console.listen: cannot listen on {host}:{port}: {why(e)}",)
     made.setblocking(False)
     return made, ()
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sluice import config, instance
+from sluice import config, instance, startup
 from sluice.doctor import Findings, Found, fail, ok, warn
 
 WAIT = 4.0
@@ -71,11 +71,8 @@ def _free(key: str, listen: str) -> Found:
             errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE: choose 8080, or allow it in the unit",
             errno.EADDRNOTAVAIL: "name an address that an interface of this machine has (`ip address`)",
         }
-        # Python's own words repeat the address; a name that is not known has no errno of the system.
-        what = os.strerror(e.errno) if e.errno and e.errno > 0 else str(e.strerror or e)
-        return fail(
-            "ports", f"{key}: cannot listen on {listen}: {what}", fixes.get(e.errno or 0, "name an address, and a port")
-        )
+        what = f"{key}: cannot listen on {listen}: {startup.why(e)}"
+        return fail("ports", what, fixes.get(e.errno or 0, "name an address, and a port"))
     return ok("ports", f"{key}: {listen} is free")
 
 
