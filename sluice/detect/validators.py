@@ -66,10 +66,13 @@ STDNUM = frozenset(
     """
     ar.cuit au.tfn bg.egn br.cnpj br.cpf ch.ssn cl.rut cn.ric co.nit cz.rc de.idnr do.cedula ec.ci ee.ik es.dni
     es.nie es.cif fi.hetu fr.nir fr.nif gb.nhs gr.amka hr.oib ie.pps il.idnr in_.aadhaar is_.kennitala
-    it.codicefiscale lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip
-    pt.nif ro.cnp ru.inn si.emso sk.rc th.pin tr.tckimlik ua.rntrc us.rtn uy.rut ve.rif za.tin id.nik
-    us.atin al.nipt ar.dni at.tin au.abn au.acn by.unp co.nit cr.cpf cu.ni cy.vat gb.utr gr.vat id.npwp in_.epic in_.vid
-    ke.pin md.idno mu.nid pe.ruc nl.identiteitskaartnummer pt.cc py.ruc tr.vkn de.stnr ca.bc_phn
+    it.codicefiscale lt.asmens lv.pvn mx.curp mx.rfc my.nric nl.bsn nz.ird pe.cui pk.cnic pl.pesel pl.nip pt.nif
+    ro.cnp ru.inn si.emso sk.rc th.pin tr.tckimlik ua.rntrc us.rtn uy.rut ve.rif za.tin id.nik us.atin al.nipt
+    ar.dni at.tin au.abn au.acn by.unp co.nit cr.cpf cu.ni cy.vat gb.utr gr.vat id.npwp in_.epic in_.vid ke.pin
+    md.idno mu.nid pe.ruc nl.identiteitskaartnummer pt.cc py.ruc tr.vkn de.stnr ca.bc_phn ar.cbu az.voen bg.pnf
+    ca.bn ch.uid cn.uscc cz.dic dk.cvr ec.ruc eu.vat fi.ytunnus fr.siren fr.siret gb.upn gb.vat gh.tin gt.nit
+    hu.anum in_.gstin jp.cn lei me.pib mk.edb mz.nuit no.orgnr pl.regon ro.cui rs.pib ru.ogrn se.orgnr sg.uen tw.ubn
+    ua.edrpou vn.mst
     """.split()  # noqa: SIM905 - names read better as names
 )
 """Modules of python-stdnum that a pack may ask for. None of them asks for today's date."""
