@@ -98,7 +98,11 @@ def table(file: Path, trust: Trust, *, expired: bool = False, progress: Progress
     if expired:
         return Verdict(tuple(sorted((verdict for verdict, _ in checked), key=lambda v: v.stream)))
     newest = max((_moment(judge.last) for _, judge in checked), default=0)
-    return Verdict(_missing(trust, checked, set(), sealers, dict.fromkeys(found, newest)))
+    live = {verdict.stream for verdict, judge in checked if _STOP not in judge.last}
+    return Verdict(_missing(trust, checked, set(), sealers, dict.fromkeys(live, newest)))
+
+
+_STOP = b'"control_kind":"stop"'
 
 
 def _rows(file: Path, progress: Progress) -> Iterator[tuple[int, bytes, str]]:
