@@ -127,7 +127,8 @@ def inspect(
         if rulebook.suppressions is not None:
             findings = rulebook.suppressions.mark(findings, target, subject, prompt.route, exchange.at)
         scan = replace(scan, findings=findings)
-    credential = rulebook.detectors.seal_credential(prompt.credentials[0]) if prompt.credentials else None
+    first = prompt.credentials[0] if prompt.credentials else None
+    credential = rulebook.detectors.seal_credential(first, target.provider) if first else None
     if credential is not None:
         subject = resolver.by_key(subject, credential, target.provider, exchange.at)
         ownership = keys.ownership(resolver.owners, credential, target.provider, exchange.at)

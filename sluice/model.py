@@ -637,7 +637,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Named by the specification, and None in every record so far, because nobody who sees the event knows it:
     `device_id`, `device_managed` (no device register is read), `country` (an address says nothing certain of it),
-    `app_id` (clients name themselves in `user_agent`), `ja3`, `ja4` (the handshake's bytes are not kept by the TLS
+    `app_id` (programs are named in `user_agent`), `ja3`, `ja4` (the handshake's bytes are not kept by the TLS
     library), `lang` (a guess, paid for by every request), `risk_score` (rules decide, no score does), `approved_by`
     (an exception says who wrote it in the policy file, whose digest is here), `high_risk`, `ai_act_system_id`,
     `lawful_basis`, `baa_ref`, `transfer_basis` (of a register, by `provider_id`, and not of a request), `signature`,
@@ -886,7 +886,7 @@ class Scanner(Protocol):
 
     def scan(self, parts: tuple[Part, ...]) -> Scan: ...
 
-    def seal_credential(self, raw: RawCredential) -> Credential: ...
+    def seal_credential(self, raw: RawCredential, provider: str | None = None) -> Credential: ...
 
     def fingerprint(self, purpose: str, value: str | bytes) -> str:
         """Keyed HMAC-SHA-256, 16 bytes as hex, of a value under a purpose label (domain separation)."""

@@ -1,8 +1,9 @@
 """From what the gate saw to the record it commits: measured, sealed, clipped. No plaintext passes this page.
 
-Of what a client can choose a record holds known words (method, codings, media types), names of bounded shape (model,
-tools, servers), and host and user agent clipped and cleaned of control characters; every list is capped, so that no
-request can make a record too large to write. All of it is looked at by the detectors first (`labels`).
+Of what a client can choose a record holds known words (method, codings, media types, words of routes, products of the
+User-Agent), hosts, and names of bounded shape (model, tools, servers): field by field in deploy/clickhouse/RECORD.md.
+Every list is capped, so that no request can make a record too large to write. All of it is looked at by the detectors
+first (`labels`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sluice import clock, dialects
 from sluice.config import Evidence
 from sluice.detect.evidence import NORMALISATION
 from sluice.dialects import names, tool_kinds
+from sluice.dialects.products import LOOKED_AT, products
 from sluice.model import (
     Action,
     Credential,
@@ -45,6 +47,7 @@ from sluice.model import (
     Target,
 )
 from sluice.model import Coverage as CoverageFact
+from sluice.targets import normalise_host
 from sluice.targets.regions import region
 from sluice.value import Value
 
@@ -65,7 +68,6 @@ OFFSET_BUCKET = 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,127}")
 """Ids, models, tools and organisations as the providers write them: one word of ASCII."""
-_NOT_HOST = re.compile(r"[^\w.:-]", re.ASCII)
 _ODD_HOST = re.compile(r"[^.]{16}")
 """A label of a host's name that is long enough for a key; few services have one."""
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298), 8232, 8233))
@@ -100,6 +102,11 @@ def named_all(texts: Iterable[str], limit: int = MAX_LIST) -> tuple[str, ...]:
     if len(listed) > limit:
         return (*listed[: limit - 1], f"(+{len(listed) - limit + 1} more)")
     return tuple(listed)
+
+
+def host_named(text: str | None) -> str | None:
+    """A host as a record keeps it; None and empty stay."""
+    return text if not text or names.is_host(text) else WITHHELD
 
 
 def labels(exchange: Exchange, prompt: Prompt | None = None, payload: Payload | None = None) -> Part:
@@ -178,6 +185,7 @@ def decision_record(
     offset, source = clock.status()
     said = _withheld if seen.withhold else clip
     called = _withheld if seen.withhold else named
+    hosted = _withheld if seen.withhold else host_named
     called_all = _withheld_all if seen.withhold else named_all
     findings = seen.scan.findings if seen.scan else ()
     severities = [f.severity for f in findings if not f.example and not f.suppressed]
@@ -204,7 +212,7 @@ def decision_record(
         session_id=sealed.fingerprint("session", prompt.session) if prompt and prompt.session else None,
         src_ip=address(exchange.client.address, evidence.address),
         src_port=exchange.client.port or None,
-        user_agent=said(exchange.header("user-agent")) if evidence.user_agent else None,
+        user_agent=_products(exchange, evidence, seen.withhold),
         sdk=prompt.sdk if prompt else None,
         key_fp=credential.fingerprint if credential else None,
         key_hint=credential.hint if credential else None,
@@ -214,10 +222,10 @@ def decision_record(
         provider_status=str(target.status) if target else None,
         product=target.product if target else None,
         target_row=target.row if target else None,
-        host=said(exchange.host, 253),
-        sni=said(exchange.sni, 253),
+        host=hosted(exchange.host),
+        sni=hosted(exchange.sni),
         dst_port=exchange.port,
-        http_version=said(exchange.http_version, 16),
+        http_version=names.version(exchange.http_version),
         tls_version_client=exchange.client.tls_version,
         method=names.method(exchange.method),
         path_template=said(dialects.path_template(exchange.path)) if target else None,
@@ -283,6 +291,14 @@ def decision_record(
     )
 
 
+def _products(exchange: Exchange, evidence: Evidence, withhold: bool) -> str | None:
+    """The known programs that the User-Agent names."""
+    header = exchange.header("user-agent") if evidence.user_agent else None
+    if not header:
+        return None
+    return WITHHELD if withhold else products(header[:LOOKED_AT], evidence.programs)
+
+
 def _bound(rulebook: Rulebook, target: Target | None, decision: Decision) -> str | None:
     """The names of the headers that the gate adds to what it lets pass."""
     bound = rulebook.tenants.get(target.row) if target and decision.action is Action.ALLOW else None
@@ -309,11 +325,19 @@ def mcp_fact(server: McpServer) -> str:
         try:
             parts = urlsplit(server.url)
             scheme = parts.scheme if parts.scheme in ("http", "https") else "other"
-            host = _NOT_HOST.sub("-", (parts.hostname or "-")[:60])
         except ValueError:
             scheme = "other"
+        else:
+            host = _mcp_host(parts.hostname)
     token = "token" if server.token else "no-token"
     return f"{scheme} {host} {server.approval or 'unsaid'} {token} {(named(server.label) or '')[:40]}"
+
+
+def _mcp_host(host: str | None) -> str:
+    try:
+        return normalise_host(host)[:60] if host else "-"
+    except ValueError:
+        return WITHHELD
 
 
 class Names:
@@ -401,7 +425,7 @@ def outcome_record(
         latency_upstream_ms=outcome.latency_upstream_ms,
         dst_ip=outcome.dst_ip,
         dst_port=outcome.dst_port,
-        http_version=clip(outcome.http_version, 16),
+        http_version=names.version(outcome.http_version) if outcome.http_version else None,
         tls_version_client=outcome.tls_version_client,
         tls_version_upstream=outcome.tls_version_upstream,
         upstream_cert_sha256=outcome.upstream_cert_sha256,

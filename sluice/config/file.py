@@ -237,6 +237,16 @@ def _check(s: Settings, origin: Origin) -> list[Problem]:
         bad("tunnels.ports", "must list ports from 1 to 65535")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", s.clickhouse.database):
         bad("clickhouse.database", "must be a plain name of letters, digits and underscores")
+    for name in s.evidence.programs:
+        if not PROGRAM.fullmatch(name):
+            bad(
+                "evidence.programs", f"`{name}` must be a name such as `support-desk`: no version, no blank, at most 40"
+            )
+    if s.clickhouse.cluster:
+        if not CLUSTER.fullmatch(s.clickhouse.cluster):
+            bad("clickhouse.cluster", "must be a name as in `remote_servers`: letters, digits, `_`, `-` and `.`")
+        if not s.clickhouse.dsn:
+            bad("clickhouse.cluster", "is for a server: `clickhouse.dsn` has to say where one of the cluster's answers")
     if s.clickhouse.http_listen:
         try:
             loopback = ipaddress.ip_address(endpoint(s.clickhouse.http_listen)[0]).is_loopback
@@ -311,6 +321,12 @@ def _loopback(url: str) -> bool:
 NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What the ledger takes for the name of a node."""
 
+PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
+"""A program of the site's own: a product of RFC 9110 without its version, of the usual characters."""
+
+CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""The name of a cluster: it stands in statements."""
+
 OWN_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 OWN_CLASS = re.compile(r"own(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+")
 """A name of a table of `[own]`, and a class that the site may give its data; those of the vocabulary mean what they
@@ -329,6 +345,7 @@ _NOT_OURS = frozenset(
 _RECEIVER = re.compile(r"syslog\+(tcp|tls)://[^\s/:@]+(:\d{1,5})?|https?://[^\s/@]+(/\S*)?|file:///\S+")
 
 RANGES = {
+    "evidence.segment_bytes": (256 * 1024, 256 * 1024 * 1024, " bytes"),
     "evidence.unsealed_minutes": (0, 525_600, " minutes; 0 = never"),
     "evidence.unshipped_minutes": (0, 525_600, " minutes; 0 = never"),
     "seal.seconds": (0.1, 3600, " seconds"),

@@ -160,7 +160,10 @@ class Evidence(Section, frozen=True):
     address: str = "full"
     """How a client address is kept: `full`, `truncated` (/24, /48) or `none`."""
     user_agent: bool = True
-    """Keep the User-Agent header in records (it is not a secret; some sites count it as personal)."""
+    """Keep in records which programs the User-Agent names, with their versions (some sites count that as personal)."""
+    programs: tuple[str, ...] = ()
+    """Names of the site's own programs, as their User-Agents have them before the `/`. Of that header a record holds
+    only known programs and these; any other is `other`."""
     phi_classes: tuple[str, ...] = ("health.record-number", "health.insurance-number", "government.health-number")
     """Data classes (patterns) of health information about someone: a record that names one is kept 73 months instead
     of 13. Words of medicine alone are about no one; a site that wants them kept as long says `health.*`."""

@@ -26,6 +26,7 @@ PREFIXES = (
     ("sk-ant-sid", "anthropic.session"),
     ("sk-or-", "openrouter.api"),
     ("sk-lf-", "langfuse.secret"),
+    ("sk-ant-", "unknown"),
     ("sk-", "openai.legacy"),
     ("AIza", "google.api"),
     ("ya29.", "google.oauth"),
@@ -52,19 +53,24 @@ PREFIXES = (
     ("tvly-", "tavily.api"),
 )
 """Prefix and kind, the more specific one first."""
+_LEGACY, _OPENAI_INSIDE = "openai.legacy", "T3BlbkFJ"
+"""A bare `sk-` is what a dozen services begin their keys with: it is OpenAI's at OpenAI, or with OpenAI's name (in
+base 64) in the middle. Every other prefix is one vendor's own, wherever the key is sent."""
 
 _SIGV4 = re.compile(r"AWS4-(?:HMAC-SHA256|ECDSA-P256-SHA256)\b.{0,64}?Credential=([A-Z0-9]{16,128})[/%]", re.DOTALL)
 _PRESIGNED = re.compile(r"([A-Z0-9]{16,128})(?:/|%2[Ff])\d{8}(?:/|%2[Ff])")
 _SCHEME = re.compile(r"(?i)(bearer|basic|token|apikey|api-key)[ \t]+")
 
 
-def seal_credential(raw: RawCredential, fingerprinter: Fingerprinter) -> Credential:
-    """The credential of a request, sealed. AWS SigV4 is fingerprinted by its access key id: the rest is a signature
-    that differs in every request."""
+def seal_credential(raw: RawCredential, fingerprinter: Fingerprinter, provider: str | None = None) -> Credential:
+    """The credential of a request to `provider`, sealed. AWS SigV4 is fingerprinted by its access key id: the rest is a
+    signature that differs in every request."""
     value = raw.value.strip()
     if scheme := _SCHEME.match(value):
         value = value[scheme.end() :].strip()
     kind, hint, identity = _recognise(value, raw.location.lower(), (scheme[1] if scheme else "").lower())
+    if kind == _LEGACY and provider != "openai" and _OPENAI_INSIDE not in value:
+        kind = "unknown"
     return Credential(
         location=raw.location,
         kind=kind,

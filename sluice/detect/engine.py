@@ -110,10 +110,10 @@ class Engine:
         """Keyed HMAC-SHA-256, 16 bytes as hex, of a value under a purpose label (domain separation)."""
         return self.fingerprinter.fingerprint(purpose, value)
 
-    def seal_credential(self, raw: RawCredential) -> Credential:
-        """The credential of a request without its secret. Raises `errors.Unavailable`, never with content."""
+    def seal_credential(self, raw: RawCredential, provider: str | None = None) -> Credential:
+        """The credential of a request, without its secret. Raises `errors.Unavailable`, never with content."""
         try:
-            return credentials.seal_credential(raw, self.fingerprinter)
+            return credentials.seal_credential(raw, self.fingerprinter, provider)
         except Exception as e:  # noqa: BLE001 - an exception may carry the key; only its place may leave
             failure = _place(e)
         raise Unavailable(Cause.SCAN_ERROR, f"credential not sealed: {failure}")

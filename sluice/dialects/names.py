@@ -15,6 +15,7 @@ OTHER = "other"
 """Stands in a record for a word that is on no list."""
 CODINGS = listed("br compress deflate gzip identity zstd")
 """Content codings that a record names (of those that IANA registers, the ones that AI services or clients use)."""
+VERSIONS = listed("HTTP/0.9 HTTP/1.0 HTTP/1.1 HTTP/2 HTTP/2.0 HTTP/3 HTTP/3.0")
 METHODS = listed("GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE")
 """RFC 9110 and RFC 5789."""
 MEDIA_TYPES = listed(
@@ -55,6 +56,7 @@ MEDIA_TYPES = listed(
     """
 )
 """Media types that a record names: of IANA's registry, and of what services document, those that requests carry."""
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|[0-9a-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?")
 _NAME = re.compile(r"[A-Za-z0-9@_][A-Za-z0-9._:/@+-]{0,159}")
 """One word of ASCII. A Bedrock ARN has about 90 characters, an MCP tool with its server (`mcp:label/tool`) up to 133;
 `@cf/meta/llama-3` and `_internal_tool` begin as they do."""
@@ -78,6 +80,16 @@ def media_type(text: str | None) -> str | None:
 def method(text: str) -> str:
     """A method of HTTP as it was sent, or `other`."""
     return text if text in METHODS else OTHER
+
+
+def version(text: str) -> str:
+    """A version of HTTP as it was sent, or `other`."""
+    return text if text in VERSIONS else OTHER
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a host as `normalise_host` spells it: labels of a DNS name in ASCII, or an address."""
+    return len(text) <= 253 and _HOST.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

@@ -172,7 +172,7 @@ COLUMNS: tuple[Column, ...] = (
     flag("device_managed", "The device is managed by the organisation"),
     low("country", "Country of the client, ISO 3166-1 alpha-2"),
     low("app_id", "Application that made the request"),
-    low("user_agent", "User-Agent header, clipped"),
+    low("user_agent", "Programs that the User-Agent names, of a list, with their versions; any other is `other`"),
     low("sdk", "SDK and version, where recognised"),
     low("ja3", "TLS client fingerprint JA3"),
     low("ja4", "TLS client fingerprint JA4"),

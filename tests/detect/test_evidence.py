@@ -107,6 +107,25 @@ def test_credentials_are_told_by_prefix(location: str, value: str, kind: str, hi
     assert raw[-6:] not in repr(sealed) or len(raw) < 6
 
 
+@pytest.mark.parametrize(
+    ("provider", "key", "kind"),
+    [
+        ("openai", "sk-{alnum*48}", "openai.legacy"),
+        ("deepseek", "sk-{alnum*32}", "unknown"),
+        ("anthropic", "sk-{alnum*48}", "unknown"),
+        ("anthropic", "sk-ant-abc", "unknown"),
+        ("openai", "sk-ant-abc", "unknown"),
+        (None, "sk-{alnum*48}", "unknown"),
+        ("cloudflare", "sk-{alnum*20}T3BlbkFJ{alnum*20}", "openai.legacy"),
+        ("anthropic", "sk-proj-{alnum*40}", "openai.project"),
+    ],
+)
+def test_a_bare_prefix_is_no_vendors(provider: str | None, key: str, kind: str) -> None:
+    """`sk-` alone says nothing of OpenAI at another service; a vendor's own prefix says so wherever it is sent."""
+    raw = RawCredential("header:authorization:bearer", expand(key, f"bare/{provider}"))
+    assert seal_credential(raw, FP, provider).kind == kind
+
+
 def test_sigv4_is_the_access_key() -> None:
     """Every request is signed anew; the identity is the access key id, whatever the date and the signature."""
     one = seal_credential(RawCredential("header:authorization", expand(SIGV4, "1")), FP)

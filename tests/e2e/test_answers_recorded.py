@@ -17,7 +17,7 @@ import zstandard
 
 from sluice.model import Answered
 from tests.answers.answer_samples import SAMPLES, Sample
-from tests.clients.appliance import Appliance
+from tests.clients.appliance import SHIP_SOON, Appliance
 from tests.upstream import Upstream
 from tests.upstream.journal import Received
 from tests.upstream.reply import Reply
@@ -46,12 +46,17 @@ def answer(request: Received) -> Reply | None:
     return Reply(200, tuple(headers), events=tuple(body[at : at + PIECE] for at in range(0, len(body), PIECE)))
 
 
+def probe(sample: Sample, coding: str) -> str:
+    """The program that asks: one for each request, so that its row can be found."""
+    return f"probe-{sample.name}-{coding or 'plain'}"
+
+
 def ask(client: httpx.Client, sample: Sample, coding: str) -> bytes:
     """One request for a sample; the bytes that came back, still coded."""
     host = HOSTS[sample.dialect] if not sample.path.startswith("/v1internal") else "cloudcode-pa.googleapis.com"
     path = sample.path if sample.path.startswith(("/v1", "/v1beta")) else "/v1/chat/completions"
     body = {"model": "asked-for", "messages": [{"role": "user", "content": "hello"}]}
-    headers = {"x-request-id": f"{sample.name}|{coding}", "user-agent": f"probe-{sample.name}-{coding or 'plain'}"}
+    headers = {"x-request-id": f"{sample.name}|{coding}", "user-agent": f"{probe(sample, coding)}/1.0"}
     with client.stream("POST", f"https://{host}{path}", json=body, headers=headers) as response:
         assert response.status_code == 200, response.read()
         return b"".join(response.iter_raw())
@@ -74,7 +79,9 @@ def expected(told: Answered) -> dict[str, Any]:
 def test_rows_say_what_the_answers_said(tmp_path: Path) -> None:
     """For every family, form and coding: the row has model, id, tokens, end and calls; the client has every byte."""
     with Upstream(override=answer, delay=0) as upstream:
-        appliance = Appliance(tmp_path, upstream)
+        programs = [probe(sample, coding) for sample in SAMPLES for coding in CODERS]
+        own = f"{SHIP_SOON}\n[evidence]\nprograms = {json.dumps(programs)}\n"
+        appliance = Appliance(tmp_path, upstream, settings=own)
         appliance.start()
         try:
             context = ssl.create_default_context(cafile=str(appliance.ca_file))
@@ -97,7 +104,7 @@ def test_rows_say_what_the_answers_said(tmp_path: Path) -> None:
     by_agent = {row["who"]: row for row in rows}
     fingerprints = set()
     for sample, coding in sent:
-        row = by_agent[f"probe-{sample.name}-{coding or 'plain'}"]
+        row = by_agent[f"{probe(sample, coding)}/1.0"]
         want = expected(sample.told)
         assert {k: _plain(row[f"o_{k}"]) for k in want} == want, sample.name
         assert row["o_org_id_seen"] == "org-of-the-answer"

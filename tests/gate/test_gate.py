@@ -92,7 +92,7 @@ class Scanner:
         size = sum(len(p.text) for p in parts)
         return self.act(parts) if self.act else Scan(findings=(), scanned_bytes=size)
 
-    def seal_credential(self, raw: RawCredential) -> Credential:
+    def seal_credential(self, raw: RawCredential, provider: str | None = None) -> Credential:
         return Credential(raw.location, "unknown", "f" * 32, "hint")
 
     def fingerprint(self, purpose: str, value: str | bytes) -> str:

@@ -21,8 +21,7 @@ from sluice.ship.clickhouse import Embedded
 from sluice.ship.delivery import Delivery
 
 HOSTILE = "<script>alert('x')</script>\"'`; DROP TABLE events; --\u202e=cmd|' /C calc'!A0"
-"""What a client chooses to be called. The direction mark is cleaned away by the gate."""
-HOSTILE_KEPT = HOSTILE.replace("\u202e", "")
+"""What a client chooses to be called."""
 CORPORATE, PERSONAL, STRAY = (
     f"sk-proj-{start}Zk3Xw8LrT2sYh5Nd4Gc6Jf1Pb0AT3BlbkFJe8Ru2Vx7Mz4Kq9Ws1Lt6Hy3Dn5Cg0Fj"
     for start in ("Qm9v", "Hb4n", "Ww1p")
