@@ -408,7 +408,7 @@ class Appliance:
 
     def _unsealed(self) -> list[str]:
         """What is wrong with the sealing, by the sealer's word and by the files, which a dead sealer leaves too."""
-        from sluice.seal import standing  # it imports metrics
+        from sluice.seal import outages, standing  # it imports metrics
 
         sealer, found = self._sealer, []
         if self._was_ready and sealer.missing:
@@ -423,6 +423,8 @@ class Appliance:
             return [*found, f"the seals cannot be read: {e.strerror}"]
         if max(lags, default=0.0) > UNSEALED_ROUNDS * self._settings.seal.seconds:
             found.append(f"records have waited {max(lags):.0f} s for a checkpoint")
+        if self._settings.seal.witnesses:
+            found += map(str, outages.read(self._settings.seal_dir))
         return found
 
     def _server(self) -> health.Server:

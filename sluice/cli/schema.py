@@ -14,24 +14,38 @@ if TYPE_CHECKING:
 SAME, DIFFERENT = 0, 1
 
 
+_cluster_option = click.option(
+    "--cluster",
+    metavar="NAME",
+    help="The form for this cluster (as in `remote_servers`); '' for one server [default: clickhouse.cluster].",
+)
+
+
+def _cluster(settings: Settings, given: str | None) -> str:
+    from sluice.config.file import CLUSTER
+    from sluice.errors import Misconfigured, Problem
+
+    if given and not CLUSTER.fullmatch(given):
+        raise Misconfigured(Problem("--cluster", None, f"`{given}` is not a cluster's name"))
+    return settings.clickhouse.cluster if given is None else given
+
+
 @click.group("schema", short_help="Show, apply or compare the tables of the event store.")
 def command() -> None:
     """The tables of the event store: numbered migrations in deploy/clickhouse."""
 
 
 @command.command("show", short_help="Print the whole schema as SQL.")
-@click.option("--cluster", metavar="NAME", default="", help="The form for this cluster (as in `remote_servers`).")
-def show(cluster: str) -> int:
+@config_option
+@_cluster_option
+def show(settings: Settings, cluster: str | None) -> int:
     """Print the whole schema as SQL, for one server or, from the same source, for a cluster.
 
     On a cluster each server needs the macros {shard} and {replica} in its configuration.
     """
-    from sluice.errors import Misconfigured, Problem
     from sluice.ship import schema
 
-    if cluster and not cluster.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        raise Misconfigured(Problem("--cluster", None, f"`{cluster}` is not a cluster's name"))
-    click.echo(schema.script(cluster), nl=False)
+    click.echo(schema.script(_cluster(settings, cluster)), nl=False)
     return 0
 
 
@@ -66,8 +80,9 @@ def apply(settings: Settings, *, as_json: bool) -> int:
 
 @command.command("diff", short_help="Compare the store with the files.")
 @config_option
+@_cluster_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def diff(settings: Settings, *, as_json: bool) -> int:
+def diff(settings: Settings, cluster: str | None, *, as_json: bool) -> int:
     """Compare what the store has with what the files say: columns, types, codecs, keys, settings, views, comments.
 
     Exit code: 0 no difference, 1 different, 3 the store does not answer.
@@ -78,7 +93,7 @@ def diff(settings: Settings, *, as_json: bool) -> int:
     from sluice.ship import query, schema
     from sluice.ship.sqlgate import SqlError
 
-    name = settings.clickhouse.database
+    name, cluster = settings.clickhouse.database, _cluster(settings, cluster)
     found: dict[str, list[dict[str, object]]] = {}
     try:
         for kind, sql in schema.CATALOGUE.items():
@@ -89,7 +104,7 @@ def diff(settings: Settings, *, as_json: bool) -> int:
         return NOT_RUNNING if e.code == query.NOT_OPEN else USAGE
     from sluice.ship.clickhouse import wanted
 
-    differences = schema.differences(wanted(name), found, cluster=bool(settings.clickhouse.cluster))
+    differences = schema.differences(wanted(name), found, cluster=bool(cluster))
     if as_json:
         print_json({"differences": [str(d) for d in differences]})
     else:

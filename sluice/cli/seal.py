@@ -24,10 +24,16 @@ def command() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def _status(settings: Settings, as_json: bool) -> int:
-    """Print how far each stream is sealed. Works without the appliance. Exit code 1 when nothing is sealed."""
-    from sluice.seal import standing
+    """Print how far each stream is sealed, and which witnesses take no copies. Works without the appliance.
+
+    Exit code 1 when nothing is sealed.
+    """
+    from sluice.seal import outages, standing
 
     found = standing.standing(settings.ledger_dir, settings.seal_dir)
+    away = outages.read(settings.seal_dir) if settings.seal.witnesses else ()
+    for outage in away:
+        note(str(outage))
     if as_json:
         print_json(
             [

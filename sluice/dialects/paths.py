@@ -14,7 +14,7 @@ _ROUTE_WORD = re.compile(r"[A-Za-z]{1,24}(?:[-_.][A-Za-z]{1,24}){0,2}")
 """Letters only. Ids hold digits, so a segment with a digit stays only when `_KNOWN` has it."""
 ROUTE_WORDS = listed(
     """
-    BidiAppend BidiGenerateContent Chathub GetCompletionChunk Run RunSSE StreamCpp StreamGenerate UploadFile
+    BidiAppend BidiGenerateContent Chathub GetCompletionChunk RunSSE StreamCpp StreamGenerate UploadFile
     agentAliases agents aigc applications attach bundle config ext paas ps retrieval version work
     accept account accounts activities ai ai-gateway aliases alpha analyst anonymous anthropic api api_keys app app-chat
     apply artifacts ask assistants async async-invoke attachments audio audio_isolation audit_logs auth authTokens

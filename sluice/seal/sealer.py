@@ -32,7 +32,7 @@ from sluice.ledger.note import Signer, b64
 from sluice.ledger.segment import Fault
 from sluice.ledger.writer import Writer, open_stream
 from sluice.model import Record, RecordType
-from sluice.seal import PRUNED, SLOT, STANDING, announced, keyring, keys, store
+from sluice.seal import PRUNED, SLOT, STANDING, announced, keyring, keys, outages, store
 from sluice.seal.announced import Announced
 from sluice.seal.chain import Chain, Stopped
 from sluice.seal.keyring import Keyring
@@ -95,6 +95,7 @@ class Sealer:
         self._moved = time.monotonic()
         self._trouble = ""
         self._copies = Copies([make(w) for w in settings.seal.witnesses])
+        self._outages: tuple[outages.Outage, ...] | None = None
 
     def run(self) -> None:
         """Raises `Unavailable`, `Misconfigured` when its own stream cannot be opened."""
@@ -375,11 +376,23 @@ class Sealer:
                 "pending": self._copies.pending,
                 "trouble": self._trouble,
             }
+            self._keep_outages()
             metrics.flush()
             alive = time.monotonic() - self._moved < STUCK_SECONDS
             if alive and not self._status.say("alive", **facts):
                 log.warning("the supervisor is gone; the sealer ends")
                 self.stopping.set()
+
+    def _keep_outages(self) -> None:
+        """What `/readyz` and `sluice seal status` say of the witnesses, with and without this process."""
+        now = self._copies.outages
+        if now == self._outages:
+            return
+        try:
+            outages.write(self._settings.seal_dir, now)
+        except OSError as e:
+            log.warning("what is known of the witnesses was not kept", extra={"facts": {"why": e.strerror}})
+        self._outages = now
 
     def _ledger_failed(self, _: Exception) -> None:
         self.failed = True

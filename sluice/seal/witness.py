@@ -37,6 +37,7 @@ from sluice.ledger.checkpoint import Checkpoint
 from sluice.ledger.note import BadNote
 from sluice.seal import keyring, store
 from sluice.seal.keyring import Keyring
+from sluice.seal.outages import Outage
 from sluice.seal.store import Sealed
 
 log = logging.getLogger("sluice.seal")
@@ -49,9 +50,11 @@ _NOTICE = 13 * 8 + 5
 
 
 class Witness(ABC):
-    """One place for copies. `kind` is its label in metrics."""
+    """One place for copies. `kind` is its label in metrics, `name` what people are told: never a password or a path of
+    an address."""
 
     kind: str
+    name: str
 
     @abstractmethod
     def send(self, stream: str, sealed: Sealed) -> None:
@@ -74,6 +77,7 @@ class Directory(Witness):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
 
     def send(self, stream: str, sealed: Sealed) -> None:
         place = self.path / stream
@@ -102,6 +106,8 @@ class Http(Witness):
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        parts = urllib.parse.urlsplit(url)
+        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def send(self, stream: str, sealed: Sealed) -> None:
@@ -126,6 +132,7 @@ class Syslog(Witness):
     def __init__(self, host: str, port: int, *, stream: bool) -> None:
         self._to = (host, port)
         self._stream = stream
+        self.name = f"syslog+{'tcp' if stream else 'udp'}://{host}:{port}"
 
     def send(self, stream: str, sealed: Sealed) -> None:
         message = self.message(stream, sealed)
@@ -185,6 +192,11 @@ class Copies:
         """Newest checkpoints that a witness does not have yet."""
         return sum(desk.pending for desk in self._desks)
 
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        """The witnesses that do not take what they are given, though they were asked more than once."""
+        return tuple(desk.outage for desk in self._desks if desk.outage)
+
     def close(self, seconds: float) -> None:
         """Give what is pending one last chance of so many seconds."""
         until = time.monotonic() + seconds
@@ -201,6 +213,8 @@ class _Desk:
         self._changed = threading.Condition()
         self._newest: dict[str, Sealed | bytes] = {}
         self._closing = False
+        self.outage: Outage | None = None
+        """Set from the second failure in a row on, until something is taken."""
         self._thread = threading.Thread(target=self._run, name=f"witness-{witness.kind}", daemon=True)
         self.start: Callable[[], None] = self._thread.start
 
@@ -221,7 +235,7 @@ class _Desk:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        failures = 0
+        failures, since = 0, 0.0
         while True:
             with self._changed:
                 while not self._newest and not self._closing:
@@ -236,10 +250,13 @@ class _Desk:
                     self._witness.send(stream, sealed)
             except (OSError, ValueError, http.client.HTTPException) as e:
                 failures += 1
+                since = since if failures > 1 else time.time()
                 metrics.SEAL_WITNESS_FAILURES.labels(self._witness.kind).inc()
                 if failures == 1:
-                    facts = {"kind": self._witness.kind, "error": type(e).__name__, "pending": self.pending}
+                    facts = {"witness": self._witness.name, "error": _why(e), "pending": self.pending}
                     log.warning("a witness does not take checkpoints; it is tried again", extra={"facts": facts})
+                else:
+                    self.outage = Outage(self._witness.name, int(since), _why(e), self.pending)
                 with self._changed:
                     if self._closing:
                         return
@@ -248,8 +265,17 @@ class _Desk:
                     )
                 continue
             if failures:
-                log.info("a witness takes checkpoints again", extra={"facts": {"kind": self._witness.kind}})
-            failures = 0
+                log.info("a witness takes checkpoints again", extra={"facts": {"witness": self._witness.name}})
+            failures, self.outage = 0, None
             with self._changed:
                 if self._newest.get(stream) is sealed:
                     del self._newest[stream]
+
+
+def _why(error: BaseException) -> str:
+    """Why a copy was not taken, in words that hold nothing of the witness's address: the library's may."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code}"
+    reason = getattr(error, "reason", None)
+    inner = reason if isinstance(reason, BaseException) else error
+    return inner.strerror if isinstance(inner, OSError) and inner.strerror else type(inner).__name__

@@ -358,8 +358,8 @@ class Server(_Writing):
             client.database = self._database
             more = ON_CLUSTER_READ if self._cluster else {}
             return client.raw_query(sql, fmt=form, settings=READ_SETTINGS | more | {"readonly": 1})
-        except ClickHouseError as e:
-            raise SqlError(_code(e), _message(e)) from e
+        except (ClickHouseError, OSError) as e:
+            raise SqlError(_code(e), _said(e)) from e
         finally:
             client.close()
 
@@ -376,6 +376,11 @@ class Server(_Writing):
         self._client.close()
 
 
+def _said(error: BaseException) -> str:
+    """ClickHouse's words, or, where it said nothing, why it cannot be reached."""
+    return _message(error) if _code(error) or isinstance(error, RuntimeError) else f"ClickHouse: {_why(error)}"
+
+
 def _why(error: BaseException) -> str:
     """Why a server cannot be reached: ClickHouse's words, or those of the system under the layers of the client."""
     inner: BaseException | None = error
@@ -385,7 +390,8 @@ def _why(error: BaseException) -> str:
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
     words = _message(error)
-    return "no answer" if "object at 0x" in words or "Max retries" in words else words
+    dump = any(sign in words for sign in ("object at 0x", "Max retries", "Http Driver", "HTTPConnectionPool"))
+    return "no answer" if dump else words
 
 
 def _is_locked(path: Path) -> bool:
@@ -437,4 +443,4 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, OSError, RuntimeError) as e:
-        raise StoreError(_code(e), _message(e)) from e
+        raise StoreError(_code(e), _said(e)) from e

@@ -18,6 +18,7 @@ from typing import Any
 
 from sluice.errors import SluiceError
 
+UNKNOWN_FORMAT = 73
 ACCESS_DENIED = 497
 """ClickHouse's own code for what it does not let a user do."""
 
@@ -49,10 +50,11 @@ ROOTS = frozenset({
     "SelectIntersectExceptQuery", "SelectWithUnionQuery", "ShowColumnsQuery", "ShowIndexesQuery", "ShowTablesQuery",
 })  # fmt: skip
 
+NO_SETTINGS = "a SETTINGS clause is not taken; over HTTP a setting is a parameter of the URL, as in `?max_threads=2`"
 FORBIDDEN_KEYS = {
     "out_file": "INTO OUTFILE writes a file",
-    "settings": "SETTINGS are fixed here",
-    "settings_ast": "SETTINGS are fixed here",
+    "settings": NO_SETTINGS,
+    "settings_ast": NO_SETTINGS,
     "compression": "INTO OUTFILE writes a file",
 }
 
@@ -190,7 +192,9 @@ def rewritten(sql: str, allowed: Allowed) -> Admitted | None:
 def checked_format(name: str) -> str:
     """A format's name, if it may be used. Raises `SqlError`."""
     if name not in FORMATS:
-        raise refused(f"format {name[:40]!r} is not offered")
+        raise SqlError(
+            UNKNOWN_FORMAT, f"Unknown format {name[:40]}: not offered here; JSON, CSV, TSV, Parquet, Native ... are"
+        )
     return name
 
 

@@ -108,7 +108,7 @@ TEMPLATES = [
     ("/v1/files/my%20secret%20plan", "/v1/files/{id}"),
     ("/x/AKIAIOSFODNN7EXAMPLE", "/{other}/{id}"),
     ("/files/x/4111111111111111?q=1", "/files/{id}/{id}"),
-    ("/agent.v1.AgentService/Run", "/agent.v1.AgentService/Run"),
+    ("/agent.v1.AgentService/Run", "/agent.v1.AgentService/run"),
     ("/the/merger/with/Contoso/is/off", "/{other}/{other}/{other}/{other}/{other}/{other}"),
     ("/v1/Chat/COMPLETIONS", "/v1/chat/completions"),
     ("/v1/models/gemini:theMergerIsOff", "/v1/models/{model}"),

@@ -16,7 +16,7 @@ import pytest
 from sluice import metrics
 from sluice.ledger.note import b64
 from sluice.proof import trust, verify
-from sluice.seal import keys, store
+from sluice.seal import keys, outages, store
 from sluice.seal.store import Sealed
 from sluice.seal.witness import Copies, Directory, Http, Syslog, make
 from tests.seal import seal_rig as rig
@@ -129,6 +129,60 @@ def test_a_witness_that_was_away_gets_the_newest(server: Server) -> None:
     rig.until(lambda: copies.pending == 0)
     assert b"\n7\n" in server.kept["/seals/n-w0/checkpoint"]
     copies.close(5)
+
+
+SECRETS = ("hunter2", "t0ken", "s3cret")
+
+
+def test_an_outage_names_the_witness(server: Server, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Log and outage say which host, since when and why; nothing of a password, a path or a query of its address."""
+    server.status = 503
+    host = server.url.removeprefix("http://").partition("/")[0]
+    place = tmp_path / "mount"
+    place.write_text("not a directory")
+    away = Http(f"http://sluice:hunter2@{host}/t0ken?key=s3cret")
+    copies = Copies(
+        [away, Http("https://:hunter2@127.0.0.1:1/t0ken"), Directory(place), Directory(tmp_path / "w")], WAITS
+    )
+    copies.start()
+    began = int(time.time())
+    with caplog.at_level("INFO", "sluice.seal"):
+        copies.offer("n-w0", SEALED)
+        rig.until(lambda: len(copies.outages) == 3)
+        told = {o.witness: o for o in copies.outages}
+        assert set(told) == {f"http://{host}", "https://127.0.0.1:1", str(place)}
+        assert told[f"http://{host}"].pending == 1
+        assert told[str(place)].error == "Not a directory"
+        assert all(began <= o.since <= time.time() for o in told.values())
+        place.unlink()
+        rig.until(lambda: len(copies.outages) == 2)
+        rig.until(lambda: any("again" in r.message for r in caplog.records))
+        copies.close(0.2)
+    said = repr([(r.message, vars(r).get("facts")) for r in caplog.records]) + repr(copies.outages)
+    assert host in said
+    assert not any(secret in said for secret in SECRETS)
+
+
+def test_status_shows_an_outage(tmp_path: Path) -> None:
+    """`sluice seal status` names the witness while it is away, also when the sealer is gone; not after it is back."""
+    from click.testing import CliRunner
+
+    from sluice.cli import group
+
+    place = tmp_path / "mount"
+    place.write_text("not a directory")
+    settings = rig.deployment(tmp_path, witnesses=(place,))
+    rig.write(settings, 20)
+    with rig.sealing(tmp_path):
+        rig.until(lambda: len(outages.read(settings.seal_dir)) == 1)
+    asked = CliRunner().invoke(group, ["seal", "status", "--config", str(tmp_path / "sluice.toml")])
+    assert f"the witness {place} has taken no checkpoint since" in asked.stderr
+    place.unlink()
+    with rig.sealing(tmp_path):
+        rig.until(lambda: (place / "n-w0" / "checkpoint").exists() and outages.read(settings.seal_dir) == ())
+    assert (
+        "witness" not in CliRunner().invoke(group, ["seal", "status", "--config", str(tmp_path / "sluice.toml")]).stderr
+    )
 
 
 def test_one_dead_witness_holds_up_no_other(tmp_path: Path) -> None:

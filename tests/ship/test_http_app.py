@@ -152,7 +152,9 @@ def test_who_may_not_ask(
         ("SELECT nofunction(1)", 497, 403),
         ("SELECT toInt8('x')", 6, 400),
         ("SELECT file('/etc/passwd')", 497, 403),
-        ("INSERT INTO events (seq) VALUES (1)", 497, 403),
+        ("INSERT INTO events (seq) VALUES (1)", 164, 403),
+        ("SELECT 1 FORMAT NoSuch", 73, 404),
+        ("SELECT 1 FORMAT Template", 73, 404),
         ("SELECT repeat('x', 1000000000)", 241, 500),
         ("SELECT groupArray(toString(number)) FROM numbers(100000000)", 241, 500),
         ("SELECT number FROM numbers(20000000) FORMAT Null", 396, 500),
@@ -210,7 +212,7 @@ def test_settings_change_what_is_shown(served: Served) -> None:
         ({"format_template_row": "/etc/passwd"}, 452, 500),
         ({"output_format_avro_rows_in_file": "1"}, 452, 500),
         ({"user_files_path": "/"}, 115, 404),
-        ({"readonly": "0"}, 164, 500),
+        ({"readonly": "0"}, 164, 403),
         ({"allow_ddl": "1"}, 452, 500),
         ({"implicit_select": "1"}, 452, 500),
         ({"max_execution_time": "x"}, 36, 400),
@@ -243,6 +245,33 @@ def test_what_clients_send_by_habit_is_accepted(served: Served) -> None:
     assert served.ask("SELECT 1", **habits).body == b"1\n"
     assert served.ask("SELECT count() FROM events", database="default").status == 200
     assert served.ask("SELECT count() FROM events", headers={"X-ClickHouse-Database": "sluice"}).status == 200
+
+
+def test_a_lowered_limit_is_told(served: Served) -> None:
+    """Who asks for more than there is reads in the answer what holds; who stays below reads nothing."""
+    reply = served.ask("SELECT 1", max_execution_time="9999", max_memory_usage="1000000000000", max_threads="1")
+    assert reply.headers["x-sluice-lowered"] == "max_execution_time=30, max_memory_usage=536870912"
+    assert "x-sluice-lowered" not in served.ask("SELECT 1", max_execution_time="3").headers
+
+
+def test_a_settings_clause_says_where_settings_go(served: Served) -> None:
+    """What is refused names what works."""
+    reply = served.ask("SELECT 1 SETTINGS max_threads = 1")
+    assert (reply.code, reply.status) == (497, 403)
+    assert b"parameter of the URL" in reply.body
+
+
+def test_an_unknown_format_is_one_error(served: Served) -> None:
+    """In the clause, as `default_format` or in the header: the same code and words."""
+    told = {
+        (reply.code, reply.status, reply.body)
+        for reply in (
+            served.ask("SELECT 1 FORMAT NoSuch"),
+            served.ask("SELECT 1", default_format="NoSuch"),
+            served.ask("SELECT 1", headers={"X-ClickHouse-Format": "NoSuch"}),
+        )
+    }
+    assert len(told) == 1, told
 
 
 def test_limits_can_be_lowered_and_not_raised(served: Served) -> None:

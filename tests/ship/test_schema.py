@@ -61,6 +61,21 @@ def test_the_cluster_form_replicates_and_deduplicates(store: Embedded) -> None:
     assert all(target.endswith("_local") and source == "events_local" for target, source in feeds)
 
 
+def test_show_follows_the_settings(tmp_path: Path) -> None:
+    """`schema show` prints what this deployment would apply: its cluster's form, or another on demand."""
+    from click.testing import CliRunner
+
+    from sluice.cli import group
+
+    config = tmp_path / "sluice.toml"
+    config.write_text('[clickhouse]\ndsn = "clickhouse://localhost:1/"\ncluster = "demo"\n')
+    show = ["schema", "show", "--config", str(config)]
+    assert "ON CLUSTER 'demo'" in CliRunner().invoke(group, show).stdout
+    assert "ON CLUSTER 'other'" in CliRunner().invoke(group, [*show, "--cluster", "other"]).stdout
+    assert "ON CLUSTER" not in CliRunner().invoke(group, [*show, "--cluster", ""]).stdout
+    assert CliRunner().invoke(group, [*show, "--cluster", "o'ther"]).exit_code != 0
+
+
 def test_what_has_no_cluster_form_is_refused() -> None:
     """A migration that the rewriting does not know is an error, never a statement that runs on one server alone."""
     with pytest.raises(ValueError, match="no cluster form"):

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from clickhouse_connect.driver.exceptions import OperationalError
 
 from sluice.config import ClickHouse, Paths, Settings
 from sluice.ledger import reader
+from sluice.ship.clickhouse import StoreError, _errors
 from sluice.ship.query import SOCKET, ask
 from sluice.ship.shipper import NICENESS
 from sluice.ship.sqlgate import SqlError
@@ -207,6 +209,17 @@ def test_asking_an_unreachable_server() -> None:
     configured = Settings(clickhouse=ClickHouse(dsn="clickhouse://127.0.0.1:9/"), paths=Paths(var=Path("nowhere")))
     with pytest.raises(SqlError, match=r"127\.0\.0\.1 cannot be reached"):
         list(ask(configured, "SELECT 1"))
+
+
+def test_a_server_that_goes_away_is_one_plain_sentence() -> None:
+    """What the driver says of a broken connection (addresses of objects, retries, its own class) is not repeated."""
+    dump = "HTTPConnectionPool(host='h', port=9): Max retries exceeded with url: /? (object at 0x7f00)"
+    with pytest.raises(StoreError) as e, _errors():
+        raise OperationalError(f"Unexpected Http Driver Exception: {dump}") from ConnectionRefusedError(111, "refused")
+    assert str(e.value) == "ClickHouse: refused"
+    with pytest.raises(StoreError) as e, _errors():
+        raise OperationalError(f"Error {dump}")
+    assert str(e.value) == "ClickHouse: no answer"
 
 
 def test_a_stale_socket_is_no_answer(settings: Settings) -> None:

@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from sluice import ca, config, startup, supervisor
 from sluice.child import Patience
+from sluice.config import Seal
+from sluice.seal import outages
 from sluice.selftest.running import Result
 from sluice.supervisor import Appliance, End
 
@@ -178,6 +181,24 @@ async def test_a_store_that_is_down_keeps_nobody_from_working(rig: Callable[...,
     answer = await r.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["degraded"][0].startswith("the event store is failing")
+
+
+async def test_a_witness_that_is_away_is_told(rig: Callable[..., Rig]) -> None:
+    """Ready all the same: a witness is never waited for. `degraded` names it until it takes checkpoints again."""
+    r = rig()
+    seal = Seal(witnesses=("https://w.example:8443/x",))
+    r.settings = r.appliance._settings = msgspec.structs.replace(r.settings, seal=seal)
+    r.settings.seal_dir.mkdir(parents=True, exist_ok=True)
+    outages.write(r.settings.seal_dir, [outages.Outage("https://w.example:8443", 1_795_000_000, "HTTP 503", 4)])
+    await r.start()
+    await r.ready()
+    told = "the witness https://w.example:8443 has taken no checkpoint since 2026-11-18 11:06:40Z (HTTP 503); 4 wait"
+    await r.until(lambda: told in r.appliance._degraded())
+    answer = await r.get("/readyz")
+    assert answer.status_code == 200
+    assert told in answer.json()["degraded"]
+    outages.write(r.settings.seal_dir, [])
+    await r.until(lambda: r.appliance._degraded() == ())
 
 
 async def test_an_sql_interface_that_is_not_served_is_told(rig: Callable[..., Rig]) -> None:

@@ -49,6 +49,8 @@ class Answer:
         self.status = 0
         self.query_id = ""
         self.timezone = ""
+        self.lowered: dict[str, str] = {}
+        """Limits that are in force with less than was asked for."""
         self.tag = secrets.token_hex(8)
 
     async def text(self, status: int, text: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -108,6 +110,9 @@ class Answer:
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if self.lowered:
+            told = ", ".join(f"{name}={value}" for name, value in self.lowered.items())
+            own.append((b"x-sluice-lowered", told.encode()))
         self.started = True
         await self._out({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
 

@@ -127,6 +127,7 @@ class App:
             else await self._settings(ask),
         )
         answer.timezone = question.settings.get("session_timezone", "")
+        answer.lowered = settings.lowered(ask.settings, question.settings)
         try:
             await asyncio.wait_for(self._turns.acquire(), TURN_SECONDS)
         except TimeoutError as e:

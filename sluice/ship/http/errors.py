@@ -48,7 +48,7 @@ _NAMES = {
 _STATUSES = {
     400: (6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676),
     401: (REQUIRED_PASSWORD,),
-    403: (192, 193, ACCESS_DENIED, 512, AUTHENTICATION_FAILED),
+    403: (READONLY, 192, 193, ACCESS_DENIED, 512, AUTHENTICATION_FAILED),
     404: (46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511),
     408: (TIMEOUT_EXCEEDED,),
     411: (381,),
@@ -57,7 +57,8 @@ _STATUSES = {
     501: (NOT_IMPLEMENTED,),
     503: (76, 439, SOCKET_TIMEOUT, NETWORK_ERROR),
 }
-"""As ClickHouse has them, and NETWORK_ERROR besides: here it says that the store is not open."""
+"""As ClickHouse has them, and two besides: NETWORK_ERROR says here that the store is not open, and READONLY is no fault
+of this side that anybody should try again after."""
 _STATUS = {code: status for status, codes in _STATUSES.items() for code in codes}
 
 _NAMED = re.compile(r"\([A-Z0-9_]+\)\Z")

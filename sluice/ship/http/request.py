@@ -18,18 +18,22 @@ from sluice.ship.http.errors import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
+    READONLY,
     REQUIRED_PASSWORD,
     SYNTAX_ERROR,
     UNKNOWN_DATABASE,
-    UNKNOWN_FORMAT,
 )
-from sluice.ship.sqlgate import FORMATS, SqlError
+from sluice.ship.sqlgate import SqlError, checked_format
 
 MOST_FIELDS = 300
 LONGEST_BODY = 1024 * 1024
 """Bytes of a body, on the wire and decompressed; a statement may have a quarter of it."""
 _OWN = frozenset({"query", "user", "password", "database", "default_format", "query_id", "compress", "decompress"})
 _PARAMETER = re.compile(r"param_(\w{1,64})", re.ASCII)
+_WRITES = re.compile(
+    rb"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+(?:insert|alter|create|drop|truncate|rename|optimize|update|delete)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
@@ -100,8 +104,7 @@ def ask_of(fields: Mapping[str, str], headers: Mapping[str, str], database: str)
     if wanted not in (database, "default"):  # names without a database mean ours, whatever is asked for
         raise SqlError(UNKNOWN_DATABASE, f"Database {wanted[:64]} does not exist; the events are in `{database}`")
     form = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
-    if form not in FORMATS:
-        raise SqlError(UNKNOWN_FORMAT, f"Unknown format {form[:64]}")
+    checked_format(form)
     query_id = fields.get("query_id", "")
     names = {name: _PARAMETER.fullmatch(name) for name in fields}
     return Ask(
@@ -129,6 +132,8 @@ def statement_of(ask: Ask, body: bytes, content_encoding: str) -> str:
         body = coding.decoded(body, content_encoding, LONGEST_BODY)
         if ask.body_blocks:
             body = coding.unblocked(body, LONGEST_BODY)
+    if _WRITES.match(ask.statement.encode() or body[:4096]):  # told before the rows of an insert are taken for SQL
+        raise SqlError(READONLY, "Cannot execute query in readonly mode: this SQL interface only reads")
     try:
         text = body.decode()
     except UnicodeDecodeError as e:

@@ -1,6 +1,7 @@
 """Which of ClickHouse's settings a request may bring.
 
-Three kinds: limits, which can be lowered and never raised; matters of presentation and of what a query means, passed on
+Three kinds: limits, which can be lowered and never raised (an answer's `X-Sluice-Lowered` says which of those that were
+asked for are in force with less, as in `max_threads=2`); matters of presentation and of what a query means, passed on
 as they are (the engine checks values); and what client libraries send by habit and that means nothing here. The lists
 are closed: some `output_format_` settings name files (`output_format_schema`), some `format_` settings do too.
 """
@@ -85,6 +86,11 @@ def admitted(asked: Mapping[str, str], is_known: Callable[[str], bool]) -> dict[
         else:
             raise SqlError(SETTING_CONSTRAINT, f"Setting {name} should not be changed")
     return taken
+
+
+def lowered(asked: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+    """Of the limits that a request asked for those that are in force with another value, and which."""
+    return {name: taken[name] for name in CEILINGS if name in asked and _number(name, asked[name]) != int(taken[name])}
 
 
 def _lowered(name: str, value: str) -> str:
