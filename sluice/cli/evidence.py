@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluice.cli.hold import PSEUDONYM
 from sluice.cli.terminal import complain, config_option, counted, note, print_json, progress
 
 if TYPE_CHECKING:
@@ -82,8 +81,6 @@ def _export(
         raise click.UsageError("--since is not before --until: no record would fit")
     if out.exists():
         raise click.UsageError(f"{out} exists already: a bundle is written once")
-    if subject and not PSEUDONYM.fullmatch(subject):
-        raise click.UsageError("--subject is a subject_id, 32 hex digits: `sluice keys fingerprint --kind subject`")
     ring = keys.ring(settings)
     if ring is None:
         complain("nothing is sealed yet: sluice-proxy makes a key at its first start")
