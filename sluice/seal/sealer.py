@@ -96,6 +96,7 @@ class Sealer:
         self._trouble = ""
         self._copies = Copies([make(w) for w in settings.seal.witnesses])
         self._outages: tuple[outages.Outage, ...] | None = None
+        self._outages_failed = False
 
     def run(self) -> None:
         """Raises `Unavailable`, `Misconfigured` when its own stream cannot be opened."""
@@ -156,6 +157,7 @@ class Sealer:
             others = [chain for name, chain in self._chains.items() if not name.endswith(f"-w{SLOT}")]
             if not any(chain.waiting() for chain in others) or self._moved > until:
                 break
+            time.sleep(QUICK_SECONDS)  # a writer is still ending: leave it the processor
         streams = segment.streams(self._settings.ledger_dir)
         live = any(reader.is_held(s) for s in streams if not s.name.endswith(f"-w{SLOT}"))
         waiting = any(chain.waiting() for chain in others)
@@ -390,9 +392,12 @@ class Sealer:
             return
         try:
             outages.write(self._settings.seal_dir, now)
-        except OSError as e:
-            log.warning("what is known of the witnesses was not kept", extra={"facts": {"why": e.strerror}})
-        self._outages = now
+        except OSError as e:  # tried again with the next beat, since others read the file
+            if not self._outages_failed:
+                log.warning("what is known of the witnesses was not kept", extra={"facts": {"why": e.strerror}})
+            self._outages_failed = True
+            return
+        self._outages, self._outages_failed = now, False
 
     def _ledger_failed(self, _: Exception) -> None:
         self.failed = True

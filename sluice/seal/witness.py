@@ -195,7 +195,7 @@ class Copies:
     @property
     def outages(self) -> tuple[Outage, ...]:
         """The witnesses that do not take what they are given, though they were asked more than once."""
-        return tuple(desk.outage for desk in self._desks if desk.outage)
+        return tuple(outage for desk in self._desks if (outage := desk.outage))  # each is another thread's
 
     def close(self, seconds: float) -> None:
         """Give what is pending one last chance of so many seconds."""

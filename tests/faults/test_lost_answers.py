@@ -9,9 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,11 +18,10 @@ from sluice import metrics
 from sluice.ledger import reader, segment
 from sluice.ship.clickhouse import Embedded, StoreError
 from sluice.ship.delivery import Delivery
-from sluice.ship.query import ask
 from tests.faults.scale import times
+from tests.faults.shipping import counted, killed_at
 from tests.ship.ship_rig import decision, settings_in, write
 
-ROOT = Path(__file__).resolve().parents[2]
 COUNTED = "SELECT count() AS n, uniqExact(chain_id, epoch, seq) AS u FROM events"
 
 
@@ -132,23 +128,10 @@ def test_flipped_bits_under_the_shipper(tmp_path: Path, figures: Callable[[str],
 def test_killed_inside_an_insert(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """SIGKILL while the engine inserts: the table opens again, and holds what the ledger holds, once."""
     kills, settings, chance, written = times(2, 50), settings_in(tmp_path / "var"), random.Random(28), 0
-
-    def shipper(step: str, wait: float) -> list[str]:
-        return [sys.executable, "-m", "tests.ship.deadly_shipper", str(settings.paths.var), step, "1", str(wait)]
-
     for turn in range(kills):
         write(settings.ledger_dir, [decision(written + n) for n in range(200)], slot=turn % 2)
         written += 200
-        done = subprocess.run(
-            shipper("frozen", chance.uniform(0.0, 0.03)), cwd=ROOT, capture_output=True, timeout=120, check=False
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    with subprocess.Popen(shipper("none", 0.0), cwd=ROOT, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"drained\n"
-        process.terminate()
-        assert process.wait(60) == 0
-    kept = sum(1 for stream in reader.streams(settings.ledger_dir) for _ in reader.read(stream))
-    (found,) = map(json.loads, b"".join(ask(settings, COUNTED, "JSONEachRow")).splitlines())
-    figures(f"T28: kill -9 inside an insert x {kills}: records {kept}, rows {found['n']}, different {found['u']}")
-    assert int(found["n"]) == int(found["u"]) == kept
+        killed_at(settings, "frozen", behind=chance.uniform(0.0, 0.03))
+    kept, rows, different = counted(settings)
+    figures(f"T28: kill -9 inside an insert x {kills}: records {kept}, rows {rows}, different {different}")
+    assert rows == different == kept

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from sluice import metrics
+from sluice.heartbeat import Status
 from sluice.ledger.note import b64
 from sluice.proof import trust, verify
 from sluice.seal import keys, outages, store
+from sluice.seal.sealer import Sealer
 from sluice.seal.store import Sealed
 from sluice.seal.witness import Copies, Directory, Http, Syslog, make
 from tests.seal import seal_rig as rig
@@ -183,6 +185,22 @@ def test_status_shows_an_outage(tmp_path: Path) -> None:
     assert (
         "witness" not in CliRunner().invoke(group, ["seal", "status", "--config", str(tmp_path / "sluice.toml")]).stderr
     )
+
+
+def test_an_outage_that_could_not_be_kept_is_kept_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of outages cannot be replaced at first: it is written with a later beat, though nothing changed."""
+    settings = rig.deployment(tmp_path)
+    away = outages.Outage("https://w.example", 1_800_000_000, "HTTP 500", 3)
+    monkeypatch.setattr(Copies, "outages", (away,))
+    one = Sealer(settings, Status(None))
+    in_the_way = settings.seal_dir / outages.FILE
+    in_the_way.mkdir(parents=True)
+    for _ in range(2):
+        one._keep_outages()
+        assert outages.read(settings.seal_dir) == ()
+    in_the_way.rmdir()
+    one._keep_outages()
+    assert outages.read(settings.seal_dir) == (away,)
 
 
 def test_one_dead_witness_holds_up_no_other(tmp_path: Path) -> None:
